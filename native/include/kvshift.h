@@ -1,0 +1,159 @@
+// libkvshift: collectives and fused CPU kernels behind a C ABI that knows no torch.
+//
+// Every function returns a status: 0 is success; otherwise kvs_last_error() has the text for the calling thread. No
+// exception crosses this boundary. Tensors are raw pointers to host memory, contiguous unless a stride is a parameter;
+// sizes count elements, never bytes. Pointers named in a comment as nullable may be null, no others.
+#ifndef KVSHIFT_H
+#define KVSHIFT_H
+
+#include <stdint.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define KVS_API __attribute__((visibility("default")))
+
+// Raised by every change of a signature below; the managed side refuses another value.
+#define KVS_ABI_VERSION 1
+
+enum kvs_status {
+    KVS_OK = 0,
+    KVS_INVALID_ARGUMENT = 1,
+    KVS_MPI_ERROR = 2,
+    KVS_UNSUPPORTED = 3,
+    KVS_INTERNAL_ERROR = 4
+};
+
+enum kvs_dtype { KVS_FLOAT32 = 0, KVS_FLOAT64 = 1, KVS_BFLOAT16 = 2, KVS_INT32 = 3, KVS_INT64 = 4 };
+
+KVS_API int32_t kvs_abi_version(void);
+
+// UTF-8 text of the last failure on this thread; valid until the next call on it. Never null.
+KVS_API const char* kvs_last_error(void);
+
+// ---- kernels ----------------------------------------------------------------------------------------------------
+// dtype is KVS_FLOAT32 or KVS_FLOAT64 unless said otherwise; accumulation inside a row is at least in that type.
+// OpenMP threads: kvs_set_threads; results do not depend on the number of threads.
+
+KVS_API int32_t kvs_set_threads(int32_t threads);
+
+// Name of the instruction set that the kernels chose on this machine: "avx512", "avx2" or "baseline".
+KVS_API const char* kvs_kernel_isa(void);
+
+// y = x / sqrt(mean(x^2) + epsilon) * weight for each row of x [rows, columns]; inverse_rms [rows] is kept for backward.
+// With residual (nullable, [rows, columns]) the input is x + residual, which is written to sum (null when residual is).
+KVS_API int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* residual,
+                                     const void* weight, double epsilon, void* sum, void* y, void* inverse_rms);
+
+// x is the normalised input (sum where there was a residual). dsum (nullable, [rows, columns]) is the gradient that reaches
+// the sum by its other use and is added to dx. dweight [columns] is overwritten.
+KVS_API int32_t kvs_rms_norm_backward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* weight,
+                                      const void* inverse_rms, const void* dy, const void* dsum, void* dx, void* dweight);
+
+// The KV shift followed by the rotary embedding (paper section 2.2): for x [batch, tokens, heads, head_size], rows of
+// heads*head_size elements x_stride apart,
+//   mixed_t = shift[h][1] * x_t + shift[h][0] * x_{t-1},  x_{t-1} = 0 where positions[t] == 0
+//   y_t     = rotate_half(mixed_t, positions[t])
+// shift (nullable, [heads, 2]; null: no mixing), positions [batch, tokens] counts from 0 at each document's first token,
+// cosine and sine [largest position + 1, head_size / 2] (nullable together; null: no rotation). y is contiguous.
+KVS_API int32_t kvs_shift_rope_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
+                                       const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
+                                       const void* cosine, const void* sine, void* y);
+
+// dx rows are dx_stride apart and overwritten; dshift [heads, 2] is overwritten (null when shift is).
+KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
+                                        const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
+                                        const void* cosine, const void* sine, const void* dy, void* dx, int64_t dx_stride,
+                                        void* dshift);
+
+// Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row. q, out
+// [batch, tokens, heads, head_size]; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv head
+// h / (heads / kv_heads). log_sum_exp [batch, heads, tokens] is kept for backward. Memory is O(tokens), not O(tokens^2).
+KVS_API int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+                                      int64_t head_size, const void* q, const void* k, const void* v,
+                                      const int32_t* positions, double scale, void* out, void* log_sum_exp);
+
+// dq, dk, dv are overwritten.
+KVS_API int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+                                       int64_t head_size, const void* q, const void* k, const void* v,
+                                       const int32_t* positions, double scale, const void* out, const void* log_sum_exp,
+                                       const void* dout, void* dq, void* dk, void* dv);
+
+// y = gate * sigmoid(gate) * up, elementwise over count.
+KVS_API int32_t kvs_swiglu_forward(int32_t dtype, int64_t count, const void* gate, const void* up, void* y);
+KVS_API int32_t kvs_swiglu_backward(int32_t dtype, int64_t count, const void* gate, const void* up, const void* dy,
+                                    void* dgate, void* dup);
+
+// For each row of logits [rows, vocabulary] with targets[row] != ignore_index: -log softmax(logits)[target], summed into
+// *loss_sum; *valid counts those rows. write_gradient != 0 overwrites logits with gradient_scale * (softmax - one_hot), rows
+// of zeros where ignored. A target outside [0, vocabulary) that is not ignore_index is KVS_INVALID_ARGUMENT.
+KVS_API int32_t kvs_cross_entropy(int32_t dtype, int64_t rows, int64_t vocabulary, void* logits, const int32_t* targets,
+                                  int32_t ignore_index, int32_t write_gradient, double gradient_scale, double* loss_sum,
+                                  int64_t* valid);
+
+// dweight[ids[r]] += dy[r] for r in order; dweight [vocabulary, columns] is not cleared first.
+KVS_API int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t columns, int64_t vocabulary, const int32_t* ids,
+                                       const void* dy, void* dweight);
+
+// Row-major C = alpha * op(A) op(B) + beta * C, C [m, n]; op(A) [m, k] is A [k, m] transposed where transpose_a != 0. lda, ldb,
+// ldc are row strides. beta == 0 does not read C.
+KVS_API int32_t kvs_matmul(int32_t dtype, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n, int64_t k,
+                           double alpha, const void* a, int64_t lda, const void* b, int64_t ldb, double beta, void* c,
+                           int64_t ldc);
+
+// *available = 1 when kvs_matmul for dtype runs on a tuned library (oneDNN) in this build.
+KVS_API int32_t kvs_matmul_available(int32_t dtype, int32_t* available);
+
+// AdamW with decoupled decay (Loshchilov and Hutter 2019), g = gradient_scale * gradient:
+//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+//   p = p - lr * (m / bias1 / (sqrt(v / bias2) + epsilon) + weight_decay * p),  bias_i = 1 - beta_i^step
+KVS_API int32_t kvs_adamw(int32_t dtype, int64_t count, void* parameter, const void* gradient, void* exp_avg,
+                          void* exp_avg_sq, double lr, double beta1, double beta2, double epsilon, double weight_decay,
+                          int64_t step, double gradient_scale);
+
+// *sum = sum of squares in float64, over a fixed tree of blocks (so that it does not depend on threads).
+KVS_API int32_t kvs_sum_of_squares(int32_t dtype, int64_t count, const void* x, double* sum);
+
+// ---- collectives over host memory (MPI) -------------------------------------------------------------------------
+
+enum kvs_reduce_op { KVS_SUM = 0, KVS_MAX = 1, KVS_MIN = 2 };
+
+typedef struct kvs_group kvs_group;
+typedef struct kvs_work kvs_work;
+
+// Uses an MPI that is already initialised (MPI.NET) or initialises it with MPI_THREAD_SERIALIZED.
+KVS_API int32_t kvs_world(kvs_group** group);
+
+// Ranks with the same color form a group, ordered by key. color < 0: in none, *group becomes null. Collective over parent.
+KVS_API int32_t kvs_group_split(kvs_group* parent, int32_t color, int32_t key, kvs_group** group);
+KVS_API int32_t kvs_group_free(kvs_group* group);
+KVS_API int32_t kvs_group_rank(const kvs_group* group, int32_t* rank);
+KVS_API int32_t kvs_group_size(const kvs_group* group, int32_t* size);
+
+// In place over count elements. bfloat16 is summed in float32 and rounded once at the end.
+KVS_API int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count);
+// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. input and output do not overlap.
+KVS_API int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
+                                   int64_t count);
+// input [count] -> output [size * count], in rank order. input may be this rank's own part of output.
+KVS_API int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count);
+KVS_API int32_t kvs_broadcast(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root);
+KVS_API int32_t kvs_barrier(kvs_group* group);
+
+// Non-blocking forms: the buffers belong to the operation until kvs_wait, which frees work. kvs_test sets *done and does not.
+KVS_API int32_t kvs_all_reduce_start(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count,
+                                     kvs_work** work);
+KVS_API int32_t kvs_reduce_scatter_start(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
+                                         int64_t count, kvs_work** work);
+KVS_API int32_t kvs_all_gather_start(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count,
+                                     kvs_work** work);
+KVS_API int32_t kvs_broadcast_start(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root,
+                                    kvs_work** work);
+KVS_API int32_t kvs_test(kvs_work* work, int32_t* done);
+KVS_API int32_t kvs_wait(kvs_work* work);
+
+#if defined(__cplusplus)
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+namespace KvShiftScale.Data;
+
+/// <summary>One source of token shards: a glob of Parquet files and its share of the training mixture.</summary>
+/// <param name="Glob">Files, relative to the directory in which the program runs: <c>data/books/*.parquet</c>.</param>
+/// <param name="Weight">Share of the samples that come from this source, relative to the other sources.</param>
+public sealed record DataSource(string Glob, double Weight = 1.0);
+
+/// <summary>The <c>data</c> section of a run's configuration.</summary>
+public sealed record DataConfig
+{
+    /// <summary>Token shards to train on.</summary>
+    public IReadOnlyList<DataSource> Train { get; init; } = [];
+
+    /// <summary>Token shards that validation reads from first to last.</summary>
+    public IReadOnlyList<DataSource> Validation { get; init; } = [];
+
+    /// <summary>Tokenizer folder that belongs to the shards; copied into checkpoints so that they can generate text.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Tokens in one sequence.</summary>
+    public int Context { get; init; } = 1024;
+
+    /// <summary>Sequences in one optimizer step, over all ranks.</summary>
+    public int GlobalBatch { get; init; } = 32;
+
+    /// <summary>Sequences that one rank computes at a time; the rest of its share is accumulated.</summary>
+    public int MicroBatch { get; init; } = 4;
+
+    /// <summary>Each document stands alone: attention, KV shift and rotary positions restart at its first token.</summary>
+    public bool DocumentMask { get; init; } = true;
+
+    /// <summary>Batches read ahead by the background thread.</summary>
+    public int PrefetchBatches { get; init; } = 4;
+}

@@ -1,0 +1,27 @@
+namespace KvShiftScale.Parallel;
+
+/// <summary>How optimizer state is spread over data-parallel ranks.</summary>
+public enum OptimizerSharding
+{
+    /// <summary>Every data-parallel rank holds the whole state.</summary>
+    None,
+}
+
+/// <summary>The <c>parallel</c> section of a run's configuration.</summary>
+public sealed record ParallelConfig
+{
+    /// <summary>Tensor-parallel degree: ranks that share one copy of the model.</summary>
+    public int Tensor { get; init; } = 1;
+
+    /// <summary>Sequence parallelism inside a tensor-parallel group.</summary>
+    public bool Sequence { get; init; }
+
+    /// <summary>How optimizer state is spread over data-parallel ranks.</summary>
+    public OptimizerSharding OptimizerSharding { get; init; } = OptimizerSharding.None;
+
+    /// <summary>Upper bound of one flat gradient bucket, in MiB.</summary>
+    public int BucketMebibytes { get; init; } = 32;
+
+    /// <summary>Compute threads of one rank; 0 divides the cores of the machine among the ranks on it.</summary>
+    public int ThreadsPerRank { get; init; }
+}
