@@ -1,0 +1,107 @@
+using KvShiftScale.Models.Initialization;
+using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Models;
+
+/// <summary>A decoder-only transformer with KV shifting attention. Parameters carry the names of Llama checkpoints.</summary>
+public sealed class KvShiftTransformer : nn.Module
+{
+    private readonly Embedding _embedding;
+    private readonly List<TransformerBlock> _blocks = [];
+    private readonly RmsNorm _norm;
+    private readonly ParameterSlot _head;
+    private readonly RotaryTable _rotary;
+
+    /// <param name="config">Shape.</param>
+    /// <param name="parameters">Where parameters are allocated; not initialised here.</param>
+    /// <param name="context">The longest sequence that the model will see.</param>
+    public KvShiftTransformer(ModelConfig config, ParameterBuckets parameters, int context) : base("model")
+    {
+        Config = config;
+        Parameters = parameters;
+        Context = context;
+        _rotary = new RotaryTable(context, config.ResolvedHeadSize, config.RopeBase, parameters.DataType, parameters.Device);
+        _embedding = new Embedding(parameters, "model.embed_tokens", config.VocabSize, config.HiddenSize);
+        register_module("model.embed_tokens", _embedding);
+        for (var layer = 0; layer < config.Layers; layer++)
+        {
+            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, _rotary);
+            _blocks.Add(block);
+            register_module($"model.layers.{layer}", block);
+        }
+        _norm = new RmsNorm(parameters, "model.norm", config.HiddenSize, config.NormEpsilon);
+        register_module("model.norm", _norm);
+        if (config.TieEmbeddings)
+        {
+            _head = _embedding.Weight;
+        }
+        else
+        {
+            _head = parameters.Create("lm_head.weight", weightDecay: true, config.VocabSize, config.HiddenSize);
+            register_parameter("lm_head.weight", _head.Parameter);
+        }
+    }
+
+    /// <summary>Shape.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>All parameters and their gradients.</summary>
+    public ParameterBuckets Parameters { get; }
+
+    /// <summary>The longest sequence.</summary>
+    public int Context { get; }
+
+    /// <summary>Fills the parameters: a pure function of (seed, parameter name, element).</summary>
+    public void Initialize(long seed) => WeightInitializer.Fill(this, seed);
+
+    /// <summary>Sum over valid targets of the negative log-likelihood, in nats.</summary>
+    /// <param name="ids">int32 [batch * tokens].</param>
+    /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout)
+        => LinearCrossEntropyOperation.Apply(Hidden(ids, layout), _head, targets);
+
+    /// <summary>[batch * tokens, vocabulary] logits.</summary>
+    public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Hidden(ids, layout));
+
+    /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
+    /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>
+    /// <param name="caches">One for each layer, from <see cref="NewCaches"/>.</param>
+    public Tensor Decode(Tensor ids, IReadOnlyList<LayerCache> caches)
+    {
+        var residual = _embedding.call(ids);
+        Tensor? pending = null;
+        for (var layer = 0; layer < _blocks.Count; layer++) (residual, pending) = _blocks[layer].Decode(residual, pending, caches[layer]);
+        return Head(Final(residual, pending));
+    }
+
+    /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
+    public IReadOnlyList<LayerCache> NewCaches()
+        => [.. _blocks.Select(_ => new LayerCache(Context, Config.ResolvedKvHeads, Config.ResolvedHeadSize, Parameters.DataType,
+            Parameters.Device))];
+
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (!disposing) return;
+        _rotary.Dispose();
+        Parameters.Dispose();
+    }
+
+    private Tensor Hidden(Tensor ids, TokenLayout layout)
+    {
+        if (layout.Tokens > Context) throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
+        var residual = _embedding.call(ids);
+        Tensor? pending = null;
+        foreach (var block in _blocks) (residual, pending) = block.Forward(residual, pending, layout);
+        return Final(residual, pending);
+    }
+
+    private Tensor Final(Tensor residual, Tensor? pending)
+        => pending is null ? _norm.call(residual) : _norm.AddNorm(residual, pending).Normalised;
+
+    private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, _head.AsInput());
+}

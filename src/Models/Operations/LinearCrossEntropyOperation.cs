@@ -1,0 +1,85 @@
+using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace KvShiftScale.Models.Operations;
+
+/// <summary>
+/// The output head and its loss together: sum over valid targets of -log softmax(h W^T)[target]. Logits exist for a chunk of
+/// tokens at a time; where gradients are wanted, the chunk's logits become their own gradient at once and are used up, so that
+/// [tokens, vocabulary] is never held.
+/// </summary>
+internal static class LinearCrossEntropyOperation
+{
+    /// <summary>A target that carries no loss.</summary>
+    public const int IgnoredTarget = -100;
+
+    // 2 Mi logits are 8 MiB in float32: they stay in a core's share of the last-level cache between the two products.
+    private const long ChunkElements = 2 << 20;
+
+    /// <param name="hidden">[rows, hidden_size].</param>
+    /// <param name="weight">[vocabulary, hidden_size].</param>
+    /// <param name="targets">int32 [rows] in host memory; <see cref="IgnoredTarget"/> where there is none.</param>
+    /// <returns>Scalar: the sum of the losses.</returns>
+    public static Tensor Apply(Tensor hidden, ParameterSlot weight, Tensor targets)
+    {
+        if (!KernelDataType.Supports(hidden))
+        {
+            var logits = nn.functional.linear(hidden, weight.AsInput());
+            return nn.functional.cross_entropy(logits, targets.to(int64, hidden.device), ignore_index: IgnoredTarget,
+                reduction: nn.Reduction.Sum);
+        }
+        weight.CountUse();
+        return Fused.apply(hidden, weight.Parameter, targets, weight, is_grad_enabled());
+    }
+
+    private sealed class Fused : SingleTensorFunction<Fused>
+    {
+        public override string Name => "LinearCrossEntropy";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            var (hidden, weight, targets, withGradient) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (bool)vars[4]);
+            var (rows, vocabulary) = (hidden.size(0), weight.size(0));
+            var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / vocabulary));
+            var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype) : null;
+            var dweight = withGradient ? empty(vocabulary, hidden.size(1), hidden.dtype) : null;
+            var lossSum = 0.0;
+            for (var start = 0L; start < rows; start += chunkRows)
+            {
+                using var scope = NewDisposeScope();
+                var count = Math.Min(chunkRows, rows - start);
+                var h = hidden.narrow(0, start, count);
+                var logits = DenseKernels.Matmul(h, false, weight, true);
+                var chunkTargets = targets.narrow(0, start, count);
+                KernelStatus.ThrowIfFailed(TransformerKernels.kvs_cross_entropy(KernelDataType.Of(logits), count, vocabulary,
+                    TensorMemory.Address(logits), TensorMemory.Address(chunkTargets), IgnoredTarget, withGradient ? 1 : 0, 1.0,
+                    out var chunkLoss, out _));
+                GC.KeepAlive(chunkTargets);
+                lossSum += chunkLoss;
+                if (!withGradient) continue;
+                DenseKernels.MatmulInto(dhidden!.narrow(0, start, count), 0, logits, false, weight, false);
+                DenseKernels.MatmulInto(dweight!, start == 0 ? 0 : 1, logits, true, h, false);
+            }
+            if (withGradient)
+            {
+                ctx.save_for_backward([dhidden!, dweight!]);
+                ctx.save_data("slot", vars[3]);
+            }
+            return tensor([lossSum], hidden.dtype).view([]);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        {
+            var saved = ctx.get_saved_variables();
+            var (dhidden, dweight) = (saved[0], saved[1]);
+            // The loss of a step is a plain sum, whose gradient is 1; anything else scales what forward left.
+            var scale = grad_output.to(ScalarType.Float64).item<double>();
+            var slot = (ParameterSlot)ctx.get_data("slot");
+            slot.Accumulate(scale == 1 ? dweight : dweight * scale);
+            return [scale == 1 ? dhidden : dhidden * scale, null!, null!, null!, null!];
+        }
+    }
+}

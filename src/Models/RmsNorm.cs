@@ -1,0 +1,24 @@
+using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Models;
+
+/// <summary>RMSNorm with a learned weight [hidden_size].</summary>
+public sealed class RmsNorm : nn.Module<Tensor, Tensor>
+{
+    private readonly ParameterSlot _weight;
+    private readonly double _epsilon;
+
+    public RmsNorm(ParameterBuckets parameters, string name, int size, double epsilon) : base(name)
+    {
+        _weight = parameters.Create($"{name}.weight", weightDecay: false, size);
+        _epsilon = epsilon;
+        register_parameter("weight", _weight.Parameter);
+    }
+
+    public override Tensor forward(Tensor x) => RmsNormOperation.Norm(x, _weight, _epsilon);
+
+    /// <summary>(residual + x, norm of the sum).</summary>
+    public (Tensor Sum, Tensor Normalised) AddNorm(Tensor residual, Tensor x) => RmsNormOperation.AddNorm(residual, x, _weight, _epsilon);
+}

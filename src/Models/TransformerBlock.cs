@@ -1,0 +1,49 @@
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Models;
+
+/// <summary>
+/// One pre-norm block: h = x + attention(norm(x)); y = h + ffn(norm(h)). The addition that ends a half is done by the norm that
+/// begins the next, so a block takes (residual, what is still to be added) and returns the same pair.
+/// </summary>
+public sealed class TransformerBlock : nn.Module
+{
+    private readonly RmsNorm _attentionNorm;
+    private readonly KvShiftAttention _attention;
+    private readonly RmsNorm _ffnNorm;
+    private readonly FeedForward _ffn;
+
+    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary) : base(name)
+    {
+        _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon);
+        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, rotary);
+        _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon);
+        _ffn = new FeedForward(parameters, $"{name}.mlp", config);
+        register_module("input_layernorm", _attentionNorm);
+        register_module("self_attn", _attention);
+        register_module("post_attention_layernorm", _ffnNorm);
+        register_module("mlp", _ffn);
+    }
+
+    /// <param name="residual">[rows, hidden_size].</param>
+    /// <param name="pending">What the block before left to add; null in the first block.</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    public (Tensor Residual, Tensor Pending) Forward(Tensor residual, Tensor? pending, TokenLayout layout)
+    {
+        (residual, var x) = Enter(residual, pending);
+        (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
+        return (residual, _ffn.call(x));
+    }
+
+    /// <summary>As <see cref="Forward"/>, for the next tokens of one cached sequence.</summary>
+    public (Tensor Residual, Tensor Pending) Decode(Tensor residual, Tensor? pending, LayerCache cache)
+    {
+        (residual, var x) = Enter(residual, pending);
+        (residual, x) = _ffnNorm.AddNorm(residual, _attention.Decode(x, cache));
+        return (residual, _ffn.call(x));
+    }
+
+    private (Tensor Residual, Tensor Normalised) Enter(Tensor residual, Tensor? pending)
+        => pending is null ? (residual, _attentionNorm.call(residual)) : _attentionNorm.AddNorm(residual, pending);
+}

@@ -1,0 +1,47 @@
+using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace KvShiftScale.Parallel.Layers;
+
+/// <summary>y = x W^T without bias: x [rows, input_size], W [output_size, input_size], y [rows, output_size].</summary>
+public sealed class Linear : nn.Module<Tensor, Tensor>
+{
+    private readonly ParameterSlot _weight;
+
+    public Linear(ParameterBuckets parameters, string name, long inputSize, long outputSize) : base(name)
+    {
+        _weight = parameters.Create($"{name}.weight", weightDecay: true, outputSize, inputSize);
+        register_parameter("weight", _weight.Parameter);
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        _weight.CountUse();
+        return Product.Apply(input, _weight);
+    }
+
+    private sealed class Product : SingleTensorFunction<Product>
+    {
+        public override string Name => nameof(Linear);
+
+        public static Tensor Apply(Tensor input, ParameterSlot weight) => apply(input, weight.Parameter, weight);
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            var (input, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
+            ctx.save_for_backward([input, weight]);
+            ctx.save_data("slot", vars[2]);
+            return DenseKernels.Matmul(input, false, weight, true);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        {
+            var saved = ctx.get_saved_variables();
+            var gradient = grad_output.contiguous();
+            ((ParameterSlot)ctx.get_data("slot")).AccumulateMatmul(gradient, true, saved[0], false);
+            return [DenseKernels.Matmul(gradient, false, saved[1], false), null!, null!];
+        }
+    }
+}

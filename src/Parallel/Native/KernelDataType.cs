@@ -1,0 +1,19 @@
+using TorchSharp;
+
+namespace KvShiftScale.Parallel.Native;
+
+/// <summary>Element types of libkvshift's kernels, with its numbers.</summary>
+public static class KernelDataType
+{
+    /// <summary>True for tensors that the fused CPU kernels take: float32 and float64 in host memory.</summary>
+    public static bool Supports(torch.Tensor tensor)
+        => tensor.device_type == DeviceType.CPU && tensor.dtype is (torch.ScalarType.Float32 or torch.ScalarType.Float64);
+
+    /// <summary>The library's number for the element type of <paramref name="tensor"/>.</summary>
+    public static int Of(torch.Tensor tensor) => tensor.dtype switch
+    {
+        torch.ScalarType.Float32 => 0,
+        torch.ScalarType.Float64 => 1,
+        _ => throw new ArgumentException($"kernels take float32 and float64, not {tensor.dtype}", nameof(tensor)),
+    };
+}
