@@ -1,0 +1,89 @@
+// Times training steps of the model that bench/pytorch_step.py trains in PyTorch: same shape, same token ids, same optimizer.
+// Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step.
+using System.Diagnostics;
+using System.Globalization;
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+const int Context = 512;
+const int GlobalBatch = 4;
+const int Vocabulary = 8192;
+
+var options = new Dictionary<string, int> { ["--threads"] = 1, ["--steps"] = 10, ["--warmup"] = 2 };
+for (var i = 0; i + 1 < args.Length; i += 2)
+{
+    if (!options.ContainsKey(args[i]))
+    {
+        Console.Error.WriteLine($"found option {args[i]}; known are {string.Join(", ", options.Keys)}, each with a whole number");
+        return 2;
+    }
+    options[args[i]] = int.Parse(args[i + 1], CultureInfo.InvariantCulture);
+}
+
+using var context = ParallelContext.Create(new ParallelConfig(), Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK") is not null);
+set_num_threads(options["--threads"]);
+DenseKernels.SetThreads(options["--threads"]);
+
+var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
+var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
+using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context);
+model.Initialize(seed: 1);
+using var reducer = new DataParallelReducer(model.Parameters, context.Data);
+using var optimizer = new AdamW(model.Parameters, optimizerConfig);
+
+var rows = GlobalBatch / context.Data.Size;
+var (inputs, targets, positions) = (new int[rows * Context], new int[rows * Context], new int[rows * Context]);
+for (var i = 0; i < inputs.Length; i++)
+{
+    var global = (long)context.Data.Rank * inputs.Length + i;
+    inputs[i] = Id(global);
+    targets[i] = Id(global + 1);
+    positions[i] = i % Context;
+}
+
+using var layout = new TokenLayout(rows, Context, frombuffer(positions, ScalarType.Int32));
+
+var seconds = new List<double>();
+var (first, last) = (0.0, 0.0);
+for (var step = 1; step <= options["--warmup"] + options["--steps"]; step++)
+{
+    context.World.Barrier();
+    var start = Stopwatch.GetTimestamp();
+    last = Step(step);
+    context.World.Barrier();
+    if (step == 1) first = last;
+    if (step > options["--warmup"]) seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+}
+
+seconds.Sort();
+if (context.World.Rank == 0)
+{
+    var rate = GlobalBatch * Context / seconds[seconds.Count / 2];
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"{{\"tokens_per_second\": {rate:F1}, \"first_loss\": {first:F4}, \"last_loss\": {last:F4}, \"ranks\": {context.World.Size}, \"threads\": {options["--threads"]}}}"));
+}
+return 0;
+
+double Step(long step)
+{
+    using var scope = NewDisposeScope();
+    model.Parameters.BeginStep();
+    model.Parameters.BeginLastMicroBatch();
+    Tensor loss;
+    using (var forward = NewDisposeScope())
+    {
+        loss = model.LossSum(frombuffer(inputs, ScalarType.Int32), frombuffer(targets, ScalarType.Int32), layout).MoveToOuterDisposeScope();
+    }
+    loss.backward();
+    reducer.Finish();
+    const double ValidTargets = GlobalBatch * Context;
+    var norm = GradientNorm.Of(model.Parameters) / ValidTargets;
+    optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / ValidTargets, step);
+    return loss.item<float>() / (rows * Context);
+}
+
+static int Id(long index) => (int)((index * 7919 + 13 * (index / 97)) % Vocabulary);

@@ -1,0 +1,53 @@
+using System.Diagnostics;
+using KvShiftScale.Parallel.Native;
+
+namespace KvShiftScale.Parallel;
+
+/// <summary>
+/// A collective that was started and goes on beside the caller. Its buffers belong to it until <see cref="Wait"/> has returned, which
+/// has to be called once every work is started; there is no other way to let go of it.
+/// </summary>
+/// <remarks>
+/// Most MPI libraries move a started operation only while some call into MPI is made: asking <see cref="IsCompleted"/> now and then
+/// does that.
+/// </remarks>
+public sealed class CollectiveWork
+{
+    private readonly CollectiveOperation _operation;
+    private readonly CollectiveCounters? _counters;
+    private nint _work;
+
+    internal CollectiveWork(CollectiveOperation operation, CollectiveCounters counters, nint work)
+    {
+        _operation = operation;
+        _counters = counters;
+        _work = work;
+    }
+
+    private CollectiveWork()
+    {
+    }
+
+    /// <summary>Work that was done when it was started.</summary>
+    internal static CollectiveWork Done { get; } = new();
+
+    /// <summary>Whether <see cref="Wait"/> would return at once.</summary>
+    /// <exception cref="CollectiveException">The operation failed.</exception>
+    public bool IsCompleted => _work == 0 || CollectivesLibrary.Test(_work);
+
+    /// <summary>Returns when the operation is done and its buffers belong to the caller again. A second call returns at once.</summary>
+    /// <exception cref="CollectiveException">The operation failed.</exception>
+    public void Wait()
+    {
+        if (_work == 0)
+        {
+            return;
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        var work = _work;
+        _work = 0;
+        CollectivesLibrary.Wait(work);
+        _counters!.AddWait(_operation, started);
+    }
+}

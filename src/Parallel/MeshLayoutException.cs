@@ -1,0 +1,10 @@
+namespace KvShiftScale.Parallel;
+
+/// <summary>The ranks of a launch cannot be laid out as configured. The message has the key, the values and what would do.</summary>
+public sealed class MeshLayoutException : Exception
+{
+    internal MeshLayoutException(string message)
+        : base(message)
+    {
+    }
+}

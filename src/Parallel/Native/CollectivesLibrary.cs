@@ -1,0 +1,183 @@
+using System.Runtime.InteropServices;
+
+namespace KvShiftScale.Parallel.Native;
+
+/// <summary>
+/// The collectives of libkvshift (native/include/kvshift.h). A status other than success becomes a <see cref="CollectiveException"/>
+/// with the library's text. Calls may come from any thread, one at a time.
+/// </summary>
+internal static partial class CollectivesLibrary
+{
+    private const string Library = "kvshift";
+    private const int AbiVersion = 1;
+
+    /// <summary>Refuses a library that is missing or was built from another version of its header.</summary>
+    public static void RequireUsable()
+    {
+        int version;
+        try
+        {
+            version = kvs_abi_version();
+        }
+        catch (DllNotFoundException exception)
+        {
+            throw new CollectiveException(
+                $"libkvshift.so cannot be loaded from {AppContext.BaseDirectory}: build it with launch/setup, and see that an MPI "
+                + "library (Debian and Ubuntu: apt-get install openmpi-bin libopenmpi-dev) is installed, which it needs.",
+                exception);
+        }
+
+        if (version != AbiVersion)
+        {
+            throw new CollectiveException(
+                $"libkvshift.so in {AppContext.BaseDirectory} has ABI version {version}, this program wants {AbiVersion}: build both "
+                + "from the same sources with launch/setup.");
+        }
+    }
+
+    /// <summary>All ranks of the launch. Collective.</summary>
+    public static GroupHandle World()
+    {
+        Check(kvs_world(out var group));
+        return group;
+    }
+
+    /// <summary>The ranks of <paramref name="parent"/> that give the same color (0 or more), ordered by key. Collective.</summary>
+    public static GroupHandle Split(GroupHandle parent, int color, int key)
+    {
+        Check(kvs_group_split(parent, color, key, out var group));
+        return group;
+    }
+
+    public static int Rank(GroupHandle group)
+    {
+        Check(kvs_group_rank(group, out var rank));
+        return rank;
+    }
+
+    public static int Size(GroupHandle group)
+    {
+        Check(kvs_group_size(group, out var size));
+        return size;
+    }
+
+    /// <summary>Whether the group could be freed; a release cannot throw.</summary>
+    public static bool Free(nint group) => kvs_group_free(group) == 0;
+
+    public static void AllReduce(GroupHandle group, CollectiveDataType type, ReduceOperation operation, nint data, long count)
+        => Check(kvs_all_reduce(group, type, operation, data, count));
+
+    public static void ReduceScatter(GroupHandle group, CollectiveDataType type, ReduceOperation operation, nint input, nint output,
+        long count)
+        => Check(kvs_reduce_scatter(group, type, operation, input, output, count));
+
+    public static void AllGather(GroupHandle group, CollectiveDataType type, nint input, nint output, long count)
+        => Check(kvs_all_gather(group, type, input, output, count));
+
+    public static void Broadcast(GroupHandle group, CollectiveDataType type, nint data, long count, int root)
+        => Check(kvs_broadcast(group, type, data, count, root));
+
+    public static void Barrier(GroupHandle group) => Check(kvs_barrier(group));
+
+    public static nint StartAllReduce(GroupHandle group, CollectiveDataType type, ReduceOperation operation, nint data, long count)
+    {
+        Check(kvs_all_reduce_start(group, type, operation, data, count, out var work));
+        return work;
+    }
+
+    public static nint StartReduceScatter(GroupHandle group, CollectiveDataType type, ReduceOperation operation, nint input, nint output,
+        long count)
+    {
+        Check(kvs_reduce_scatter_start(group, type, operation, input, output, count, out var work));
+        return work;
+    }
+
+    public static nint StartAllGather(GroupHandle group, CollectiveDataType type, nint input, nint output, long count)
+    {
+        Check(kvs_all_gather_start(group, type, input, output, count, out var work));
+        return work;
+    }
+
+    public static nint StartBroadcast(GroupHandle group, CollectiveDataType type, nint data, long count, int root)
+    {
+        Check(kvs_broadcast_start(group, type, data, count, root, out var work));
+        return work;
+    }
+
+    /// <summary>Whether started work is done.</summary>
+    public static bool Test(nint work)
+    {
+        Check(kvs_test(work, out var done));
+        return done != 0;
+    }
+
+    /// <summary>Returns when started work is done, and frees it.</summary>
+    public static void Wait(nint work) => Check(kvs_wait(work));
+
+    private static void Check(int status)
+    {
+        if (status != 0)
+        {
+            throw new CollectiveException(Marshal.PtrToStringUTF8(kvs_last_error())!);
+        }
+    }
+
+    [LibraryImport(Library)]
+    private static partial int kvs_abi_version();
+
+    [LibraryImport(Library)]
+    private static partial nint kvs_last_error();
+
+    [LibraryImport(Library)]
+    private static partial int kvs_world(out GroupHandle group);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_split(GroupHandle parent, int color, int key, out GroupHandle group);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_free(nint group);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_rank(GroupHandle group, out int rank);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_size(GroupHandle group, out int size);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_all_reduce(GroupHandle group, CollectiveDataType dtype, ReduceOperation operation, nint data, long count);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_reduce_scatter(GroupHandle group, CollectiveDataType dtype, ReduceOperation operation, nint input,
+        nint output, long count);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_all_gather(GroupHandle group, CollectiveDataType dtype, nint input, nint output, long count);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_broadcast(GroupHandle group, CollectiveDataType dtype, nint data, long count, int root);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_barrier(GroupHandle group);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_all_reduce_start(GroupHandle group, CollectiveDataType dtype, ReduceOperation operation, nint data,
+        long count, out nint work);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_reduce_scatter_start(GroupHandle group, CollectiveDataType dtype, ReduceOperation operation, nint input,
+        nint output, long count, out nint work);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_all_gather_start(GroupHandle group, CollectiveDataType dtype, nint input, nint output, long count,
+        out nint work);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_broadcast_start(GroupHandle group, CollectiveDataType dtype, nint data, long count, int root,
+        out nint work);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_test(nint work, out int done);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_wait(nint work);
+}

@@ -1,0 +1,121 @@
+using System.Text;
+using KvShiftScale.Parallel.Native;
+using MPI;
+
+namespace KvShiftScale.Parallel;
+
+/// <summary>
+/// This process's place in the launch: the mesh, the groups it belongs to and, under MPI, the life of MPI itself. There is one, made
+/// first and disposed last.
+/// </summary>
+public sealed class ParallelContext : IDisposable
+{
+    private readonly MPI.Environment? _environment;
+
+    private ParallelContext(MeshLayout layout, ProcessGroup world, ProcessGroup data, ProcessGroup tensor, MPI.Environment? environment)
+    {
+        Layout = layout;
+        World = world;
+        Data = data;
+        Tensor = tensor;
+        _environment = environment;
+    }
+
+    /// <summary>How the ranks are divided.</summary>
+    public MeshLayout Layout { get; }
+
+    /// <summary>Every rank of the launch.</summary>
+    public ProcessGroup World { get; }
+
+    /// <summary>The ranks that hold the same part of the model, each for its share of the samples. Its rank is the data index.</summary>
+    public ProcessGroup Data { get; }
+
+    /// <summary>The ranks that share this replica of the model. Its rank is the tensor index.</summary>
+    public ProcessGroup Tensor { get; }
+
+    /// <summary>This rank's place in <see cref="Layout"/>.</summary>
+    public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
+
+    /// <summary>One process without MPI.</summary>
+    public static ParallelContext Single() => Alone(MeshLayout.Create(1, 1));
+
+    /// <summary>The context of this process, as one rank of an MPI launch or alone. Collective over the launch.</summary>
+    /// <param name="config">The degrees of the mesh.</param>
+    /// <param name="launchedByMpi">mpirun or srun started the process; false leaves MPI alone.</param>
+    /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured. Every rank finds that, and MPI is ended.</exception>
+    /// <exception cref="CollectiveException">libkvshift is missing or from other sources, or MPI failed.</exception>
+    /// <exception cref="DllNotFoundException">There is no MPI library.</exception>
+    public static ParallelContext Create(ParallelConfig config, bool launchedByMpi)
+    {
+        if (!launchedByMpi)
+        {
+            return Alone(MeshLayout.Create(1, config.Tensor));
+        }
+
+        CollectivesLibrary.RequireUsable();
+        string[] arguments = [];
+        var environment = new MPI.Environment(ref arguments, Threading.Serialized);
+        MeshLayout layout;
+        try
+        {
+            layout = MeshLayout.Create(Communicator.world.Size, config.Tensor);
+        }
+        catch (MeshLayoutException)
+        {
+            environment.Dispose();
+            throw;
+        }
+
+        var world = ProcessGroup.World("world");
+        var place = layout.CoordinatesOf(world.Rank);
+        var data = world.Split("data", color: place.Tensor, key: place.Data);
+        var tensor = world.Split("tensor", color: place.Data, key: place.Tensor);
+        return new ParallelContext(layout, world, data, tensor, environment);
+    }
+
+    /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
+    public string BroadcastText(string text, int root = 0)
+    {
+        if (_environment is null || World.Size == 1)
+        {
+            return text;
+        }
+
+        var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
+        var byteCount = bytes.Length;
+        Communicator.world.Broadcast(ref byteCount, root);
+        if (World.Rank != root)
+        {
+            bytes = new byte[byteCount];
+        }
+
+        Communicator.world.Broadcast(ref bytes, root);
+        return Encoding.UTF8.GetString(bytes);
+    }
+
+    /// <summary>
+    /// Ends every rank of the launch at once, for a failure on this one that the others cannot know of: they may wait for it for ever
+    /// where <see cref="Dispose"/> would join them. Does not return.
+    /// </summary>
+    public void Abort(int exitCode)
+    {
+        if (_environment is not null)
+        {
+            MPI.Environment.Abort(exitCode);
+        }
+
+        System.Environment.Exit(exitCode);
+    }
+
+    /// <summary>Frees the groups and ends MPI. Collective: returns when every rank has come here.</summary>
+    public void Dispose()
+    {
+        Tensor.Dispose();
+        Data.Dispose();
+        World.Dispose();
+        _environment?.Dispose();
+    }
+
+    private static ParallelContext Alone(MeshLayout layout)
+        => new(layout, ProcessGroup.Solo("world"), ProcessGroup.Solo("data"), ProcessGroup.Solo("tensor"), null);
+}
