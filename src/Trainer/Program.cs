@@ -1,1 +1,3 @@
-return 0;
+using KvShiftScale.Trainer;
+
+return CommandLine.Run(args);

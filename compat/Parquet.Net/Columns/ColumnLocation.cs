@@ -1,0 +1,11 @@
+namespace Parquet.Columns;
+
+/// <summary>What error messages say about where a chunk lies.</summary>
+internal readonly record struct ColumnLocation(string FileName, int RowGroup, string ColumnPath)
+{
+    public ParquetException Error(string what, Exception? inner = null)
+        => new($"{FileName}: row group {RowGroup}, column {ColumnPath}: {what}.", inner!);
+
+    public ParquetException Error(int page, long offset, DecodeException inner)
+        => Error($"page {page} at byte {offset}: {inner.Message}", inner);
+}

@@ -1,0 +1,85 @@
+using System.Buffers;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using Parquet.Meta;
+
+namespace Parquet.Encodings;
+
+/// <summary>Decodes pages of 4-byte or 8-byte values into <typeparamref name="T"/>, the stored bits; keeps the chunk's dictionary.</summary>
+internal sealed class FixedWidthDecoder<T> : IDisposable
+    where T : unmanaged, IBinaryInteger<T>
+{
+    private T[]? _dictionary;
+    private int _dictionaryLength;
+
+    public void SetDictionary(ReadOnlySpan<byte> page, int count)
+    {
+        RequireBytes(page, count);
+        _dictionary = ArrayPool<T>.Shared.Rent(count);
+        _dictionaryLength = count;
+        CopyPlain(page, _dictionary.AsSpan(0, count));
+    }
+
+    public void Decode(Encoding encoding, ReadOnlySpan<byte> page, Span<T> target)
+    {
+        switch (encoding)
+        {
+            case Encoding.PLAIN:
+                RequireBytes(page, target.Length);
+                CopyPlain(page, target);
+                break;
+            case Encoding.RLE_DICTIONARY or Encoding.PLAIN_DICTIONARY:
+                if (_dictionary == null)
+                {
+                    throw new DecodeException("dictionary indices without a dictionary page before them");
+                }
+
+                DictionaryDecoder.Decode<T>(page, _dictionary.AsSpan(0, _dictionaryLength), target);
+                break;
+            case Encoding.DELTA_BINARY_PACKED:
+                DeltaDecoder.Decode(page, target);
+                break;
+            case Encoding.BYTE_STREAM_SPLIT:
+                RequireBytes(page, target.Length);
+                Unsplit(page, target);
+                break;
+            default:
+                throw new DecodeException($"encoding {encoding} is not supported for numbers");
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_dictionary != null)
+        {
+            ArrayPool<T>.Shared.Return(_dictionary);
+            _dictionary = null;
+        }
+    }
+
+    // Both the format and every machine that .NET 10 runs on are little-endian here.
+    private static unsafe void CopyPlain(ReadOnlySpan<byte> page, Span<T> target)
+        => page[..(target.Length * sizeof(T))].CopyTo(MemoryMarshal.AsBytes(target));
+
+    // Byte k of value i lies at k * count + i.
+    private static unsafe void Unsplit(ReadOnlySpan<byte> page, Span<T> target)
+    {
+        var bytes = MemoryMarshal.AsBytes(target);
+        for (var k = 0; k < sizeof(T); k++)
+        {
+            var stream = page.Slice(k * target.Length, target.Length);
+            for (var i = 0; i < stream.Length; i++)
+            {
+                bytes[(i * sizeof(T)) + k] = stream[i];
+            }
+        }
+    }
+
+    private static unsafe void RequireBytes(ReadOnlySpan<byte> page, int count)
+    {
+        if (count < 0 || (long)count * sizeof(T) > page.Length)
+        {
+            throw new DecodeException($"{count} values of {sizeof(T)} bytes announced in {page.Length} bytes");
+        }
+    }
+}

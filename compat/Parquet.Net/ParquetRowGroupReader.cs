@@ -1,0 +1,243 @@
+using System.Buffers;
+using Parquet.Columns;
+using Parquet.Meta;
+using Parquet.Schema;
+
+namespace Parquet;
+
+/// <summary>Reads the columns of one row group.</summary>
+public class ParquetRowGroupReader : IDisposable
+{
+    private readonly ByteSource _source;
+    private readonly int _index;
+    private readonly long _footerOffset;
+    private readonly DataField[] _fields;
+
+    internal ParquetRowGroupReader(ByteSource source, int index, RowGroup rowGroup, ParquetSchema schema, long footerOffset)
+    {
+        _source = source;
+        _index = index;
+        _footerOffset = footerOffset;
+        _fields = schema.DataFields;
+        RowGroup = rowGroup;
+    }
+
+    public RowGroup RowGroup { get; }
+
+    public long RowCount => RowGroup.NumRows;
+
+    public bool ColumnExists(DataField field) => IndexOf(field) >= 0;
+
+    /// <summary>The chunk of a column, with its slot count and statistics; null when the file has no such column.</summary>
+    /// <exception cref="ParquetException">The column is encrypted.</exception>
+    public ColumnChunk? GetMetadata(DataField field)
+        => IndexOf(field) is >= 0 and var column ? Readable(column, Locate(field)) : null;
+
+    /// <summary>Reads a column as it is stored: the values there are, without gaps, and the levels of every slot.</summary>
+    /// <typeparam name="T">Exactly the column's <see cref="DataField.ClrType"/>.</typeparam>
+    /// <param name="values">At least as many entries as the chunk has slots; those past the last value are left alone.</param>
+    /// <param name="definitionLevels">As long; wanted when the column has such levels.</param>
+    /// <param name="repetitionLevels">As long; wanted when the column has such levels.</param>
+    /// <exception cref="ParquetException">The column is missing, damaged, or stored in a way that is not supported.</exception>
+    public ValueTask ReadRawAsync<T>(
+        DataField field,
+        Memory<T> values,
+        Memory<int>? definitionLevels,
+        Memory<int>? repetitionLevels,
+        CancellationToken cancellationToken = default)
+        where T : struct
+    {
+        var (own, chunk, location) = Find(field);
+        RequireType<T>(own);
+        var slots = SlotCount(chunk, own, location);
+        var target = Part(values, slots, nameof(values), own);
+        var definitions = own.MaxDefinitionLevel == 0 ? default : Part(definitionLevels ?? default, slots, nameof(definitionLevels), own);
+        var repetitions = own.MaxRepetitionLevel == 0 ? default : Part(repetitionLevels ?? default, slots, nameof(repetitionLevels), own);
+        return ReadChunkAsync(new NumberSink<T>(target), own, chunk, location, definitions, repetitions, cancellationToken);
+    }
+
+    /// <summary>Reads a required column that is no list.</summary>
+    /// <inheritdoc cref="ReadRawAsync{T}"/>
+    public ValueTask ReadAsync<T>(
+        DataField field, Memory<T> values, Memory<int>? repetitionLevels = null, CancellationToken cancellationToken = default)
+        where T : struct
+    {
+        var (own, chunk, location) = Find(field);
+        RequireType<T>(own);
+        if (own.MaxDefinitionLevel > 0)
+        {
+            throw new ArgumentException(
+                $"Column {own.Path} may hold nulls or lists: read it into {typeof(T).Name}? values, or with ReadRawAsync.", nameof(field));
+        }
+
+        var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
+        return ReadChunkAsync(new NumberSink<T>(target), own, chunk, location, default, default, cancellationToken);
+    }
+
+    /// <summary>Reads a column that is no list, required or not.</summary>
+    /// <inheritdoc cref="ReadRawAsync{T}"/>
+    public async ValueTask ReadAsync<T>(
+        DataField field, Memory<T?> values, Memory<int>? repetitionLevels = null, CancellationToken cancellationToken = default)
+        where T : struct
+    {
+        var (own, chunk, location) = Find(field);
+        RequireType<T>(own);
+        if (own.MaxRepetitionLevel > 0)
+        {
+            throw new ArgumentException($"Column {own.Path} is a list: read it with ReadRawAsync.", nameof(field));
+        }
+
+        var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
+        await ReadWithOwnDefinitionsAsync(
+            new NullableNumberSink<T>(target, own.MaxDefinitionLevel), target.Length, own, chunk, location, default, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <summary>Reads a text column, one entry per slot; of a list, null and empty lists are null entries.</summary>
+    /// <inheritdoc cref="ReadRawAsync{T}"/>
+    public async ValueTask ReadAsync(
+        DataField field, Memory<string?> values, Memory<int>? repetitionLevels = null, CancellationToken cancellationToken = default)
+    {
+        var (own, chunk, location) = Find(field);
+        if (!own.Stored.IsText)
+        {
+            throw new ArgumentException($"Column {own.Path} is stored as {Describe(own)}, not as text.", nameof(field));
+        }
+
+        var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
+        var repetitions = own.MaxRepetitionLevel == 0 ? default : Part(repetitionLevels ?? default, target.Length, nameof(repetitionLevels), own);
+        await ReadWithOwnDefinitionsAsync(
+            new StringSink(target, own.MaxDefinitionLevel), target.Length, own, chunk, location, repetitions, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    public void Dispose() => GC.SuppressFinalize(this);
+
+    private async ValueTask ReadWithOwnDefinitionsAsync(
+        ColumnSink sink,
+        int slots,
+        DataField field,
+        ColumnMetaData chunk,
+        ColumnLocation location,
+        Memory<int> repetitions,
+        CancellationToken cancellationToken)
+    {
+        if (field.MaxDefinitionLevel == 0)
+        {
+            await ReadChunkAsync(sink, field, chunk, location, default, repetitions, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var definitions = ArrayPool<int>.Shared.Rent(slots);
+        try
+        {
+            await ReadChunkAsync(sink, field, chunk, location, definitions.AsMemory(0, slots), repetitions, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            ArrayPool<int>.Shared.Return(definitions);
+        }
+    }
+
+    private async ValueTask ReadChunkAsync(
+        ColumnSink sink,
+        DataField field,
+        ColumnMetaData chunk,
+        ColumnLocation location,
+        Memory<int> definitions,
+        Memory<int> repetitions,
+        CancellationToken cancellationToken)
+    {
+        using (sink)
+        {
+            if (chunk.NumValues > 0)
+            {
+                using var reader = new ColumnChunkReader(_source, location, chunk, field, _footerOffset);
+                await reader.ReadAsync(sink, definitions, repetitions, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        if (field.MaxRepetitionLevel > 0)
+        {
+            RequireRows(repetitions.Span, location);
+        }
+    }
+
+    // A repetition level of 0 begins a row.
+    private void RequireRows(ReadOnlySpan<int> repetitions, ColumnLocation location)
+    {
+        var rows = repetitions.Count(0);
+        if (rows != RowCount || (rows > 0 && repetitions[0] != 0))
+        {
+            throw location.Error($"its levels begin {rows} rows where the row group has {RowCount}");
+        }
+    }
+
+    private int IndexOf(DataField field)
+    {
+        ArgumentNullException.ThrowIfNull(field);
+        return Array.FindIndex(_fields, own => own.Path.Equals(field.Path));
+    }
+
+    private (DataField Field, ColumnMetaData Chunk, ColumnLocation Location) Find(DataField field)
+    {
+        var column = IndexOf(field);
+        var location = Locate(field);
+        if (column < 0)
+        {
+            throw location.Error("there is no such column");
+        }
+
+        var chunk = Readable(column, location);
+        return chunk.FilePath == null
+            ? (_fields[column], chunk.MetaData!, location)
+            : throw location.Error($"its pages lie in another file, '{chunk.FilePath}'; that is not supported");
+    }
+
+    private ColumnLocation Locate(DataField field) => new(_source.Name, _index, field.Path.ToString());
+
+    // Only of an encrypted column may the metadata be missing: the footer was checked for that.
+    private ColumnChunk Readable(int column, ColumnLocation location)
+    {
+        var chunk = RowGroup.Columns[column];
+        return chunk is { IsEncrypted: false, MetaData: not null }
+            ? chunk
+            : throw location.Error("it is encrypted; encryption is not supported");
+    }
+
+    private static void RequireType<T>(DataField field)
+    {
+        if (!field.Stored.IsNumber)
+        {
+            throw new ArgumentException($"Column {field.Path} is stored as {Describe(field)}, which is not read as numbers.", nameof(field));
+        }
+
+        if (field.ClrType != typeof(T))
+        {
+            throw new ArgumentException($"Column {field.Path} holds {field.ClrType.Name} values; read it as those, not as {typeof(T).Name}.");
+        }
+    }
+
+    private int SlotCount(ColumnMetaData chunk, DataField field, ColumnLocation location)
+    {
+        if (chunk.NumValues is < 0 or > int.MaxValue)
+        {
+            throw location.Error($"{chunk.NumValues} slots; one chunk can be read up to {int.MaxValue}");
+        }
+
+        if (field.MaxRepetitionLevel == 0 ? chunk.NumValues != RowCount : chunk.NumValues < RowCount)
+        {
+            throw location.Error($"{chunk.NumValues} slots where the row group has {RowCount} rows");
+        }
+
+        return (int)chunk.NumValues;
+    }
+
+    private static Memory<T> Part<T>(Memory<T> buffer, int slots, string name, DataField field)
+        => buffer.Length >= slots
+            ? buffer[..slots]
+            : throw new ArgumentException($"Column {field.Path} has {slots} slots; the buffer has room for {buffer.Length}.", name);
+
+    private static string Describe(DataField field) => $"{field.Stored.Physical} for {field.ClrType.Name}";
+}

@@ -1,0 +1,3 @@
+namespace Parquet.Thrift;
+
+internal readonly record struct ThriftField(int Id, ThriftType Type);

@@ -1,0 +1,112 @@
+#include "call.h"
+
+#include <limits>
+
+#include "status.h"
+
+namespace kvshift {
+namespace {
+
+const kvs_group* not_null(const kvs_group* group, const char* operation) {
+    if (group == nullptr) throw Error(KVS_INVALID_ARGUMENT, std::string(operation) + ": group is null");
+    return group;
+}
+
+bool overlap(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) {
+    const auto a_start = reinterpret_cast<uintptr_t>(a);
+    const auto b_start = reinterpret_cast<uintptr_t>(b);
+    return a_start < b_start + static_cast<uintptr_t>(b_bytes) && b_start < a_start + static_cast<uintptr_t>(a_bytes);
+}
+
+}  // namespace
+
+Call::Call(const char* operation, const kvs_group* group, int32_t dtype, int64_t count, int32_t reduce_op, int32_t root)
+    : communicator(not_null(group, operation)->communicator),
+      rank(group->rank),
+      size(group->size),
+      dtype(dtype),
+      count(count),
+      reduce_op(reduce_op),
+      root(root),
+      operation_(operation) {}
+
+Call Call::all_reduce(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* data, int64_t count) {
+    Call call("all_reduce", group, dtype, count, reduce_op, kNone);
+    call.check_elements(1);
+    call.check_reduce_op();
+    call.check_pointer(data, "data");
+    return call;
+}
+
+Call Call::reduce_scatter(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* input, const void* output,
+                          int64_t count) {
+    Call call("reduce_scatter", group, dtype, count, reduce_op, kNone);
+    call.check_elements(call.size);
+    call.check_reduce_op();
+    call.check_pointer(input, "input");
+    call.check_pointer(output, "output");
+    const int64_t bytes = count * byte_size(dtype);
+    call.require(!overlap(input, bytes * call.size, output, bytes), "input and output overlap; pass separate buffers");
+    return call;
+}
+
+Call Call::all_gather(const kvs_group* group, int32_t dtype, const void* input, const void* output, int64_t count) {
+    Call call("all_gather", group, dtype, count, kNone, kNone);
+    call.check_elements(call.size);
+    call.check_pointer(input, "input");
+    call.check_pointer(output, "output");
+    const int64_t bytes = count * byte_size(dtype);
+    const bool in_place = input == static_cast<const char*>(output) + call.rank * bytes;
+    call.require(in_place || !overlap(input, bytes, output, bytes * call.size),
+                 "input overlaps output without being this rank's own part of it; pass that part or a separate buffer");
+    return call;
+}
+
+Call Call::broadcast(const kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t root) {
+    Call call("broadcast", group, dtype, count, kNone, root);
+    call.check_elements(1);
+    call.require(root >= 0 && root < call.size, "there is no such root; pass a rank from 0 to " + std::to_string(call.size - 1));
+    call.check_pointer(data, "data");
+    return call;
+}
+
+Call Call::barrier(const kvs_group* group) { return Call("barrier", group, kNone, 0, kNone, kNone); }
+
+void Call::check(int code) const {
+    if (code != MPI_SUCCESS) throw Error(KVS_MPI_ERROR, describe() + ": " + mpi_text(code));
+}
+
+std::string Call::describe() const {
+    std::string text = "rank " + std::to_string(rank) + " of " + std::to_string(size) + ": " + operation_;
+    if (dtype != kNone || count != 0) {
+        const char* name = dtype_name(dtype);
+        text += " of " + std::to_string(count) + " "
+                + (name != nullptr ? std::string(name) : "elements of dtype " + std::to_string(dtype));
+    }
+    if (reduce_op != kNone) {
+        const char* name = reduce_op_name(reduce_op);
+        text += " (" + (name != nullptr ? std::string(name) : "operation " + std::to_string(reduce_op)) + ")";
+    }
+    if (root != kNone) text += " from rank " + std::to_string(root);
+    return text;
+}
+
+void Call::require(bool holds, const std::string& text) const {
+    if (!holds) throw Error(KVS_INVALID_ARGUMENT, describe() + ": " + text);
+}
+
+void Call::check_elements(int64_t buffers) const {
+    require(dtype_name(dtype) != nullptr, "there is no such dtype; pass a value of kvs_dtype");
+    require(count >= 0, "the count is negative; pass 0 or more elements");
+    require(count <= std::numeric_limits<int64_t>::max() / 8 / buffers, "the count is beyond any memory; pass elements, not bytes");
+}
+
+void Call::check_reduce_op() const {
+    require(reduce_op_name(reduce_op) != nullptr, "there is no such operation; pass a value of kvs_reduce_op");
+}
+
+void Call::check_pointer(const void* pointer, const char* name) const {
+    require(pointer != nullptr || count == 0, std::string(name) + " is null");
+}
+
+}  // namespace kvshift

@@ -1,0 +1,199 @@
+// Vectors of the instruction set that the including file is compiled for. Everything lives in the namespace of that
+// instruction set and nothing here instantiates a template of the standard library: the linker merges such instances over
+// all instruction sets and may keep one that the running machine cannot execute.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define KVSHIFT_INLINE inline __attribute__((always_inline))
+
+namespace kvshift::KVSHIFT_ISA {
+
+#if defined(__AVX512F__)
+constexpr int vector_byte_count = 64;
+#elif defined(__AVX2__)
+constexpr int vector_byte_count = 32;
+#else
+constexpr int vector_byte_count = 16;
+#endif
+
+template <typename T>
+constexpr int width = vector_byte_count / static_cast<int>(sizeof(T));
+
+template <typename T>
+struct VectorTypes;
+
+template <>
+struct VectorTypes<float> {
+    using Integer = int32_t;
+    typedef float Vector __attribute__((vector_size(vector_byte_count)));
+    typedef int32_t IntegerVector __attribute__((vector_size(vector_byte_count)));
+};
+
+template <>
+struct VectorTypes<double> {
+    using Integer = int64_t;
+    typedef double Vector __attribute__((vector_size(vector_byte_count)));
+    typedef int64_t IntegerVector __attribute__((vector_size(vector_byte_count)));
+};
+
+template <typename T>
+using Vector = typename VectorTypes<T>::Vector;
+template <typename T>
+using Integer = typename VectorTypes<T>::Integer;
+template <typename T>
+using IntegerVector = typename VectorTypes<T>::IntegerVector;
+
+template <typename T>
+KVSHIFT_INLINE Vector<T> load(const T* from) {
+    Vector<T> value;
+    __builtin_memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+template <typename T>
+KVSHIFT_INLINE void store(T* to, Vector<T> value) {
+    __builtin_memcpy(to, &value, sizeof(value));
+}
+
+template <typename T>
+KVSHIFT_INLINE Vector<T> broadcast(T value) {
+    return value - Vector<T>{};
+}
+
+// How a loop over a row touches memory: whole vectors, or the last few elements with zeros in the lanes beyond.
+template <typename T>
+struct AllLanes {
+    KVSHIFT_INLINE Vector<T> load(const T* from) const { return KVSHIFT_ISA::load<T>(from); }
+    KVSHIFT_INLINE Vector<T> load_or(const T* from, T) const { return KVSHIFT_ISA::load<T>(from); }
+    KVSHIFT_INLINE void store(T* to, Vector<T> value) const { KVSHIFT_ISA::store<T>(to, value); }
+};
+
+template <typename T>
+struct FirstLanes {
+    int count;
+
+    KVSHIFT_INLINE Vector<T> load(const T* from) const { return load_or(from, T(0)); }
+
+    KVSHIFT_INLINE Vector<T> load_or(const T* from, T other) const {
+        Vector<T> value = broadcast<T>(other);
+        for (int lane = 0; lane < count; ++lane) value[lane] = from[lane];
+        return value;
+    }
+
+    KVSHIFT_INLINE void store(T* to, Vector<T> value) const {
+        for (int lane = 0; lane < count; ++lane) to[lane] = value[lane];
+    }
+};
+
+// body(index, lanes, slot) for every vector of count elements. slot cycles through 0..3 and is a constant after inlining, so
+// that a reduction can keep four independent accumulators; which element meets which slot depends on its index alone.
+template <typename T, typename Body>
+KVSHIFT_INLINE void for_each_vector(int64_t count, Body&& body) {
+    constexpr int64_t step = width<T>;
+    int64_t index = 0;
+    for (; index + 4 * step <= count; index += 4 * step) {
+        body(index, AllLanes<T>{}, 0);
+        body(index + step, AllLanes<T>{}, 1);
+        body(index + 2 * step, AllLanes<T>{}, 2);
+        body(index + 3 * step, AllLanes<T>{}, 3);
+    }
+    for (; index + step <= count; index += step) body(index, AllLanes<T>{}, 0);
+    if (index < count) body(index, FirstLanes<T>{static_cast<int>(count - index)}, 0);
+}
+
+// The second operand where the two do not compare, so that a NaN in it is kept.
+template <typename T>
+KVSHIFT_INLINE Vector<T> maximum(Vector<T> a, Vector<T> b) {
+    return a > b ? a : b;
+}
+
+template <typename T>
+KVSHIFT_INLINE T horizontal_sum(Vector<T> value) {
+    T lanes[width<T>];
+    store<T>(lanes, value);
+    for (int half = width<T> / 2; half > 0; half /= 2) {
+        for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    }
+    return lanes[0];
+}
+
+template <typename T>
+KVSHIFT_INLINE T horizontal_maximum(Vector<T> value) {
+    T largest = value[0];
+    for (int lane = 1; lane < width<T>; ++lane) largest = largest > value[lane] ? largest : value[lane];
+    return largest;
+}
+
+template <typename T>
+KVSHIFT_INLINE Vector<T> sum_of_slots(const Vector<T> (&slots)[4]) {
+    return (slots[0] + slots[1]) + (slots[2] + slots[3]);
+}
+
+KVSHIFT_INLINE Vector<float> square_root(Vector<float> x) {
+#if defined(__AVX512F__)
+    return _mm512_maskz_sqrt_ps(0xFFFF, x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(x);
+#elif defined(__SSE2__)
+    return _mm_sqrt_ps(x);
+#else
+    for (int lane = 0; lane < width<float>; ++lane) x[lane] = __builtin_sqrtf(x[lane]);
+    return x;
+#endif
+}
+
+KVSHIFT_INLINE Vector<double> square_root(Vector<double> x) {
+#if defined(__AVX512F__)
+    return _mm512_maskz_sqrt_pd(0xFF, x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_pd(x);
+#elif defined(__SSE2__)
+    return _mm_sqrt_pd(x);
+#else
+    for (int lane = 0; lane < width<double>; ++lane) x[lane] = __builtin_sqrt(x[lane]);
+    return x;
+#endif
+}
+
+template <int... Index>
+struct Indices {};
+
+template <int Count, int... Index>
+struct IndicesUpTo : IndicesUpTo<Count - 1, Count - 1, Index...> {};
+
+template <int... Index>
+struct IndicesUpTo<0, Index...> {
+    using Type = Indices<Index...>;
+};
+
+// Lanes first[offset], second[offset], first[offset + 1], second[offset + 1], ...
+template <typename T, int Offset, int... Index>
+KVSHIFT_INLINE Vector<T> interleave(Vector<T> first, Vector<T> second, Indices<Index...>) {
+    return __builtin_shufflevector(first, second, (Offset + Index / 2 + (Index % 2) * width<T>)...);
+}
+
+// Transposes width x width elements held in rows: each round interleaves row i with row i + width / 2, and after log2(width)
+// rounds the row and lane numbers have changed places.
+template <typename T>
+KVSHIFT_INLINE void transpose(Vector<T> (&rows)[width<T>]) {
+    constexpr int half = width<T> / 2;
+    using Lanes = typename IndicesUpTo<width<T>>::Type;
+#pragma GCC unroll 4
+    for (int round = width<T>; round > 1; round /= 2) {
+        Vector<T> next[width<T>];
+#pragma GCC unroll 16
+        for (int row = 0; row < half; ++row) {
+            next[2 * row] = interleave<T, 0>(rows[row], rows[row + half], Lanes{});
+            next[2 * row + 1] = interleave<T, half>(rows[row], rows[row + half], Lanes{});
+        }
+#pragma GCC unroll 16
+        for (int row = 0; row < width<T>; ++row) rows[row] = next[row];
+    }
+}
+
+}  // namespace kvshift::KVSHIFT_ISA

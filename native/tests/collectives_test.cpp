@@ -1,0 +1,330 @@
+// Run by mpirun. Element i of rank r is r + i (in part p of a scattered buffer: r + i + 10 p), so with n ranks the sum is
+// n i + n (n - 1) / 2, the largest is n - 1 + i and the smallest i. All are whole and below 256 where dtype is bfloat16,
+// whose integers are exact up to there.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kvshift.h"
+
+namespace {
+
+#if defined(KVSHIFT_LARGEST_MPI_COUNT)
+constexpr bool kSplitsEverything = true;
+#else
+constexpr bool kSplitsEverything = false;
+#endif
+
+int rank = 0;
+int size = 1;
+int checks = 0;
+
+[[noreturn]] void fail(const std::string& text) {
+    std::fprintf(stderr, "rank %d of %d: FAILED: %s\n", rank, size, text.c_str());
+    std::exit(1);
+}
+
+void expect(bool holds, const std::string& text) {
+    checks++;
+    if (!holds) fail(text);
+}
+
+void ok(int32_t status, const std::string& what) {
+    expect(status == KVS_OK, what + " gave status " + std::to_string(status) + ": " + kvs_last_error());
+}
+
+void expect_refused(int32_t status, const std::string& text) {
+    expect(status == KVS_INVALID_ARGUMENT, "status " + std::to_string(status) + " where '" + text + "' was wanted");
+    expect(kvs_last_error() == text, std::string("found '") + kvs_last_error() + "', wanted '" + text + "'");
+}
+
+struct BFloat16 {
+    uint16_t bits;
+};
+
+template <typename T>
+T from_double(double value) {
+    return static_cast<T>(value);
+}
+
+// Only for values that bfloat16 holds exactly.
+template <>
+BFloat16 from_double<BFloat16>(double value) {
+    const float single = static_cast<float>(value);
+    uint32_t bits;
+    std::memcpy(&bits, &single, sizeof bits);
+    if ((bits & 0xffffu) != 0) fail("the test wants a bfloat16 that there is not: " + std::to_string(value));
+    return BFloat16{static_cast<uint16_t>(bits >> 16)};
+}
+
+template <typename T>
+double to_double(T value) {
+    return static_cast<double>(value);
+}
+
+template <>
+double to_double<BFloat16>(BFloat16 value) {
+    const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+    float single;
+    std::memcpy(&single, &bits, sizeof single);
+    return single;
+}
+
+enum class Form { Blocking, Started };
+
+// Runs either form of a collective to its end.
+template <typename Blocking, typename Start>
+void run(Form form, const std::string& what, Blocking&& blocking, Start&& start) {
+    if (form == Form::Blocking) {
+        ok(blocking(), what);
+        return;
+    }
+    kvs_work* work = nullptr;
+    ok(start(&work), what + "_start");
+    for (int32_t done = 0; done == 0;) ok(kvs_test(work, &done), what + ", kvs_test");
+    ok(kvs_wait(work), what + ", kvs_wait");
+}
+
+double reduced(int32_t operation, double i) {
+    if (operation == KVS_SUM) return size * i + size * (size - 1) / 2.0;
+    return operation == KVS_MAX ? size - 1 + i : i;
+}
+
+// Elements start .. start + count of found are wanted(0), wanted(1), ..., and the one after the last is still -1.
+template <typename T, typename Wanted>
+void expect_elements(const std::vector<T>& found, int64_t start, int64_t count, const std::string& what, Wanted&& wanted) {
+    checks++;
+    for (int64_t i = 0; i < count; i++)
+        if (to_double(found[start + i]) != wanted(i))
+            fail(what + ": element " + std::to_string(start + i) + " is " + std::to_string(to_double(found[start + i]))
+                 + ", wanted " + std::to_string(wanted(i)));
+    if (to_double(found.back()) != -1) fail(what + " wrote beyond its buffer");
+}
+
+template <typename T>
+void test_collectives(kvs_group* group, int32_t dtype, int64_t count, Form form) {
+    const std::string what = "dtype " + std::to_string(dtype) + " count " + std::to_string(count)
+                             + (form == Form::Started ? " started" : "");
+    for (const int32_t operation : {KVS_SUM, KVS_MAX, KVS_MIN}) {
+        const std::string reduction = what + " operation " + std::to_string(operation);
+        std::vector<T> data(count + 1, from_double<T>(-1));
+        for (int64_t i = 0; i < count; i++) data[i] = from_double<T>(rank + i);
+        run(form, "all_reduce " + reduction, [&] { return kvs_all_reduce(group, dtype, operation, data.data(), count); },
+            [&](kvs_work** work) { return kvs_all_reduce_start(group, dtype, operation, data.data(), count, work); });
+        expect_elements(data, 0, count, "all_reduce " + reduction, [&](int64_t i) { return reduced(operation, i); });
+
+        std::vector<T> parts(count * size), own(count + 1, from_double<T>(-1));
+        for (int p = 0; p < size; p++)
+            for (int64_t i = 0; i < count; i++) parts[p * count + i] = from_double<T>(rank + i + 10 * p);
+        run(form, "reduce_scatter " + reduction,
+            [&] { return kvs_reduce_scatter(group, dtype, operation, parts.data(), own.data(), count); },
+            [&](kvs_work** work) {
+                return kvs_reduce_scatter_start(group, dtype, operation, parts.data(), own.data(), count, work);
+            });
+        expect_elements(own, 0, count, "reduce_scatter " + reduction,
+                        [&](int64_t i) { return reduced(operation, i + 10.0 * rank); });
+    }
+
+    std::vector<T> input(count), gathered(count * size + 1, from_double<T>(-1)), in_place(count * size + 1, from_double<T>(-1));
+    for (int64_t i = 0; i < count; i++) input[i] = in_place[rank * count + i] = from_double<T>(i + 10 * rank);
+    run(form, "all_gather " + what, [&] { return kvs_all_gather(group, dtype, input.data(), gathered.data(), count); },
+        [&](kvs_work** work) { return kvs_all_gather_start(group, dtype, input.data(), gathered.data(), count, work); });
+    T* const own_part = in_place.data() + rank * count;
+    run(form, "all_gather in place " + what, [&] { return kvs_all_gather(group, dtype, own_part, in_place.data(), count); },
+        [&](kvs_work** work) { return kvs_all_gather_start(group, dtype, own_part, in_place.data(), count, work); });
+    for (int p = 0; p < size; p++) {
+        const auto wanted = [&](int64_t i) { return i + 10.0 * p; };
+        expect_elements(gathered, p * count, count, "all_gather " + what, wanted);
+        expect_elements(in_place, p * count, count, "all_gather in place " + what, wanted);
+    }
+
+    for (int root = 0; root < size; root++) {
+        std::vector<T> data(count + 1, from_double<T>(-1));
+        for (int64_t i = 0; i < count; i++) data[i] = from_double<T>(i + 10 * rank);
+        run(form, "broadcast " + what, [&] { return kvs_broadcast(group, dtype, data.data(), count, root); },
+            [&](kvs_work** work) { return kvs_broadcast_start(group, dtype, data.data(), count, root, work); });
+        expect_elements(data, 0, count, "broadcast " + what, [&](int64_t i) { return i + 10.0 * root; });
+    }
+}
+
+void test_every_type(kvs_group* group) {
+    for (const Form form : {Form::Blocking, Form::Started})
+        for (const int64_t count : {0, 1, 2, 3, 17, 53}) {
+            test_collectives<float>(group, KVS_FLOAT32, count, form);
+            test_collectives<double>(group, KVS_FLOAT64, count, form);
+            test_collectives<BFloat16>(group, KVS_BFLOAT16, count, form);
+            test_collectives<int32_t>(group, KVS_INT32, count, form);
+            test_collectives<int64_t>(group, KVS_INT64, count, form);
+        }
+}
+
+// Several tiles of a blocking reduction and of a started one. Every sum is the same in any order: whole, below 2^24.
+void test_large_buffers(kvs_group* group) {
+    const int64_t count = 1500001;
+    for (const Form form : {Form::Blocking, Form::Started}) {
+        test_collectives<float>(group, KVS_FLOAT32, count, form);
+        std::vector<BFloat16> data(count + 1, from_double<BFloat16>(-1));
+        for (int64_t i = 0; i < count; i++) data[i] = from_double<BFloat16>(rank + i % 64);
+        run(form, "large bfloat16", [&] { return kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, data.data(), count); },
+            [&](kvs_work** work) { return kvs_all_reduce_start(group, KVS_BFLOAT16, KVS_SUM, data.data(), count, work); });
+        expect_elements(data, 0, count, "large bfloat16", [&](int64_t i) { return reduced(KVS_SUM, i % 64); });
+    }
+}
+
+// Integers beyond 2^53 are summed as integers.
+void test_wide_integers(kvs_group* group) {
+    const int64_t base = int64_t{1} << 60;
+    int64_t value = rank == 0 ? base + 1 : 1;
+    ok(kvs_all_reduce(group, KVS_INT64, KVS_SUM, &value, 1), "all_reduce of a wide integer");
+    expect(value == base + size, "2^60 + 1 and ones sum to " + std::to_string(value));
+}
+
+// 256 on rank 0 and 1 elsewhere: in bfloat16 each 256 + 1 would round back to 256 (its step there is 2), in float32 the sum
+// is 256 + n - 1, rounded once: 257 ties to 256 (even), 258 is exact.
+void test_bfloat16_rounds_once(kvs_group* group) {
+    const uint16_t wanted[] = {0, 0x4380, 0x4380, 0x4381};
+    for (const Form form : {Form::Blocking, Form::Started}) {
+        uint16_t value = rank == 0 ? 0x4380 : 0x3f80;
+        run(form, "bfloat16 rounding", [&] { return kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, &value, 1); },
+            [&](kvs_work** work) { return kvs_all_reduce_start(group, KVS_BFLOAT16, KVS_SUM, &value, 1, work); });
+        expect(value == wanted[size], "256 and ones sum to bits " + std::to_string(value));
+    }
+    if (size == 1) return;
+    uint16_t odd = rank == 0 ? 0x4381 : rank == 1 ? 0x3f80 : 0x0000;
+    ok(kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, &odd, 1), "tie above an odd value");
+    expect(odd == 0x4382, "258 + 1 ties up to 260, found bits " + std::to_string(odd));
+    uint16_t infinity = rank == 0 ? 0x7f80 : 0x3f80;
+    ok(kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, &infinity, 1), "infinity");
+    expect(infinity == 0x7f80, "infinity and ones sum to bits " + std::to_string(infinity));
+    uint16_t overflow = 0x7f7f;
+    ok(kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, &overflow, 1), "overflow");
+    expect(overflow == 0x7f80, "the largest bfloat16 twice is infinite, found bits " + std::to_string(overflow));
+    uint16_t nan = rank == 0 ? 0x7f81 : 0x3f80;
+    ok(kvs_all_reduce(group, KVS_BFLOAT16, KVS_SUM, &nan, 1), "not a number");
+    expect((nan & 0x7f80) == 0x7f80 && (nan & 0x007f) != 0, "a NaN became bits " + std::to_string(nan));
+}
+
+// Two operations at once, waited for in the other order than started.
+void test_two_at_once(kvs_group* group) {
+    std::vector<float> sum(100, static_cast<float>(rank));
+    std::vector<int32_t> largest(33, rank);
+    kvs_work* first = nullptr;
+    kvs_work* second = nullptr;
+    ok(kvs_all_reduce_start(group, KVS_FLOAT32, KVS_SUM, sum.data(), 100, &first), "first of two");
+    ok(kvs_all_reduce_start(group, KVS_INT32, KVS_MAX, largest.data(), 33, &second), "second of two");
+    ok(kvs_wait(second), "wait for the second");
+    ok(kvs_wait(first), "wait for the first");
+    for (const float value : sum) expect(value == size * (size - 1) / 2.0f, "sum of ranks is " + std::to_string(value));
+    for (const int32_t value : largest) expect(value == size - 1, "largest rank is " + std::to_string(value));
+}
+
+// Even and odd ranks apart, each in descending order; then rank 0 alone and nobody else.
+void test_split(kvs_group* world) {
+    kvs_group* group = nullptr;
+    ok(kvs_group_split(world, rank % 2, -rank, &group), "split");
+    int32_t group_rank = -1, group_size = -1;
+    ok(kvs_group_rank(group, &group_rank), "rank in the split group");
+    ok(kvs_group_size(group, &group_size), "size of the split group");
+    int members = 0, after_me = 0;
+    for (int other = rank % 2; other < size; other += 2) {
+        members++;
+        if (other > rank) after_me++;
+    }
+    expect(group_size == members, "split group has " + std::to_string(group_size) + " ranks");
+    expect(group_rank == after_me, "split rank is " + std::to_string(group_rank));
+    int32_t sum = rank, wanted = 0;
+    for (int other = rank % 2; other < size; other += 2) wanted += other;
+    ok(kvs_all_reduce(group, KVS_INT32, KVS_SUM, &sum, 1), "sum in the split group");
+    expect(sum == wanted, "sum in the split group is " + std::to_string(sum));
+    ok(kvs_group_free(group), "free the split group");
+
+    kvs_group* alone = group;
+    ok(kvs_group_split(world, rank == 0 ? 0 : -1, 0, &alone), "split off rank 0");
+    expect((alone != nullptr) == (rank == 0), "only rank 0 is in the group of color 0");
+    if (alone != nullptr) {
+        int64_t value = 7;
+        ok(kvs_all_reduce(alone, KVS_INT64, KVS_SUM, &value, 1), "sum of one rank");
+        expect(value == 7, "the sum of one rank is " + std::to_string(value));
+        ok(kvs_group_free(alone), "free the group of one");
+    }
+}
+
+void test_refusals(kvs_group* group) {
+    float data[8] = {};
+    kvs_work* work = nullptr;
+    const std::string who = "rank " + std::to_string(rank) + " of " + std::to_string(size) + ": ";
+    expect_refused(kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data, -3),
+                   who + "all_reduce of -3 float32 (sum): the count is negative; pass 0 or more elements");
+    expect_refused(kvs_all_reduce(group, 17, KVS_SUM, data, 4),
+                   who + "all_reduce of 4 elements of dtype 17 (sum): there is no such dtype; pass a value of kvs_dtype");
+    expect_refused(kvs_all_reduce(group, KVS_INT64, 9, data, 1),
+                   who + "all_reduce of 1 int64 (operation 9): there is no such operation; pass a value of kvs_reduce_op");
+    expect_refused(kvs_all_reduce(group, KVS_FLOAT32, KVS_MAX, nullptr, 1), who + "all_reduce of 1 float32 (max): data is null");
+    expect_refused(kvs_all_reduce_start(group, KVS_FLOAT32, KVS_MIN, nullptr, 1, &work),
+                   who + "all_reduce of 1 float32 (min): data is null");
+    expect_refused(kvs_all_reduce(nullptr, KVS_FLOAT32, KVS_SUM, data, 1), "all_reduce: group is null");
+    expect_refused(kvs_all_reduce_start(group, KVS_FLOAT32, KVS_SUM, data, 1, nullptr), "all_reduce: work is null");
+    expect_refused(kvs_reduce_scatter(group, KVS_FLOAT32, KVS_SUM, data, data, 1),
+                   who + "reduce_scatter of 1 float32 (sum): input and output overlap; pass separate buffers");
+    expect_refused(kvs_all_gather(group, KVS_FLOAT32, reinterpret_cast<char*>(data) + 1, data, 1),
+                   who + "all_gather of 1 float32: input overlaps output without being this rank's own part of it; pass that part"
+                         " or a separate buffer");
+    expect_refused(kvs_broadcast(group, KVS_FLOAT64, data, 1, size),
+                   who + "broadcast of 1 float64 from rank " + std::to_string(size)
+                       + ": there is no such root; pass a rank from 0 to " + std::to_string(size - 1));
+    expect_refused(kvs_broadcast(group, KVS_INT32, data, 1, -1),
+                   who + "broadcast of 1 int32 from rank -1: there is no such root; pass a rank from 0 to " + std::to_string(size - 1));
+    expect_refused(kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data, std::numeric_limits<int64_t>::max()),
+                   who + "all_reduce of 9223372036854775807 float32 (sum): the count is beyond any memory; pass elements, not bytes");
+    expect_refused(kvs_barrier(nullptr), "barrier: group is null");
+    expect_refused(kvs_group_free(nullptr), "kvs_group_free: group is null");
+    expect_refused(kvs_wait(nullptr), "kvs_wait: work is null");
+    expect_refused(kvs_world(nullptr), "kvs_world: group is null");
+}
+
+// Rank 1 expects fewer elements than rank 0 sends, in a group that is not used again. Of two ranks: with more, one that
+// fails passes nothing on, and those behind it wait for ever.
+void test_mismatch(kvs_group* world) {
+    if (size != 2) return;
+    kvs_group* group = nullptr;
+    ok(kvs_group_split(world, 0, 0, &group), "split for the mismatch");
+    std::vector<int32_t> data(7, rank);
+    const int32_t status = kvs_broadcast(group, KVS_INT32, data.data(), rank == 0 ? 7 : 2, 0);
+    if (rank == 1) {
+        const std::string text = kvs_last_error();
+        const std::string wanted = "rank 1 of " + std::to_string(size) + ": broadcast of 2 int32 from rank 0: MPI_ERR_";
+        expect(status == KVS_MPI_ERROR, "a truncated broadcast gave status " + std::to_string(status));
+        expect(text.compare(0, wanted.size(), wanted) == 0, "found '" + text + "', wanted '" + wanted + "...'");
+    }
+    ok(kvs_barrier(world), "barrier after the mismatch");
+    ok(kvs_group_free(group), "free the mismatched group");
+}
+
+}  // namespace
+
+int main() {
+    kvs_group* world = nullptr;
+    ok(kvs_world(&world), "kvs_world");
+    ok(kvs_group_rank(world, &rank), "kvs_group_rank");
+    ok(kvs_group_size(world, &size), "kvs_group_size");
+    const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
+    if (launched != nullptr) expect(size == std::atoi(launched), "the world has " + std::to_string(size) + " ranks");
+
+    test_every_type(world);
+    if (!kSplitsEverything) test_large_buffers(world);
+    test_wide_integers(world);
+    test_bfloat16_rounds_once(world);
+    test_two_at_once(world);
+    test_split(world);
+    test_refusals(world);
+    ok(kvs_barrier(world), "barrier");
+    test_mismatch(world);
+
+    ok(kvs_group_free(world), "free the world");
+    if (rank == 0) std::printf("%d checks on each of %d ranks passed\n", checks, size);
+    return 0;
+}

@@ -1,0 +1,166 @@
+namespace KvShiftScale.Data;
+
+/// <summary>
+/// The batches of a training run, without end. Step t takes rows [t * global batch, (t + 1) * global batch) of the global order, which
+/// depends on seed, sources and weights alone; share i of n takes the rows that <see cref="DataShare.Of"/> gives it, in micro-batches.
+/// A background thread reads ahead.
+/// </summary>
+public sealed class TrainingBatches : IDisposable
+{
+    private readonly ShardCatalog _catalog;
+    private readonly DataConfig _config;
+    private readonly long _seed;
+    private readonly long _firstStep;
+    private readonly int _shareStart;
+    private readonly int _shareEnd;
+
+    private readonly TokenBatchPool _pool;
+    private readonly BatchQueue _ready;
+    private readonly OpenShards _shards;
+    private readonly MixtureOrder _mixture;
+    private readonly RowStream[] _streams;
+    private readonly int[] _row;
+    private readonly int[] _documentStarts;
+    private readonly Task _reading;
+    private bool _isDisposed;
+
+    /// <param name="catalog">The shards, in the order of <see cref="DataConfig.Train"/>.</param>
+    /// <param name="config">Context, batch sizes, masking and read-ahead.</param>
+    /// <param name="seed">Names the order.</param>
+    /// <param name="vocabularySize">Ids must be below it.</param>
+    /// <param name="share">The part of every step's rows to read.</param>
+    /// <param name="firstStep">Step of the first batch; seeking to it reads no more than its own row groups.</param>
+    /// <exception cref="ArgumentException">A size is not positive, or a step has fewer rows than shares.</exception>
+    /// <exception cref="InvalidDataException">A source is shorter than one row.</exception>
+    public TrainingBatches(
+        ShardCatalog catalog, DataConfig config, long seed, int vocabularySize, DataShare share, long firstStep = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstStep);
+        ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
+        Validate(config, share);
+        _catalog = catalog;
+        _config = config;
+        _seed = seed;
+        _firstStep = firstStep;
+        (_shareStart, _shareEnd) = share.Of(config.GlobalBatch);
+
+        _pool = new TokenBatchPool(config.Context);
+        _ready = new BatchQueue(config.PrefetchBatches);
+        _shards = new OpenShards(vocabularySize);
+        _mixture = new MixtureOrder([.. catalog.Sources.Select(source => source.Weight)]);
+        _streams = [.. catalog.Sources.Select((source, index) => new RowStream(
+            source, config.Context, CounterRandom.Key((ulong)seed, (ulong)index), _shards))];
+        _row = new int[config.Context + 1];
+        _documentStarts = new int[config.Context];
+        _reading = Task.Factory.StartNew(
+            ReadAhead, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>Calls of <see cref="Next"/> that make one step; the last one may have fewer rows than the others.</summary>
+    public int MicroBatchesPerStep => (_shareEnd - _shareStart + _config.MicroBatch - 1) / _config.MicroBatch;
+
+    /// <summary>Time that <see cref="Next"/> has waited for data, in all.</summary>
+    public double WaitSeconds => _ready.Waited.TotalSeconds;
+
+    /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
+    public LoaderState State(long step)
+        => new(_seed, step, _config.Context, _config.GlobalBatch, [.. _catalog.Sources.Select(source => source.Fingerprint)]);
+
+    /// <summary>The next micro-batch of this share; the caller disposes it.</summary>
+    /// <exception cref="InvalidDataException">A shard is damaged or holds an id outside the vocabulary.</exception>
+    /// <exception cref="IOException">A shard cannot be read.</exception>
+    public TokenBatch Next()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var batch = _ready.Take();
+        if (batch is null)
+        {
+            // The thread ends only by failing; this throws what it threw.
+            _reading.GetAwaiter().GetResult();
+        }
+
+        return batch!;
+    }
+
+    /// <summary>Stops the thread and closes the files.</summary>
+    public void Dispose()
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
+        _ready.Close();
+
+        // Waits without throwing: a failure that nobody asked for is of no interest any more.
+        Task.WaitAny(_reading);
+        _shards.Dispose();
+    }
+
+    private static void Validate(DataConfig config, DataShare share)
+    {
+        RequirePositive("data.context", config.Context);
+        RequirePositive("data.global_batch", config.GlobalBatch);
+        RequirePositive("data.micro_batch", config.MicroBatch);
+        RequirePositive("data.prefetch_batches", config.PrefetchBatches);
+        if (config.GlobalBatch < share.Count)
+        {
+            throw new ArgumentException(
+                $"data.global_batch is {config.GlobalBatch}, less than the {share.Count} shares that divide it; every share needs a "
+                + "row. Raise it or start fewer data-parallel ranks.");
+        }
+    }
+
+    private static void RequirePositive(string key, int value)
+    {
+        if (value < 1)
+        {
+            throw new ArgumentException($"{key} is {value}; it must be at least 1.");
+        }
+    }
+
+    private void ReadAhead()
+    {
+        try
+        {
+            for (var step = _firstStep; ; step++)
+            {
+                for (var row = _shareStart; row < _shareEnd; row += _config.MicroBatch)
+                {
+                    var batch = _pool.Rent(Math.Min(_config.MicroBatch, _shareEnd - row));
+                    Fill(batch, step * _config.GlobalBatch + row);
+                    if (!_ready.Put(batch))
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+        finally
+        {
+            _ready.Close();
+        }
+    }
+
+    private void Fill(TokenBatch batch, long firstRow)
+    {
+        _mixture.Seek(firstRow);
+        var context = batch.Context;
+        var validTargets = 0L;
+        for (var row = 0; row < batch.Rows; row++)
+        {
+            var (source, sample) = _mixture.Next();
+            var starts = _streams[source].Read(sample, _row, _documentStarts);
+            validTargets += RowLayout.Fill(
+                _row,
+                _documentStarts.AsSpan(0, starts),
+                _config.DocumentMask,
+                batch.Inputs.AsSpan(row * context, context),
+                batch.Targets.AsSpan(row * context, context),
+                batch.Positions.AsSpan(row * context, context));
+        }
+
+        batch.ValidTargets = validTargets;
+    }
+}

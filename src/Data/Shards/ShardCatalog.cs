@@ -1,0 +1,78 @@
+namespace KvShiftScale.Data;
+
+/// <summary>All shards of a list of sources, known from their footers. Reading ids is left to those who are given the catalog.</summary>
+public sealed class ShardCatalog
+{
+    private ShardCatalog(IReadOnlyList<ShardSource> sources)
+    {
+        Sources = sources;
+        var shards = sources.SelectMany(source => source.Shards).ToArray();
+        TokenizerHash = Agreed(shards, shard => shard.TokenizerHash, TokenShard.TokenizerKey);
+        VocabularySize = Agreed(shards, shard => shard.VocabularySize, TokenShard.VocabularySizeKey);
+    }
+
+    /// <summary>The sources in configuration order.</summary>
+    public IReadOnlyList<ShardSource> Sources { get; }
+
+    /// <summary>The tokenizer of the shards; null when none of them states it.</summary>
+    public string? TokenizerHash { get; }
+
+    /// <summary>The shards' vocabulary size; null when none of them states it.</summary>
+    public int? VocabularySize { get; }
+
+    /// <summary>Documents of all sources, empty ones included.</summary>
+    public long DocumentCount => Sources.Sum(source => source.DocumentCount);
+
+    /// <summary>Tokens of all sources.</summary>
+    public long TokenCount => Sources.Sum(source => source.TokenCount);
+
+    /// <summary>Finds the files of <paramref name="sources"/> and reads their footers.</summary>
+    /// <exception cref="FileNotFoundException">A glob matches no file.</exception>
+    /// <exception cref="InvalidDataException">A file is no token shard, or two of them name different tokenizers or vocabularies.</exception>
+    public static ShardCatalog Open(IReadOnlyList<DataSource> sources)
+    {
+        if (sources.Count == 0)
+        {
+            throw new ArgumentException("No data source is given; list at least one glob of token shards.", nameof(sources));
+        }
+
+        return new ShardCatalog([.. sources.Select(Find)]);
+    }
+
+    private static ShardSource Find(DataSource source)
+    {
+        var (folder, files) = FileGlob.Expand(source.Glob);
+        if (files.Count == 0)
+        {
+            var state = Directory.Exists(folder) ? "no file of this name in it" : "the folder does not exist";
+            throw new FileNotFoundException(
+                $"No token shard matches '{source.Glob}', looked for in {folder} ({state}). Correct the glob (relative to "
+                + $"{Directory.GetCurrentDirectory()}), or write shards with 'kvshift data prepare'.", source.Glob);
+        }
+
+        return new ShardSource(source, [.. files.Select(name => ShardSummary.Read(Path.Combine(folder, name), name))]);
+    }
+
+    private static T? Agreed<T>(IReadOnlyList<ShardSummary> shards, Func<ShardSummary, T?> read, string key)
+    {
+        ShardSummary? first = null;
+        foreach (var shard in shards)
+        {
+            var value = read(shard);
+            if (value is null)
+            {
+                continue;
+            }
+
+            first ??= shard;
+            if (!value.Equals(read(first)))
+            {
+                throw new InvalidDataException(
+                    $"{shard.Path}: file metadata {key} is {value}, but {read(first)} in {first.Path}. One run reads shards of one "
+                    + "tokenizer; prepare the data again with the same one.");
+            }
+        }
+
+        return first is null ? default : read(first);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Text.Json;
+
+namespace KvShiftScale.Data;
+
+/// <summary><c>manifest.json</c> of a folder of shards: what is in it. It is written last, so a folder that has one is complete.</summary>
+/// <param name="Tokenizer">Hash of the tokenizer.</param>
+/// <param name="VocabularySize">Ids are below it.</param>
+/// <param name="Rows">Documents of all files.</param>
+/// <param name="Tokens">Tokens of all files.</param>
+/// <param name="Files">The shards in order.</param>
+public sealed record ShardManifest(
+    string Tokenizer, int VocabularySize, long Rows, long Tokens, IReadOnlyList<ShardManifest.Entry> Files)
+{
+    /// <summary>Name of the file in its folder.</summary>
+    public const string FileName = "manifest.json";
+
+    private static readonly JsonSerializerOptions Format = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    /// <summary>Reads the manifest of a folder.</summary>
+    /// <exception cref="FileNotFoundException">The folder has none.</exception>
+    /// <exception cref="InvalidDataException">It is not a manifest.</exception>
+    public static ShardManifest Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        try
+        {
+            return JsonSerializer.Deserialize<ShardManifest>(File.ReadAllBytes(path), Format)
+                ?? throw new InvalidDataException($"{path}: is empty; prepare the folder again.");
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidDataException($"{path}: {exception.Message} Prepare the folder again.", exception);
+        }
+    }
+
+    internal void Write(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        var temporary = path + ".partial";
+        using (var file = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            JsonSerializer.Serialize(file, this, Format);
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    /// <summary>One shard.</summary>
+    /// <param name="Name">File name.</param>
+    /// <param name="Rows">Documents.</param>
+    /// <param name="Tokens">Tokens.</param>
+    /// <param name="Bytes">Length of the file.</param>
+    public sealed record Entry(string Name, long Rows, long Tokens, long Bytes);
+}

@@ -1,0 +1,63 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace KvShiftScale.Data;
+
+/// <summary>The shards that one glob of the configuration stands for, in ordinal order of their names.</summary>
+public sealed class ShardSource
+{
+    internal ShardSource(DataSource source, IReadOnlyList<ShardSummary> shards)
+    {
+        Glob = source.Glob;
+        Weight = source.Weight;
+        Shards = shards;
+        Fingerprint = new SourceFingerprint(
+            Glob, Weight, shards.Count, shards.Sum(shard => shard.DocumentCount), shards.Sum(shard => shard.TokenCount), Hash(shards));
+    }
+
+    /// <summary>The pattern that found the files.</summary>
+    public string Glob { get; }
+
+    /// <summary>Share of the samples, relative to the other sources.</summary>
+    public double Weight { get; }
+
+    /// <summary>The files.</summary>
+    public IReadOnlyList<ShardSummary> Shards { get; }
+
+    /// <summary>Identifies what was found.</summary>
+    public SourceFingerprint Fingerprint { get; }
+
+    /// <summary>Documents of all files.</summary>
+    public long DocumentCount => Fingerprint.Documents;
+
+    /// <summary>Tokens of all files.</summary>
+    public long TokenCount => Fingerprint.Tokens;
+
+    private static string Hash(IReadOnlyList<ShardSummary> shards)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> number = stackalloc byte[sizeof(long)];
+        foreach (var shard in shards)
+        {
+            var name = Encoding.UTF8.GetBytes(shard.Name);
+            Append(hash, number, name.Length);
+            hash.AppendData(name);
+            Append(hash, number, shard.ByteCount);
+            Append(hash, number, shard.RowGroups.Count);
+            foreach (var group in shard.RowGroups)
+            {
+                Append(hash, number, group.Documents);
+                Append(hash, number, group.Tokens);
+            }
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static void Append(IncrementalHash hash, Span<byte> buffer, long value)
+    {
+        BinaryPrimitives.WriteInt64LittleEndian(buffer, value);
+        hash.AppendData(buffer);
+    }
+}

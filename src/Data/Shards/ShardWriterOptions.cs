@@ -1,0 +1,26 @@
+using System.IO.Compression;
+using Parquet;
+
+namespace KvShiftScale.Data;
+
+/// <summary>How token shards are written.</summary>
+public sealed record ShardWriterOptions
+{
+    /// <summary>Hash of the tokenizer that made the ids; written as <see cref="TokenShard.TokenizerKey"/>.</summary>
+    public required string TokenizerHash { get; init; }
+
+    /// <summary>Ids are below this number; written as <see cref="TokenShard.VocabularySizeKey"/>.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>
+    /// Tokens after which a row group is closed. A reader decodes a row group at a time, so this bounds its memory (about 12 bytes a
+    /// token) and is the distance over which documents are shuffled.
+    /// </summary>
+    public int RowGroupTokens { get; init; } = 1 << 20;
+
+    /// <summary>Page compression. Not <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand.</summary>
+    public CompressionMethod Compression { get; init; } = CompressionMethod.Zstd;
+
+    /// <summary>Effort of the compression; the level that zstd calls 3 by default.</summary>
+    public CompressionLevel CompressionLevel { get; init; } = CompressionLevel.Optimal;
+}

@@ -1,0 +1,200 @@
+using System.Globalization;
+using Parquet;
+
+namespace KvShiftScale.Data;
+
+/// <summary>
+/// An open Parquet file of tokenized documents: one row per document with its ids in the list column <c>input_ids</c>, as this project,
+/// pyarrow, DuckDB, Spark or Hugging Face write it. For one thread at a time.
+/// </summary>
+/// <remarks>
+/// A null list is an empty document. A null id, an id outside the vocabulary and anything that contradicts the footer is an
+/// <see cref="InvalidDataException"/> naming file, row group and document.
+/// </remarks>
+public sealed class TokenShard : IDisposable
+{
+    /// <summary>The column that holds the ids.</summary>
+    public const string ColumnName = "input_ids";
+
+    /// <summary>File metadata key: hash of the tokenizer.</summary>
+    public const string TokenizerKey = "kvshift.tokenizer";
+
+    /// <summary>File metadata key: number of ids of the tokenizer's vocabulary.</summary>
+    public const string VocabularySizeKey = "kvshift.vocab_size";
+
+    // The null count of a list column includes empty and null lists in these; of others it may not, so their levels are read.
+    private static readonly string[] WritersThatCountEmptyListsAsNull = ["Parquet.Net ", "KvShiftScale "];
+
+    private readonly FileStream _file;
+    private readonly ParquetReader _reader;
+    private readonly IdColumn _column;
+    private readonly RowGroupCounts?[] _counts;
+
+    private TokenShard(string path, FileStream file, ParquetReader reader)
+    {
+        Path = path;
+        _file = file;
+        _reader = reader;
+        _column = new IdColumn(path, reader.Schema);
+        _counts = new RowGroupCounts?[reader.RowGroupCount];
+        TokenizerHash = reader.CustomMetadata.GetValueOrDefault(TokenizerKey);
+        if (reader.CustomMetadata.TryGetValue(VocabularySizeKey, out var size))
+        {
+            VocabularySize = ParseVocabularySize(size);
+        }
+    }
+
+    /// <summary>The file, as it was named.</summary>
+    public string Path { get; }
+
+    /// <summary>Hash of the tokenizer, where the file's metadata states it.</summary>
+    public string? TokenizerHash { get; }
+
+    /// <summary>Vocabulary size, where the file's metadata states it.</summary>
+    public int? VocabularySize { get; }
+
+    /// <summary>Length of the file in bytes.</summary>
+    public long ByteCount => _file.Length;
+
+    /// <summary>Number of row groups.</summary>
+    public int RowGroupCount => _reader.RowGroupCount;
+
+    /// <summary>Schema and footer.</summary>
+    internal ParquetReader Reader => _reader;
+
+    /// <summary>Opens a shard and reads its footer.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no Parquet file, is truncated, or has no usable <c>input_ids</c>.</exception>
+    public static TokenShard Open(string path)
+    {
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
+        try
+        {
+            return new TokenShard(path, file, OpenReader(path, file));
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Documents and tokens of a row group, exactly: from the footer where its writer is known to count every slot without an id as
+    /// null, otherwise by reading the row group once.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The footer or the row group is damaged.</exception>
+    public RowGroupCounts Counts(int rowGroup)
+        => _counts[rowGroup] ??= CountsFromFooter(rowGroup) ?? CountsFromPages(rowGroup);
+
+    /// <summary>Reads one row group into fresh buffers; otherwise like the overload that fills given ones.</summary>
+    public DocumentGroup ReadRowGroup(int index, int? vocabularySize = null)
+    {
+        var group = new DocumentGroup();
+        ReadRowGroup(index, group, vocabularySize);
+        return group;
+    }
+
+    /// <summary>Reads one row group.</summary>
+    /// <param name="index">The row group, in file order.</param>
+    /// <param name="destination">Receives the documents; its buffers grow as needed and are reused.</param>
+    /// <param name="vocabularySize">Ids must be below it; without it they must only not be negative.</param>
+    /// <exception cref="InvalidDataException">The row group is damaged, or holds an id that is null or outside the vocabulary.</exception>
+    public void ReadRowGroup(int index, DocumentGroup destination, int? vocabularySize = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)RowGroupCount);
+        using (var group = _reader.OpenRowGroupReader(index))
+        {
+            try
+            {
+                _column.Read(group, destination);
+            }
+            catch (Exception exception) when (IsDamage(exception))
+            {
+                throw Damaged(index, exception);
+            }
+        }
+
+        var bad = VocabularyCheck.IndexOfInvalid(destination.Ids, vocabularySize ?? int.MaxValue);
+        if (bad >= 0)
+        {
+            throw OutsideVocabulary(index, destination, bad, vocabularySize);
+        }
+
+        if (_counts[index] is { } counts && counts.Tokens != destination.TokenCount)
+        {
+            throw new InvalidDataException(
+                $"{Path}: row group {index}: its pages hold {destination.TokenCount} tokens, the footer's statistics promise "
+                + $"{counts.Tokens}. The file was damaged or changed while in use; write it again.");
+        }
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose()
+    {
+        _reader.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _file.Dispose();
+    }
+
+    private static ParquetReader OpenReader(string path, FileStream file)
+    {
+        try
+        {
+            return ParquetReader.CreateAsync(file).GetAwaiter().GetResult();
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw new InvalidDataException(
+                $"{path}: the {file.Length} bytes are no complete Parquet file: {exception.Message} Write or copy the file again.",
+                exception);
+        }
+    }
+
+    // The package reports damaged pages with whatever its decoders run into, and a bad footer as IOException.
+    private static bool IsDamage(Exception exception)
+        => exception is ParquetException or InvalidDataException or IOException or ArgumentException or ArithmeticException
+            or IndexOutOfRangeException or InvalidOperationException or NotSupportedException or NotImplementedException;
+
+    private int ParseVocabularySize(string text)
+        => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && size > 0
+            ? size
+            : throw new InvalidDataException($"{Path}: file metadata {VocabularySizeKey} is '{text}'; it must be a positive number.");
+
+    private RowGroupCounts? CountsFromFooter(int index)
+    {
+        var writer = _reader.Metadata?.CreatedBy ?? "";
+        if (!WritersThatCountEmptyListsAsNull.Any(known => writer.StartsWith(known, StringComparison.Ordinal)))
+        {
+            return null;
+        }
+
+        using var group = _reader.OpenRowGroupReader(index);
+        try
+        {
+            var (rows, slots, nulls) = _column.Extent(group);
+            return nulls >= 0 && nulls <= rows ? new RowGroupCounts(rows, slots - (int)nulls) : null;
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw Damaged(index, exception);
+        }
+    }
+
+    private RowGroupCounts CountsFromPages(int index)
+    {
+        var group = ReadRowGroup(index);
+        return new RowGroupCounts(group.DocumentCount, group.TokenCount);
+    }
+
+    private InvalidDataException Damaged(int index, Exception exception)
+        => new($"{Path}: row group {index}: {exception.Message}", exception);
+
+    private InvalidDataException OutsideVocabulary(int index, DocumentGroup group, int token, int? vocabularySize)
+    {
+        var document = IdColumn.DocumentOf(group.Offsets, token);
+        var rule = vocabularySize is null ? "ids are not negative" : $"ids must be in [0, {vocabularySize}), the model's vocabulary";
+        return new InvalidDataException(
+            $"{Path}: row group {index}: document {document}: token {token - group.Offsets[document]} is {group.Ids[token]}; {rule}. "
+            + "Use the tokenizer that made the shard, or a model with its vocabulary.");
+    }
+}

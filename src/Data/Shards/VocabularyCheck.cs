@@ -1,0 +1,38 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
+namespace KvShiftScale.Data;
+
+/// <summary>Finds ids outside a vocabulary, at memory speed where there are none.</summary>
+internal static class VocabularyCheck
+{
+    /// <summary>Index of the first id that is negative or not below <paramref name="vocabularySize"/>; -1 when all are inside.</summary>
+    public static int IndexOfInvalid(ReadOnlySpan<int> ids, int vocabularySize)
+    {
+        // Read as unsigned numbers, negative ids are the largest.
+        var unsigned = MemoryMarshal.Cast<int, uint>(ids);
+        var limit = (uint)vocabularySize;
+        var vectors = MemoryMarshal.Cast<uint, Vector<uint>>(unsigned);
+        var largest = Vector<uint>.Zero;
+        foreach (var vector in vectors)
+        {
+            largest = Vector.Max(largest, vector);
+        }
+
+        var start = vectors.Length * Vector<uint>.Count;
+        if (Vector.GreaterThanOrEqualAny(largest, new Vector<uint>(limit)))
+        {
+            start = 0;
+        }
+
+        for (var i = start; i < unsigned.Length; i++)
+        {
+            if (unsigned[i] >= limit)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+}

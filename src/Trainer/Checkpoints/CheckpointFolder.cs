@@ -1,0 +1,208 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+
+namespace KvShiftScale.Trainer.Checkpoints;
+
+/// <summary>
+/// The <c>checkpoints</c> folder of a run: <c>step-00000100</c> and its like, each with a manifest; <c>.step-00000100.partial</c>
+/// while one is written; and <c>latest</c>, a text file with the name of the newest one, for people and scripts. Only one process of a
+/// launch commits, searches and prunes; the others may write files to <see cref="DraftPathOf"/> before it commits.
+/// </summary>
+public sealed partial class CheckpointFolder(string directory)
+{
+    private const string LatestFileName = "latest";
+
+    // Steps whose content this process has hashed; spares Prune from reading them again.
+    private readonly HashSet<long> _knownGood = [];
+
+    /// <summary>Folder that a checkpoint is written to until it is committed.</summary>
+    public string DraftPathOf(long step) => Path.Combine(directory, $".{NameOf(step)}.partial");
+
+    /// <summary>Folder of a finished checkpoint.</summary>
+    public string PathOf(long step) => Path.Combine(directory, NameOf(step));
+
+    /// <summary>Starts a checkpoint; what an earlier attempt at the same step left behind is deleted.</summary>
+    public CheckpointDraft Begin(long step) => new(this, step);
+
+    /// <summary>
+    /// The newest checkpoint whose manifest and checksums hold. Reads every byte of it, and of newer ones that fail.
+    /// </summary>
+    public CheckpointSearch FindNewestGood()
+    {
+        var rejected = new List<RejectedCheckpoint>();
+        foreach (var (path, step, isPartial) in NewestFirst())
+        {
+            if (isPartial)
+            {
+                rejected.Add(new RejectedCheckpoint(path, "was never finished"));
+                continue;
+            }
+
+            try
+            {
+                var manifest = Verify(path, step, readContent: true);
+                _knownGood.Add(step);
+                return new CheckpointSearch(new Checkpoint(path, manifest), rejected);
+            }
+            catch (InvalidDataException error)
+            {
+                rejected.Add(new RejectedCheckpoint(path, error.Message));
+            }
+            catch (IOException error)
+            {
+                rejected.Add(new RejectedCheckpoint(path, $"cannot be read ({error.Message})"));
+            }
+        }
+
+        return new CheckpointSearch(null, rejected);
+    }
+
+    /// <summary>
+    /// Deletes all but the newest <paramref name="keep"/> checkpoints, and what unfinished ones left behind. A checkpoint that lacks
+    /// files does not count towards them, and the only one that a run could go on from always stays.
+    /// </summary>
+    /// <returns>Folders deleted.</returns>
+    public IReadOnlyList<string> Prune(int keep)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
+        var kept = new List<long>();
+        var candidates = new List<(string Path, long Step)>();
+        var deleted = new List<string>();
+        foreach (var (path, step, isPartial) in NewestFirst())
+        {
+            if (isPartial)
+            {
+                deleted.Add(path);
+            }
+            else if (kept.Count == keep || !Holds(path, step, readContent: false))
+            {
+                candidates.Add((path, step));
+            }
+            else
+            {
+                kept.Add(step);
+            }
+        }
+
+        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => Holds(PathOf(step), step, readContent: true)))
+        {
+            var spared = candidates.FindIndex(candidate => Holds(candidate.Path, candidate.Step, readContent: true));
+            if (spared < 0)
+            {
+                // Nothing here is good. Leave all of it: a person may still save something.
+                return [];
+            }
+
+            candidates.RemoveAt(spared);
+        }
+
+        deleted.AddRange(candidates.Select(candidate => candidate.Path));
+        deleted.ForEach(DeleteIfPresent);
+        return deleted;
+    }
+
+    /// <summary>Gives a finished draft its name and points <c>latest</c> at it.</summary>
+    internal Checkpoint Publish(string draftPath, CheckpointManifest manifest)
+    {
+        var path = PathOf(manifest.Step);
+        if (Directory.Exists(path))
+        {
+            // Renaming over a folder needs it empty. An old one of this step is there only if it was rejected, or its run set back.
+            var replaced = $"{draftPath}.replaced.partial";
+            DeleteIfPresent(replaced);
+            Directory.Move(path, replaced);
+            Directory.Move(draftPath, path);
+            DeleteIfPresent(replaced);
+        }
+        else
+        {
+            Directory.Move(draftPath, path);
+        }
+
+        DurableFile.FlushDirectory(directory);
+        DurableFile.Replace(Path.Combine(directory, LatestFileName), NameOf(manifest.Step) + "\n");
+        _knownGood.Add(manifest.Step);
+        return new Checkpoint(path, manifest);
+    }
+
+    internal static void DeleteIfPresent(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            Directory.Delete(path, recursive: true);
+        }
+    }
+
+    private static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
+
+    private static bool Holds(string path, long step, bool readContent)
+    {
+        try
+        {
+            Verify(path, step, readContent);
+            return true;
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
+    }
+
+    private static CheckpointManifest Verify(string path, long step, bool readContent)
+    {
+        var manifest = CheckpointManifest.Read(path);
+        if (manifest.Step != step)
+        {
+            throw new InvalidDataException($"{CheckpointManifest.FileName} says step {manifest.Step}, the folder's name says {step}");
+        }
+
+        foreach (var expected in manifest.Files)
+        {
+            var file = new FileInfo(Path.Combine(path, expected.Name));
+            if (!file.Exists)
+            {
+                throw new InvalidDataException($"{expected.Name} is missing");
+            }
+
+            if (file.Length != expected.ByteCount)
+            {
+                throw new InvalidDataException($"{expected.Name} has {file.Length} bytes; {expected.ByteCount} were written");
+            }
+
+            if (readContent)
+            {
+                using var stream = file.OpenRead();
+                if (Convert.ToHexStringLower(SHA256.HashData(stream)) != expected.Sha256)
+                {
+                    throw new InvalidDataException($"{expected.Name} has another SHA-256 checksum than when it was written; it is damaged");
+                }
+            }
+        }
+
+        return manifest;
+    }
+
+    private IEnumerable<(string Path, long Step, bool IsPartial)> NewestFirst()
+    {
+        if (!Directory.Exists(directory))
+        {
+            return [];
+        }
+
+        return Directory.EnumerateDirectories(directory)
+            .Select(path => (Path: path, Match: FolderName().Match(Path.GetFileName(path))))
+            .Where(found => found.Match.Success)
+            .Select(found => (
+                found.Path,
+                Step: long.Parse(found.Match.Groups["step"].ValueSpan, CultureInfo.InvariantCulture),
+                IsPartial: found.Match.Groups["partial"].Success))
+            .Where(found => found.IsPartial || Path.GetFileName(found.Path) == NameOf(found.Step))
+            .OrderByDescending(found => found.Step)
+            .ThenByDescending(found => found.IsPartial)
+            .ToArray();
+    }
+
+    [GeneratedRegex(@"^(step-(?<step>[0-9]{8,18})|\.step-(?<step>[0-9]{8,18})(?<partial>\.partial)(\.replaced\.partial)?)$")]
+    private static partial Regex FolderName();
+}

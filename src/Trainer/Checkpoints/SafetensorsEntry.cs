@@ -1,0 +1,62 @@
+using System.Globalization;
+
+namespace KvShiftScale.Trainer.Checkpoints;
+
+/// <summary>Name, element type and shape of one tensor in a safetensors file.</summary>
+/// <param name="Name">Name, unique in the file.</param>
+/// <param name="Type">Element type.</param>
+/// <param name="Shape">Extents, outermost first; none for a single number.</param>
+public sealed record SafetensorsEntry(string Name, SafetensorsType Type, IReadOnlyList<long> Shape)
+{
+    /// <summary>Bytes of one element.</summary>
+    public int ElementByteCount => Type switch
+    {
+        SafetensorsType.Bool or SafetensorsType.U8 or SafetensorsType.I8 => 1,
+        SafetensorsType.U16 or SafetensorsType.I16 or SafetensorsType.F16 or SafetensorsType.BF16 => 2,
+        SafetensorsType.U32 or SafetensorsType.I32 or SafetensorsType.F32 => 4,
+        _ => 8,
+    };
+
+    /// <summary>Bytes of the whole tensor.</summary>
+    /// <exception cref="OverflowException">The number does not fit 64 bits.</exception>
+    public long ByteCount
+    {
+        get
+        {
+            if (Shape.Contains(0))
+            {
+                return 0;
+            }
+
+            long byteCount = ElementByteCount;
+            foreach (var extent in Shape)
+            {
+                byteCount = checked(byteCount * extent);
+            }
+
+            return byteCount;
+        }
+    }
+
+    /// <summary>Element type as the header spells it.</summary>
+    internal string TypeName => Type.ToString().ToUpperInvariant();
+
+    /// <summary>Element type of a header's spelling.</summary>
+    internal static bool TryParseType(string name, out SafetensorsType type)
+    {
+        foreach (var candidate in Enum.GetValues<SafetensorsType>())
+        {
+            if (candidate.ToString().ToUpperInvariant() == name)
+            {
+                type = candidate;
+                return true;
+            }
+        }
+
+        type = default;
+        return false;
+    }
+
+    /// <summary>The entry as a message shows it: <c>F32 [4, 8]</c>.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{TypeName} [{string.Join(", ", Shape)}]");
+}

@@ -1,0 +1,163 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text.Json;
+
+namespace KvShiftScale.Trainer.Checkpoints;
+
+/// <summary>
+/// Writes a safetensors file as a stream: eight bytes of header length, a JSON header padded to eight bytes, then the tensors without
+/// gaps. Wider element types come first, so that every tensor starts at a multiple of its element size.
+/// </summary>
+public sealed class SafetensorsWriter : IDisposable
+{
+    private const int LengthByteCount = 8;
+
+    private readonly FileStream _file;
+    private readonly string _path;
+    private int _current;
+    private long _remaining;
+
+    /// <summary>Creates the file, or empties it, and writes the header.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="entries">Every tensor that will be written.</param>
+    /// <param name="metadata">Texts that the header carries.</param>
+    /// <exception cref="ArgumentException">A name stands twice, is the reserved one, or a shape is negative.</exception>
+    public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        _path = path;
+        Entries = [.. entries.OrderByDescending(entry => entry.ElementByteCount)];
+        CheckEntries();
+        var header = Header(metadata);
+        _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 1 << 16);
+        Span<byte> length = stackalloc byte[LengthByteCount];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        _file.Write(length);
+        _file.Write(header);
+        Start(0);
+    }
+
+    /// <summary>The tensors in the order in which their bytes must be written.</summary>
+    public IReadOnlyList<SafetensorsEntry> Entries { get; }
+
+    /// <summary>Writes the next piece of a tensor; a large one may come in many pieces.</summary>
+    /// <param name="name">The tensor, for the check that bytes come in the order of <see cref="Entries"/>.</param>
+    /// <param name="bytes">Elements in row-major order, little-endian.</param>
+    /// <exception cref="InvalidOperationException">Another tensor is due, or the tensor has fewer bytes.</exception>
+    public void Write(string name, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+        {
+            return;
+        }
+
+        if (_current == Entries.Count || Entries[_current].Name != name)
+        {
+            var due = _current == Entries.Count ? "no tensor" : $"'{Entries[_current].Name}'";
+            throw new InvalidOperationException($"{_path}: bytes of '{name}' came where {due} is due. Write in the order of Entries.");
+        }
+
+        if (bytes.Length > _remaining)
+        {
+            throw new InvalidOperationException(
+                $"{_path}: '{name}' is {Entries[_current]}; {bytes.Length - _remaining} bytes more came than it has.");
+        }
+
+        _file.Write(bytes);
+        _remaining -= bytes.Length;
+        if (_remaining == 0)
+        {
+            Start(_current + 1);
+        }
+    }
+
+    /// <summary>Checks that every byte has come and forces the file to the disk.</summary>
+    /// <exception cref="InvalidOperationException">Bytes are missing.</exception>
+    public void Complete()
+    {
+        if (_current < Entries.Count)
+        {
+            var entry = Entries[_current];
+            throw new InvalidOperationException($"{_path}: '{entry.Name}' ({entry}) lacks {_remaining} bytes. Write all of every tensor.");
+        }
+
+        _file.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Closes the file. Without <see cref="Complete"/> it is not a valid one.</summary>
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Makes the first tensor from <paramref name="index"/> on that has bytes the current one.</summary>
+    private void Start(int index)
+    {
+        while (index < Entries.Count && Entries[index].ByteCount == 0)
+        {
+            index++;
+        }
+
+        _current = index;
+        _remaining = index < Entries.Count ? Entries[index].ByteCount : 0;
+    }
+
+    private void CheckEntries()
+    {
+        var names = new HashSet<string>();
+        foreach (var entry in Entries)
+        {
+            if (entry.Name == SafetensorsReader.MetadataKey || !names.Add(entry.Name))
+            {
+                throw new ArgumentException($"{_path}: the tensor name '{entry.Name}' stands twice or is reserved. Rename the tensor.");
+            }
+
+            if (entry.Shape.Any(extent => extent < 0))
+            {
+                throw new ArgumentException($"{_path}: '{entry.Name}' is {entry}; extents must not be negative.");
+            }
+        }
+    }
+
+    private byte[] Header(IReadOnlyDictionary<string, string>? metadata)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            if (metadata is not null)
+            {
+                json.WriteStartObject(SafetensorsReader.MetadataKey);
+                foreach (var (key, text) in metadata)
+                {
+                    json.WriteString(key, text);
+                }
+
+                json.WriteEndObject();
+            }
+
+            var offset = 0L;
+            foreach (var entry in Entries)
+            {
+                json.WriteStartObject(entry.Name);
+                json.WriteString("dtype", entry.TypeName);
+                json.WriteStartArray("shape");
+                foreach (var extent in entry.Shape)
+                {
+                    json.WriteNumberValue(extent);
+                }
+
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets");
+                json.WriteNumberValue(offset);
+                offset = checked(offset + entry.ByteCount);
+                json.WriteNumberValue(offset);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        var padded = new byte[(buffer.WrittenCount + 7) / 8 * 8];
+        padded.AsSpan().Fill((byte)' ');
+        buffer.WrittenSpan.CopyTo(padded);
+        return padded;
+    }
+}

@@ -1,0 +1,251 @@
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+
+namespace KvShiftScale.Trainer.Configuration;
+
+/// <summary>
+/// Turns <see cref="ConfigNode"/>s into the records of the configuration. Strict: every key is known, stands once and has a value of
+/// the declared type. Goes on after a fault, so that one launch reports them all.
+/// </summary>
+internal sealed class ConfigBinder(List<ConfigFault> faults)
+{
+    // Values of the file format that this version cannot carry out; without the entry they would read as misspelt.
+    private static readonly Dictionary<string, string> UnavailableValues = new()
+    {
+        ["parallel.optimizer_sharding=zero1"] = "every data-parallel rank holds the whole optimizer state in this version",
+    };
+
+    /// <summary>Makes a section, with defaults for the keys that are not there.</summary>
+    /// <param name="node">The section as written; null when it is absent.</param>
+    /// <param name="type">The record to make.</param>
+    /// <param name="path">Path of the section; empty for the whole configuration.</param>
+    /// <returns>The record, or null when something in it is wrong.</returns>
+    public object? BindSection(ConfigNode? node, Type type, string path)
+    {
+        if (node is { Entries: null, IsNull: false })
+        {
+            return BindShorthand(node, type, path);
+        }
+
+        var faultsBefore = faults.Count;
+        var values = new Dictionary<string, object?>();
+        var firstPositions = new Dictionary<string, string>();
+        var properties = ConfigKeys.PropertiesOf(type);
+        foreach (var (keyNode, valueNode) in node?.Entries ?? [])
+        {
+            var name = keyNode.Text ?? "(a list or section)";
+            var key = ConfigKeys.Join(path, name);
+            var property = properties.FirstOrDefault(candidate => ConfigKeys.NameOf(candidate.Name) == name);
+            if (property is null)
+            {
+                AddUnknownKey(keyNode, valueNode, name, type, path);
+            }
+            else if (!firstPositions.TryAdd(name, keyNode.Position))
+            {
+                faults.Add(new ConfigFault(
+                    key, valueNode.ToString(), $"must stand once; it also stands at {firstPositions[name]}",
+                    "remove one of the two", keyNode.Position));
+            }
+            else
+            {
+                values[property.Name] = BindValue(valueNode, property.PropertyType, key, IsNullable(property));
+            }
+        }
+
+        AddMissing(node, properties, values, path);
+        return faults.Count == faultsBefore ? Construct(type, values) : null;
+    }
+
+    private static object Construct(Type type, Dictionary<string, object?> values)
+    {
+        var constructor = type.GetConstructor(Type.EmptyTypes) ?? type.GetConstructors()[0];
+        var parameters = constructor.GetParameters();
+        var instance = constructor.Invoke([.. parameters.Select(parameter =>
+            values.TryGetValue(parameter.Name!, out var given) ? given : parameter.DefaultValue)]);
+        foreach (var property in ConfigKeys.PropertiesOf(type))
+        {
+            if (values.TryGetValue(property.Name, out var value))
+            {
+                property.SetValue(instance, value);
+            }
+        }
+
+        return instance;
+    }
+
+    private object? BindShorthand(ConfigNode node, Type type, string path)
+    {
+        if (node.Text is not null && ConfigKeys.ShorthandOf(type) is { } constructor)
+        {
+            var defaults = constructor.GetParameters().Skip(1).Select(parameter => parameter.DefaultValue);
+            return constructor.Invoke([node.Text, .. defaults]);
+        }
+
+        var keys = string.Join(", ", ConfigKeys.PropertiesOf(type).Select(property => ConfigKeys.NameOf(property.Name)));
+        faults.Add(new ConfigFault(
+            path.Length == 0 ? "(the whole file)" : path, node.ToString(), $"must be a section with keys from: {keys}",
+            "write the keys below it, indented, each as 'key: value'", node.Position));
+        return null;
+    }
+
+    private void AddUnknownKey(ConfigNode keyNode, ConfigNode valueNode, string name, Type type, string path)
+    {
+        var known = string.Join(", ", ConfigKeys.PropertiesOf(type).Select(property => ConfigKeys.NameOf(property.Name)));
+        var section = path.Length == 0 ? "the configuration" : $"'{path}'";
+        faults.Add(new ConfigFault(
+            ConfigKeys.Join(path, name), valueNode.ToString(), $"'{name}' is not a key of {section}, which has: {known}",
+            $"use the nearest known key, {ConfigKeys.Nearest(name, path, type)}, or remove the line", keyNode.Position));
+    }
+
+    private void AddMissing(ConfigNode? node, IReadOnlyList<PropertyInfo> properties, Dictionary<string, object?> values, string path)
+    {
+        foreach (var property in properties.Where(property => IsRequired(property) && !values.ContainsKey(property.Name)))
+        {
+            var key = ConfigKeys.Join(path, ConfigKeys.NameOf(property.Name));
+            if (ConfigKeys.IsSection(property.PropertyType))
+            {
+                // Names the required keys of the section that is absent.
+                values[property.Name] = BindSection(null, property.PropertyType, key);
+            }
+            else if (property.PropertyType == typeof(string) || property.PropertyType.IsValueType)
+            {
+                faults.Add(new ConfigFault(
+                    key, "(not set)", "has no default and must be set", $"add it to the file or pass --set {key}=VALUE", node?.Position));
+            }
+        }
+    }
+
+    private object? BindValue(ConfigNode node, Type type, string key, bool isNullable)
+    {
+        var target = Nullable.GetUnderlyingType(type) ?? type;
+        if (ConfigKeys.IsSection(target))
+        {
+            return BindSection(node, target, key);
+        }
+
+        if (node.IsNull)
+        {
+            return isNullable
+                ? null
+                : Reject(node, key, $"must be {Describe(target)}", "give it a value, or remove the line to use the default");
+        }
+
+        if (ConfigKeys.ItemTypeOf(target) is { } itemType)
+        {
+            return BindList(node, itemType, key);
+        }
+
+        return node.Text is null
+            ? Reject(node, key, $"must be {Describe(target)}", "write the value on the line of the key")
+            : BindScalar(node, target, key);
+    }
+
+    // A single item stands for a list of one, so that `--set data.train=books.parquet` needs no brackets.
+    private Array BindList(ConfigNode node, Type itemType, string key)
+    {
+        var items = node.Items ?? [node];
+        var array = Array.CreateInstance(itemType, items.Count);
+        for (var index = 0; index < items.Count; index++)
+        {
+            var itemKey = string.Create(CultureInfo.InvariantCulture, $"{key}[{index}]");
+            array.SetValue(BindValue(items[index], itemType, itemKey, isNullable: false), index);
+        }
+
+        return array;
+    }
+
+    private object? BindScalar(ConfigNode node, Type type, string key)
+    {
+        var text = node.Text!;
+        if (type == typeof(string))
+        {
+            return text;
+        }
+
+        if (type.IsEnum)
+        {
+            return BindEnum(node, type, key);
+        }
+
+        if (!node.IsPlain)
+        {
+            return Reject(node, key, $"must be {Describe(type)}, not text", $"remove the quotes: {text}");
+        }
+
+        object? value = null;
+        if (type == typeof(bool))
+        {
+            value = text switch { "true" or "True" or "TRUE" => true, "false" or "False" or "FALSE" => false, _ => null };
+        }
+        else if (type == typeof(int))
+        {
+            value = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        }
+        else if (type == typeof(long))
+        {
+            value = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        }
+        else if (type == typeof(double))
+        {
+            value = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
+                ? number
+                : null;
+        }
+        else
+        {
+            throw new NotSupportedException($"{key}: a configuration record declares the type {type}, which no YAML value is bound to.");
+        }
+
+        return value ?? Reject(node, key, $"must be {Describe(type)}", $"write for example {key.Split('.')[^1]}: {Example(type)}");
+    }
+
+    private object? BindEnum(ConfigNode node, Type type, string key)
+    {
+        var name = Enum.GetNames(type).FirstOrDefault(candidate => ConfigKeys.NameOf(candidate) == node.Text);
+        if (name is not null)
+        {
+            return Enum.Parse(type, name);
+        }
+
+        var allowed = Enum.GetNames(type).Select(ConfigKeys.NameOf).ToArray();
+        if (UnavailableValues.TryGetValue($"{key}={node.Text}", out var reason))
+        {
+            return Reject(node, key, $"is not available: {reason}", $"set {key}: {string.Join(" or ", allowed)}");
+        }
+
+        var nearest = allowed.MinBy(candidate => ConfigKeys.EditDistance(candidate, node.Text!));
+        return Reject(node, key, $"must be one of: {string.Join(", ", allowed)}", $"write for example {nearest}");
+    }
+
+    private object? Reject(ConfigNode node, string key, string rule, string remedy)
+    {
+        faults.Add(new ConfigFault(key, node.ToString(), rule, remedy, node.Position));
+        return null;
+    }
+
+    private static string Describe(Type type) => type switch
+    {
+        _ when type == typeof(bool) => "true or false",
+        _ when type == typeof(int) => $"a whole number from {int.MinValue} to {int.MaxValue}",
+        _ when type == typeof(long) => "a whole number of at most 64 bits",
+        _ when type == typeof(double) => "a finite number",
+        _ when type == typeof(string) => "text",
+        _ when type.IsEnum => "one of: " + string.Join(", ", Enum.GetNames(type).Select(ConfigKeys.NameOf)),
+        _ => "a list",
+    };
+
+    private static string Example(Type type) => type == typeof(bool) ? "true" : type == typeof(double) ? "0.5" : "100";
+
+    private static bool IsRequired(PropertyInfo property) =>
+        property.IsDefined(typeof(RequiredMemberAttribute)) || IsRequiredParameter(property);
+
+    private static bool IsRequiredParameter(PropertyInfo property) =>
+        property.DeclaringType!.GetConstructor(Type.EmptyTypes) is null
+        && property.DeclaringType.GetConstructors()[0].GetParameters()
+            .Any(parameter => parameter.Name == property.Name && !parameter.HasDefaultValue);
+
+    private static bool IsNullable(PropertyInfo property) =>
+        Nullable.GetUnderlyingType(property.PropertyType) is not null
+        || new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
+}

@@ -1,0 +1,17 @@
+namespace KvShiftScale.Trainer.Configuration;
+
+/// <summary>One thing that is wrong with a configuration, in the four parts that a person needs to put it right.</summary>
+/// <param name="Key">Path of the key: <c>data.global_batch</c>.</param>
+/// <param name="Value">The value found, as written.</param>
+/// <param name="Rule">What the value must be.</param>
+/// <param name="Remedy">What to do.</param>
+/// <param name="Position">File, line and column, or the <c>--set</c> argument, where known.</param>
+public sealed record ConfigFault(string Key, string Value, string Rule, string Remedy, string? Position = null)
+{
+    /// <summary>The fault as three lines of text.</summary>
+    public override string ToString()
+    {
+        var place = Position is null ? "" : $"   ({Position})";
+        return $"  {Key} = {Value}{place}\n    rule:   {Rule}\n    remedy: {Remedy}";
+    }
+}

@@ -1,0 +1,236 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using KvShiftScale.Data;
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+
+namespace KvShiftScale.Trainer.Configuration;
+
+/// <summary>
+/// Rules that the values of a configuration keep with each other and with the number of ranks. Checked before any work starts.
+/// </summary>
+public sealed partial class RunConfigRules
+{
+    private readonly RunConfig _config;
+    private readonly int _ranks;
+    private readonly List<ConfigFault> _faults = [];
+
+    private RunConfigRules(RunConfig config, int ranks)
+    {
+        _config = config;
+        _ranks = ranks;
+    }
+
+    /// <summary>Checks every rule.</summary>
+    /// <param name="config">The configuration as read.</param>
+    /// <param name="ranks">Processes of this launch.</param>
+    /// <exception cref="ConfigException">At least one rule is broken; all broken ones are named.</exception>
+    public static void Check(RunConfig config, int ranks)
+    {
+        var rules = new RunConfigRules(config, ranks);
+        rules.CheckRun(config.Run);
+        rules.CheckModel(config.Model);
+        rules.CheckData(config.Data);
+        rules.CheckParallel(config.Parallel);
+        rules.CheckBatch(config.Data, config.Parallel);
+        rules.CheckOptimizer(config.Optimizer);
+        rules.CheckPrecision(config.Precision);
+        rules.CheckTelemetry(config.Telemetry);
+        if (rules._faults.Count > 0)
+        {
+            throw new ConfigException(rules._faults);
+        }
+    }
+
+    private void CheckRun(RunSection run)
+    {
+        Require(FolderName().IsMatch(run.Name), "run.name", run.Name,
+            "must be a folder name of letters, digits, dots, hyphens and underscores that starts with a letter or a digit",
+            "write for example run.name: my-run");
+        Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
+        Require(run.Steps > 0, "run.steps", run.Steps, "must be at least 1", "set the number of optimizer steps of the whole run");
+        Require(run.Seed >= 0, "run.seed", run.Seed, "must not be negative", "use 0 or a positive number");
+        Require(run.CheckpointEvery >= 0, "run.checkpoint_every", run.CheckpointEvery, "must not be negative",
+            "use a number of steps, or 0 for a checkpoint after the last step only");
+        Require(run.KeepCheckpoints > 0, "run.keep_checkpoints", run.KeepCheckpoints, "must be at least 1",
+            "use 1 or more; a run cannot go on without a checkpoint");
+        Require(run.LogEvery > 0, "run.log_every", run.LogEvery, "must be at least 1", "use 1 to log every step");
+        Require(run.ValidateEvery >= 0, "run.validate_every", run.ValidateEvery, "must not be negative",
+            "use a number of steps, or 0 to validate after the last step only");
+        Require(run.ValidationRows >= 0, "run.validation_rows", run.ValidationRows, "must not be negative",
+            "use a number of sequences, or 0 for all of the validation data");
+        Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
+            "needs validation data, and data.validation is empty", "set data.validation, or run.validate_every: 0");
+    }
+
+    private void CheckModel(ModelConfig model)
+    {
+        RequirePositive("model.vocab_size", model.VocabSize, "set the number of token ids of the tokenizer");
+        RequirePositive("model.hidden_size", model.HiddenSize, "set the width of the residual stream, for example 512");
+        RequirePositive("model.layers", model.Layers, "set the number of transformer blocks, for example 8");
+        RequirePositive("model.heads", model.Heads, "set the number of query heads, for example 8");
+        RequirePositive("model.ffn_size", model.FfnSize, "set the width of the feed-forward layer, for example 8/3 of model.hidden_size");
+        Require(model.KvHeads >= 0, "model.kv_heads", model.KvHeads, "must not be negative", "use 0 for as many as query heads");
+        Require(model.HeadSize >= 0, "model.head_size", model.HeadSize, "must not be negative",
+            "use 0 for model.hidden_size / model.heads");
+        Require(model.RopeBase > 1, "model.rope_base", model.RopeBase, "must be greater than 1", "use for example 100000");
+        Require(model.NormEpsilon > 0, "model.norm_epsilon", model.NormEpsilon, "must be greater than 0", "use for example 1e-6");
+        Require(model.InitStd > 0, "model.init_std", model.InitStd, "must be greater than 0", "use for example 0.02");
+        if (model.Heads <= 0 || model.HiddenSize <= 0)
+        {
+            return;
+        }
+
+        if (model.KvHeads > 0)
+        {
+            Require(model.Heads % model.KvHeads == 0, "model.kv_heads", model.KvHeads,
+                Format($"must divide model.heads = {model.Heads}"), Format($"set {NearestDivisors(model.Heads, model.KvHeads)}"));
+        }
+
+        if (model.HeadSize == 0 && model.HiddenSize % model.Heads != 0)
+        {
+            Add("model.hidden_size", model.HiddenSize,
+                Format($"must be a multiple of model.heads = {model.Heads} when model.head_size is 0"),
+                Format($"set {NearestMultiples(model.Heads, model.HiddenSize)}, or set model.head_size"));
+        }
+        else if (model.HeadSize >= 0)
+        {
+            Require(model.ResolvedHeadSize % 2 == 0, "model.head_size", model.ResolvedHeadSize,
+                "must be even, because rotary positions turn pairs of components",
+                Format($"set model.head_size: {model.ResolvedHeadSize + 1}, or another model.hidden_size"));
+        }
+    }
+
+    private void CheckData(DataConfig data)
+    {
+        Require(data.Train.Count > 0, "data.train", "[]", "must name at least one glob of token shards",
+            "write for example data.train: [data/train/*.parquet]");
+        CheckSources("data.train", data.Train);
+        CheckSources("data.validation", data.Validation);
+        RequirePositive("data.context", data.Context, "set the number of tokens in a sequence, for example 1024");
+        RequirePositive("data.global_batch", data.GlobalBatch, "set the number of sequences in an optimizer step");
+        RequirePositive("data.micro_batch", data.MicroBatch, "set the number of sequences that a rank computes at a time");
+        RequirePositive("data.prefetch_batches", data.PrefetchBatches, "set the number of batches to read ahead, for example 4");
+    }
+
+    private void CheckSources(string key, IReadOnlyList<DataSource> sources)
+    {
+        for (var index = 0; index < sources.Count; index++)
+        {
+            Require(sources[index].Glob.Length > 0, Format($"{key}[{index}].glob"), "\"\"", "must name files",
+                "write for example data/train/*.parquet, or remove the item");
+            Require(sources[index].Weight > 0, Format($"{key}[{index}].weight"), sources[index].Weight, "must be greater than 0",
+                "set the share of this source relative to the others, or remove the item");
+        }
+    }
+
+    private void CheckParallel(ParallelConfig parallel)
+    {
+        RequirePositive("parallel.tensor", parallel.Tensor, "set parallel.tensor: 1");
+        Require(parallel.Tensor <= 1, "parallel.tensor", parallel.Tensor,
+            "tensor parallelism is not available in this version; every rank holds the whole model", "set parallel.tensor: 1");
+        Require(!parallel.Sequence, "parallel.sequence", "true",
+            "sequence parallelism needs tensor parallelism, which is not available in this version", "set parallel.sequence: false");
+        RequirePositive("parallel.bucket_mebibytes", parallel.BucketMebibytes, "set the size of a gradient bucket, for example 32");
+        Require(parallel.ThreadsPerRank >= 0, "parallel.threads_per_rank", parallel.ThreadsPerRank, "must not be negative",
+            "use 0 to divide the cores among the ranks of the machine");
+        RequirePositive("--ranks", _ranks, "start at least one rank");
+        if (parallel.Tensor > 0)
+        {
+            Require(_ranks % parallel.Tensor == 0, "--ranks", _ranks,
+                Format($"must be a multiple of parallel.tensor = {parallel.Tensor}, so that every copy of the model is whole"),
+                Format($"start {NearestMultiples(parallel.Tensor, _ranks)} ranks, or change parallel.tensor"));
+        }
+    }
+
+    private void CheckBatch(DataConfig data, ParallelConfig parallel)
+    {
+        if (data.GlobalBatch <= 0 || data.MicroBatch <= 0 || parallel.Tensor <= 0 || _ranks <= 0 || _ranks % parallel.Tensor != 0)
+        {
+            return;
+        }
+
+        var dataRanks = _ranks / parallel.Tensor;
+        if (data.GlobalBatch % dataRanks != 0)
+        {
+            Add("data.global_batch", data.GlobalBatch,
+                Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / parallel.tensor = {parallel.Tensor})"),
+                Format($"set {NearestMultiples(dataRanks, data.GlobalBatch)}, or start another number of ranks"));
+            return;
+        }
+
+        var share = data.GlobalBatch / dataRanks;
+        Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
+            Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
+            Format($"set {NearestDivisors(share, data.MicroBatch)}"));
+    }
+
+    private void CheckOptimizer(OptimizerConfig optimizer)
+    {
+        Require(optimizer.Lr > 0, "optimizer.lr", optimizer.Lr, "must be greater than 0", "use for example 2e-4");
+        Require(optimizer.WarmupSteps >= 0, "optimizer.warmup_steps", optimizer.WarmupSteps, "must not be negative",
+            "use 0 to start at the peak learning rate");
+        Require(optimizer.FinalLrFraction is >= 0 and <= 1, "optimizer.final_lr_fraction", optimizer.FinalLrFraction,
+            "must be from 0 to 1", "use for example 0.1");
+        Require(optimizer.Beta1 is > 0 and < 1, "optimizer.beta1", optimizer.Beta1, "must lie between 0 and 1", "use for example 0.9");
+        Require(optimizer.Beta2 is > 0 and < 1, "optimizer.beta2", optimizer.Beta2, "must lie between 0 and 1", "use for example 0.95");
+        Require(optimizer.Epsilon > 0, "optimizer.epsilon", optimizer.Epsilon, "must be greater than 0", "use for example 1e-8");
+        Require(optimizer.WeightDecay >= 0, "optimizer.weight_decay", optimizer.WeightDecay, "must not be negative",
+            "use 0 for no weight decay");
+        Require(optimizer.ClipNorm >= 0, "optimizer.clip_norm", optimizer.ClipNorm, "must not be negative", "use 0 for no clipping");
+    }
+
+    private void CheckPrecision(Precision precision) =>
+        Require(precision != Precision.Bf16, "precision", "bf16", "bfloat16 training is not available in this version",
+            "set precision: fp32");
+
+    private void CheckTelemetry(TelemetrySection telemetry)
+    {
+        var isAddress = telemetry.OtlpEndpoint is not { } endpoint
+            || (Uri.TryCreate(endpoint, UriKind.Absolute, out var address) && address.Scheme is "http" or "https");
+        Require(isAddress, "telemetry.otlp_endpoint", telemetry.OtlpEndpoint ?? "", "must be an http or https address",
+            "write for example http://localhost:4318, or remove the key to export nothing");
+        Require(telemetry.ExportIntervalSeconds is >= 0.01 and <= 86_400, "telemetry.export_interval_seconds",
+            telemetry.ExportIntervalSeconds, "must be from 0.01 to 86400", "use for example 10");
+    }
+
+    private void RequirePositive(string key, int value, string remedy) => Require(value > 0, key, value, "must be at least 1", remedy);
+
+    private void Require(bool holds, string key, object value, string rule, string remedy)
+    {
+        if (!holds)
+        {
+            Add(key, value, rule, remedy);
+        }
+    }
+
+    private void Add(string key, object value, string rule, string remedy) =>
+        _faults.Add(new ConfigFault(key, Format($"{value}"), rule, remedy));
+
+    private static string NearestMultiples(int of, int value)
+    {
+        var below = value / of * of;
+        return below > 0 ? Format($"{below} or {below + of}") : Format($"{of}");
+    }
+
+    private static string NearestDivisors(int of, int value)
+    {
+        var below = 0;
+        var above = 0;
+        for (var small = 1; (long)small * small <= of; small++)
+        {
+            foreach (var divisor in of % small == 0 ? [small, of / small] : Array.Empty<int>())
+            {
+                below = divisor < value ? Math.Max(below, divisor) : below;
+                above = divisor > value && (above == 0 || divisor < above) ? divisor : above;
+            }
+        }
+
+        return above == 0 ? Format($"{below}") : below == 0 ? Format($"{above}") : Format($"{below} or {above}");
+    }
+
+    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    private static partial Regex FolderName();
+}

@@ -1,0 +1,41 @@
+namespace KvShiftScale.Trainer.Configuration;
+
+/// <summary>The <c>run</c> section of a run's configuration: how long, where to, and how often what is written.</summary>
+public sealed record RunSection
+{
+    /// <summary>Name of the run and of its folder below <see cref="Directory"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Optimizer steps of the whole run, earlier launches included.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Seed of the initial weights and of the data order.</summary>
+    public long Seed { get; init; } = 1;
+
+    /// <summary>Canonical reduction order: the same bits on any number of data-parallel ranks.</summary>
+    public bool Deterministic { get; init; }
+
+    /// <summary>Steps between checkpoints; 0 writes one after the last step only.</summary>
+    public int CheckpointEvery { get; init; } = 500;
+
+    /// <summary>Checkpoints that stay on disk; older ones are deleted.</summary>
+    public int KeepCheckpoints { get; init; } = 3;
+
+    /// <summary>Steps between lines of <c>metrics.jsonl</c> and of the progress display.</summary>
+    public int LogEvery { get; init; } = 10;
+
+    /// <summary>Steps between validations; 0 validates after the last step only, if there is validation data.</summary>
+    public int ValidateEvery { get; init; }
+
+    /// <summary>Sequences that one validation reads; 0 reads all.</summary>
+    public int ValidationRows { get; init; }
+
+    /// <summary>What the model is given to go on with for the sample in the report; empty for no sample.</summary>
+    public string SamplePrompt { get; init; } = "The";
+
+    /// <summary>Directory that holds the folders of runs.</summary>
+    public string Directory { get; init; } = "runs";
+
+    /// <summary>Folder of this run.</summary>
+    public string Folder => Path.Combine(Directory, Name);
+}

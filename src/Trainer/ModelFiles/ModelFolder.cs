@@ -1,0 +1,62 @@
+using KvShiftScale.Models;
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Checkpoints;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.ModelFiles;
+
+/// <summary>A model on disk: config.json, model.safetensors and its tokenizer's files. A checkpoint is one, with more files.</summary>
+internal static class ModelFolder
+{
+    /// <summary>Name of the file of weights.</summary>
+    public const string WeightsFileName = "model.safetensors";
+
+    private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
+
+    /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
+    public static void Write(string directory, KvShiftTransformer model, string? tokenizerDirectory)
+    {
+        Directory.CreateDirectory(directory);
+        File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), new ModelDescription(model.Config, model.Context).ToJson());
+        TensorFile.Write(Path.Combine(directory, WeightsFileName),
+            [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
+            new Dictionary<string, string> { ["format"] = "pt" });
+        if (tokenizerDirectory is null) return;
+        foreach (var name in s_tokenizerFiles)
+        {
+            var source = Path.Combine(tokenizerDirectory, name);
+            if (File.Exists(source)) File.Copy(source, Path.Combine(directory, name), overwrite: true);
+        }
+    }
+
+    /// <summary>Reads a model in host memory.</summary>
+    /// <param name="directory">The folder.</param>
+    /// <param name="vanilla">Leave the shift out, whatever the folder says.</param>
+    /// <param name="context">Longest sequence; null for the folder's own.</param>
+    /// <exception cref="InvalidDataException">A file is damaged, or the weights do not fit the configuration.</exception>
+    public static KvShiftTransformer Read(string directory, bool vanilla = false, int? context = null)
+    {
+        var description = ModelDescription.Read(directory);
+        var config = vanilla ? description.Model with { KvShift = KvShiftVariant.None } : description.Model;
+        var parameters = new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20);
+        var model = new KvShiftTransformer(config, parameters, context ?? description.Context);
+        try
+        {
+            ReadWeights(directory, model);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+        return model;
+    }
+
+    /// <summary>Fills a model's parameters from a folder.</summary>
+    public static void ReadWeights(string directory, KvShiftTransformer model)
+    {
+        var path = Path.Combine(directory, WeightsFileName);
+        using var reader = SafetensorsReader.Open(path);
+        foreach (var slot in model.Parameters.Slots) TensorFile.Read(reader, path, slot.Name, slot.Shape, slot.Parameter);
+    }
+}

@@ -1,0 +1,78 @@
+using KvShiftScale.Trainer.Checkpoints;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.ModelFiles;
+
+/// <summary>Tensors to and from safetensors files, a bounded piece at a time.</summary>
+internal static class TensorFile
+{
+    // Tensor.bytes ends at 2 GiB; pieces of 64 Mi elements stay well below and keep large writes sequential.
+    private const long PieceElements = 64 << 20;
+
+    /// <summary>Writes contiguous tensors under their names.</summary>
+    public static void Write(string path, IReadOnlyList<(string Name, IReadOnlyList<long> Shape, Tensor Values)> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        using var mode = no_grad();
+        var byName = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
+        using var writer = new SafetensorsWriter(path,
+            tensors.Select(tensor => new SafetensorsEntry(tensor.Name, TypeOf(tensor.Values.dtype), tensor.Shape)), metadata);
+        foreach (var entry in writer.Entries)
+        {
+            for (var start = 0L; start < byName[entry.Name].numel(); start += PieceElements)
+            {
+                using var scope = NewDisposeScope();
+                writer.Write(entry.Name, Piece(byName[entry.Name], start).cpu().bytes);
+            }
+        }
+        writer.Complete();
+    }
+
+    /// <summary>Fills a contiguous tensor from the file; the file's element type may be another floating-point type.</summary>
+    /// <exception cref="InvalidDataException">The tensor is not there or has another shape.</exception>
+    public static void Read(SafetensorsReader reader, string path, string name, IReadOnlyList<long> shape, Tensor destination)
+    {
+        var entry = reader.Entry(name);
+        if (!entry.Shape.SequenceEqual(shape))
+        {
+            throw new InvalidDataException(
+                $"{path}: '{name}' is {entry}; the model's configuration makes it [{string.Join(", ", shape)}]. The two do not belong together.");
+        }
+
+        using var mode = no_grad();
+        var stored = ScalarTypeOf(entry.Type, path, name);
+        for (var start = 0L; start < destination.numel(); start += PieceElements)
+        {
+            using var scope = NewDisposeScope();
+            var target = Piece(destination, start);
+            if (stored == target.dtype && target.device_type == TorchSharp.DeviceType.CPU)
+            {
+                reader.Read(name, target.bytes, start * entry.ElementByteCount);
+                continue;
+            }
+            var staged = empty(target.numel(), stored);
+            reader.Read(name, staged.bytes, start * entry.ElementByteCount);
+            target.copy_(staged);
+        }
+    }
+
+    private static Tensor Piece(Tensor tensor, long start)
+        => tensor.detach().view(-1).narrow(0, start, Math.Min(PieceElements, tensor.numel() - start));
+
+    private static SafetensorsType TypeOf(ScalarType dtype) => dtype switch
+    {
+        ScalarType.Float32 => SafetensorsType.F32,
+        ScalarType.Float64 => SafetensorsType.F64,
+        ScalarType.BFloat16 => SafetensorsType.BF16,
+        _ => throw new ArgumentException($"a {dtype} tensor has no place in a model file", nameof(dtype)),
+    };
+
+    private static ScalarType ScalarTypeOf(SafetensorsType type, string path, string name) => type switch
+    {
+        SafetensorsType.F32 => ScalarType.Float32,
+        SafetensorsType.F64 => ScalarType.Float64,
+        SafetensorsType.BF16 => ScalarType.BFloat16,
+        SafetensorsType.F16 => ScalarType.Float16,
+        _ => throw new InvalidDataException($"{path}: '{name}' holds {type}; weights are F32, F64, BF16 or F16"),
+    };
+}

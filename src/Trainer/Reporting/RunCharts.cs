@@ -1,0 +1,68 @@
+using KvShiftScale.Trainer.Telemetry;
+
+namespace KvShiftScale.Trainer.Reporting;
+
+/// <summary>The charts of a run's report.</summary>
+public static class RunCharts
+{
+    // From here on single losses hide the curve, and their mean is drawn in front of them.
+    private const int SmoothFrom = 150;
+
+    /// <summary>Training and validation loss over steps.</summary>
+    public static SvgChart Loss(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps)
+    {
+        var training = Points(records, record => record.Step > 0 ? record.Loss : double.NaN, keepGaps: false);
+        var validation = Points(records, record => record.ValidationLoss ?? double.NaN, keepGaps: false);
+        var series = new List<ChartSeries>();
+        if (training.Count >= SmoothFrom)
+        {
+            series.Add(new ChartSeries("", ChartSeriesStyle.Faint, training));
+            series.Add(new ChartSeries("training (smoothed)", ChartSeriesStyle.Line, ChartPoints.Smooth(training, training.Count / 60)));
+        }
+        else
+        {
+            series.Add(new ChartSeries("training", ChartSeriesStyle.Line, training));
+        }
+
+        series.Add(new ChartSeries("validation", ChartSeriesStyle.Dots, validation));
+        return new SvgChart
+        {
+            Title = "Loss",
+            XLabel = "step",
+            YLabel = "nats per token",
+            Series = series,
+            Marks = Marks(resumedAfterSteps),
+        };
+    }
+
+    /// <summary>Tokens a second over steps.</summary>
+    public static SvgChart Throughput(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
+        Single("Throughput", "tokens per second", records, record => record.TokensPerSecond, resumedAfterSteps);
+
+    /// <summary>Learning rate over steps.</summary>
+    public static SvgChart LearningRate(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
+        Single("Learning rate", "", records, record => record.Lr, resumedAfterSteps);
+
+    private static SvgChart Single(
+        string title, string unit, IReadOnlyList<StepRecord> records, Func<StepRecord, double> value, IReadOnlyList<long> resumedAfterSteps)
+    {
+        var points = Points([.. records.Where(record => record.Step > 0)], value, keepGaps: true);
+        return new SvgChart
+        {
+            Title = title,
+            XLabel = "step",
+            YLabel = unit,
+            Series = [new ChartSeries("", ChartSeriesStyle.Line, points)],
+            Marks = Marks(resumedAfterSteps),
+            StartsAtZero = true,
+            Width = 520,
+            Height = 280,
+        };
+    }
+
+    private static List<(double X, double Y)> Points(IReadOnlyList<StepRecord> records, Func<StepRecord, double> value, bool keepGaps) =>
+        [.. records.Select(record => (X: (double)record.Step, Y: value(record))).Where(point => keepGaps || double.IsFinite(point.Y))];
+
+    private static IReadOnlyList<ChartMark> Marks(IReadOnlyList<long> resumedAfterSteps) =>
+        [.. resumedAfterSteps.Select(step => new ChartMark(step, Quantity.Format($"resumed after {step}")))];
+}

@@ -1,0 +1,72 @@
+using KvShiftScale.Trainer.Telemetry;
+
+namespace KvShiftScale.Trainer.Reporting;
+
+/// <summary>A run in a few numbers, from its logged steps.</summary>
+public sealed record RunSummary
+{
+    /// <summary>Last logged step; 0 when nothing is logged.</summary>
+    public long LastStep { get; private init; }
+
+    /// <summary>Training loss of the first logged step; null when there is none.</summary>
+    public double? FirstLoss { get; private init; }
+
+    /// <summary>Training loss of the last logged step; null when there is none.</summary>
+    public double? LastLoss { get; private init; }
+
+    /// <summary>The first validation loss; null when it was never validated.</summary>
+    public double? FirstValidationLoss { get; private init; }
+
+    /// <summary>The last validation loss; null when it was never validated.</summary>
+    public double? LastValidationLoss { get; private init; }
+
+    /// <summary>Tokens trained on.</summary>
+    public long Tokens { get; private init; }
+
+    /// <summary>Time spent in steps, over all launches; validation and checkpoints do not count.</summary>
+    public double TrainingSeconds { get; private init; }
+
+    /// <summary>Median throughput over all ranks; null when there is none.</summary>
+    public double? MedianTokensPerSecond { get; private init; }
+
+    /// <summary>Median model FLOPs utilisation; null where unknown.</summary>
+    public double? MedianMfu { get; private init; }
+
+    /// <summary>Largest resident memory of the process that logged.</summary>
+    public long PeakMemoryBytes { get; private init; }
+
+    /// <summary>Summarises the lines of a log in their order.</summary>
+    public static RunSummary Of(IReadOnlyList<StepRecord> records)
+    {
+        var training = records.Where(record => record.Step > 0).ToArray();
+        var validations = records.Where(record => record.ValidationLoss is not null).ToArray();
+        var seconds = 0.0;
+        var previousStep = 0L;
+        foreach (var record in training)
+        {
+            seconds += double.IsFinite(record.StepSeconds) ? record.StepSeconds * (record.Step - previousStep) : 0;
+            previousStep = record.Step;
+        }
+
+        return new RunSummary
+        {
+            LastStep = previousStep,
+            FirstLoss = training.FirstOrDefault()?.Loss,
+            LastLoss = training.LastOrDefault()?.Loss,
+            FirstValidationLoss = validations.FirstOrDefault()?.ValidationLoss,
+            LastValidationLoss = validations.LastOrDefault()?.ValidationLoss,
+            Tokens = records.Count > 0 ? records[^1].Tokens : 0,
+            TrainingSeconds = seconds,
+            MedianTokensPerSecond = Median(training.Select(record => record.TokensPerSecond)),
+            MedianMfu = Median(training.Select(record => record.Mfu ?? double.NaN)),
+            PeakMemoryBytes = records.Count > 0 ? records.Max(record => record.PeakMemoryBytes) : 0,
+        };
+    }
+
+    private static double? Median(IEnumerable<double> values)
+    {
+        var sorted = values.Where(double.IsFinite).Order().ToArray();
+        var middle = sorted.Length / 2;
+        return sorted.Length == 0 ? null : sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using KvShiftScale.Trainer.Checkpoints;
+
+namespace KvShiftScale.Trainer.Telemetry;
+
+/// <summary>
+/// <c>metrics.jsonl</c> of a run: one JSON object a logged step, each step once. Every line reaches the operating system before
+/// <see cref="Append"/> returns, so that a kill loses at most the line being written.
+/// </summary>
+public sealed class MetricsLog : IDisposable
+{
+    private readonly FileStream _file;
+
+    private MetricsLog(FileStream file) => _file = file;
+
+    /// <summary>
+    /// Opens the log of a run, or makes it. Lines beyond the step that the run goes on from are dropped, as is a last line that a kill
+    /// cut short; the file changes from its old content to the new one at once.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="resumeStep">Step of the checkpoint that the run goes on from; 0 for a new run.</param>
+    /// <exception cref="InvalidDataException">A line other than the last is not a step record.</exception>
+    public static MetricsLog Open(string path, long resumeStep)
+    {
+        var content = File.Exists(path) ? File.ReadAllBytes(path) : [];
+        var keptBytes = 0;
+        foreach (var (record, end) in Lines(path, content))
+        {
+            if (record.Step > resumeStep)
+            {
+                break;
+            }
+
+            keptBytes = end;
+        }
+
+        if (keptBytes < content.Length)
+        {
+            DurableFile.Replace(path, content.AsSpan(0, keptBytes));
+        }
+
+        return new MetricsLog(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0));
+    }
+
+    /// <summary>Reads the records of a log in order; a last line that a kill cut short is left out.</summary>
+    /// <exception cref="InvalidDataException">A line other than the last is not a step record.</exception>
+    public static IReadOnlyList<StepRecord> Read(string path) => [.. Lines(path, File.ReadAllBytes(path)).Select(line => line.Record)];
+
+    /// <summary>Adds a line.</summary>
+    public void Append(StepRecord record) => _file.Write(StepRecordJson.Write(record));
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Whole lines with the offset of the byte behind each.</summary>
+    private static IEnumerable<(StepRecord Record, int End)> Lines(string path, byte[] content)
+    {
+        var start = 0;
+        for (var line = 1; start < content.Length; line++)
+        {
+            var length = content.AsSpan(start).IndexOf((byte)'\n');
+            if (length < 0)
+            {
+                yield break;
+            }
+
+            var end = start + length + 1;
+            StepRecord? record = null;
+            try
+            {
+                record = StepRecordJson.Read(content.AsSpan(start, length));
+            }
+            catch (JsonException error) when (end < content.Length)
+            {
+                throw new InvalidDataException(
+                    $"{path}, line {line}: expected a JSON object with the fields of a logged step, found something else " +
+                    $"({error.Message}). Remove the line, or move the file away to begin a new one.", error);
+            }
+            catch (JsonException)
+            {
+                yield break;
+            }
+
+            yield return (record, end);
+            start = end;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+namespace KvShiftScale.Trainer.Telemetry;
+
+/// <summary>What one logged optimizer step left behind: a line of <c>metrics.jsonl</c>.</summary>
+public sealed record StepRecord
+{
+    /// <summary>Number of the step; the first is 1, and 0 stands for the state before any.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>Tokens trained on since the run began, earlier launches included.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Global L2 norm of the gradient before clipping.</summary>
+    public required double GradNorm { get; init; }
+
+    /// <summary>Learning rate that the step used.</summary>
+    public required double Lr { get; init; }
+
+    /// <summary>Tokens a second over all ranks, since the previous logged step.</summary>
+    public required double TokensPerSecond { get; init; }
+
+    /// <summary>Mean duration of a step since the previous logged step.</summary>
+    public required double StepSeconds { get; init; }
+
+    /// <summary>Model FLOPs utilisation, 0 to 1; null where the peak of the machine is unknown.</summary>
+    public double? Mfu { get; init; }
+
+    /// <summary>Largest resident memory of this process so far.</summary>
+    public required long PeakMemoryBytes { get; init; }
+
+    /// <summary>Mean loss over the validation data after this step; null where it was not validated.</summary>
+    public double? ValidationLoss { get; init; }
+
+    /// <summary>Share of the step's time spent waiting for its batch, 0 to 1. Exported, but not written to <c>metrics.jsonl</c>.</summary>
+    public double? DataWaitFraction { get; init; }
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics.Metrics;
+
+namespace KvShiftScale.Trainer.Telemetry;
+
+/// <summary>The instruments of a training run. Measurements cost next to nothing until somebody listens.</summary>
+public sealed class TrainingMeter : IDisposable
+{
+    /// <summary>Name of the meter, to subscribe to.</summary>
+    public const string MeterName = "kvshiftscale";
+
+    private readonly Meter _meter;
+    private readonly Gauge<long> _step;
+    private readonly Gauge<double> _loss;
+    private readonly Counter<long> _tokens;
+    private readonly Gauge<double> _tokensPerSecond;
+    private readonly Histogram<double> _stepDuration;
+    private readonly Gauge<double> _gradNorm;
+    private readonly Gauge<double> _learningRate;
+    private readonly Gauge<double> _mfu;
+    private readonly Gauge<double> _dataWait;
+    private readonly Gauge<double> _validationLoss;
+    private readonly Gauge<long> _peakMemory;
+    private long _tokensCounted;
+
+    /// <summary>Makes the instruments.</summary>
+    /// <param name="tokensBefore">Tokens that earlier launches of the run trained on; the counter counts this launch's only.</param>
+    public TrainingMeter(long tokensBefore = 0)
+    {
+        _tokensCounted = tokensBefore;
+        _meter = new Meter(MeterName);
+        _step = _meter.CreateGauge<long>("kvshift.train.step", "{step}", "Optimizer steps done since the run began.");
+        _loss = _meter.CreateGauge<double>("kvshift.train.loss", "{nat}", "Mean loss over the valid targets of the global batch.");
+        _tokens = _meter.CreateCounter<long>("kvshift.train.tokens", "{token}", "Tokens trained on by this launch, over all ranks.");
+        _tokensPerSecond = _meter.CreateGauge<double>("kvshift.train.tokens_per_second", "{token}/s", "Throughput over all ranks.");
+        _stepDuration = _meter.CreateHistogram(
+            "kvshift.train.step.duration", "s", "Mean duration of a step between two logged steps.",
+            advice: new InstrumentAdvice<double>
+            {
+                HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100],
+            });
+        _gradNorm = _meter.CreateGauge<double>("kvshift.train.grad_norm", "1", "Global L2 norm of the gradient before clipping.");
+        _learningRate = _meter.CreateGauge<double>("kvshift.train.learning_rate", "1", "Learning rate of the step.");
+        _mfu = _meter.CreateGauge<double>("kvshift.train.mfu", "1", "Model FLOPs utilisation, 0 to 1.");
+        _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
+        _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
+        _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
+    }
+
+    /// <summary>Measures a logged step.</summary>
+    public void Record(StepRecord record)
+    {
+        _step.Record(record.Step);
+        _peakMemory.Record(record.PeakMemoryBytes);
+        if (record.ValidationLoss is { } validationLoss)
+        {
+            _validationLoss.Record(validationLoss);
+        }
+
+        // A record before the first step carries a validation and no training numbers.
+        if (record.Step == 0)
+        {
+            return;
+        }
+
+        _loss.Record(record.Loss);
+        _tokens.Add(record.Tokens - _tokensCounted);
+        _tokensCounted = record.Tokens;
+        _tokensPerSecond.Record(record.TokensPerSecond);
+        _stepDuration.Record(record.StepSeconds);
+        _gradNorm.Record(record.GradNorm);
+        _learningRate.Record(record.Lr);
+        if (record.Mfu is { } mfu)
+        {
+            _mfu.Record(mfu);
+        }
+
+        if (record.DataWaitFraction is { } fraction)
+        {
+            _dataWait.Record(fraction);
+        }
+    }
+
+    /// <summary>Ends the instruments; listeners forget them.</summary>
+    public void Dispose() => _meter.Dispose();
+}

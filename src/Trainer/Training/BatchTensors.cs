@@ -1,0 +1,35 @@
+using KvShiftScale.Data;
+using KvShiftScale.Models;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>A batch of integers as the tensors that a model takes, over the batch's own memory.</summary>
+internal sealed class BatchTensors : IDisposable
+{
+    /// <summary>Belongs to the current dispose scope; the batch must outlive it.</summary>
+    public BatchTensors(TokenBatch batch, Device device)
+    {
+        var count = (long)batch.Rows * batch.Context;
+        var ids = frombuffer(batch.Inputs, int32, count);
+        Ids = device.type == TorchSharp.DeviceType.CPU ? ids : ids.to(device);
+        Targets = frombuffer(batch.Targets, int32, count);
+        Layout = new TokenLayout(batch.Rows, batch.Context, frombuffer(batch.Positions, int32, count));
+    }
+
+    /// <summary>int32 [rows * context].</summary>
+    public Tensor Ids { get; }
+
+    /// <summary>int32 [rows * context], in host memory.</summary>
+    public Tensor Targets { get; }
+
+    /// <summary>Rows, tokens and documents.</summary>
+    public TokenLayout Layout { get; }
+
+    public void Dispose()
+    {
+        Ids.Dispose();
+        Targets.Dispose();
+        Layout.Dispose();
+    }
+}

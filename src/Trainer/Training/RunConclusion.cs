@@ -1,0 +1,85 @@
+using System.Reflection;
+using System.Text.Json;
+using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Models;
+using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Generation;
+using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.Telemetry;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>What a launch leaves for people and scripts at its end: report.html, loss.svg, summary.json.</summary>
+internal sealed class RunConclusion(RunConfig config, RunFolder folder, int ranks)
+{
+    private const int SampleTokens = 96;
+
+    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    /// <summary>Writes the files; ones that are there are replaced.</summary>
+    public void Write(TrainingState state, KvShiftTransformer model, double? validationLoss, bool stopped)
+    {
+        var records = MetricsLog.Read(folder.Metrics).ToList();
+        if (state.InitialValidationLoss is { } initial) records.Insert(0, BeforeTraining(initial));
+        var summary = RunSummary.Of(records);
+        DurableFile.Replace(folder.Summary, JsonSerializer.Serialize(new
+        {
+            state.Step,
+            state.Tokens,
+            Finished = !stopped,
+            FirstValidationLoss = state.InitialValidationLoss,
+            LastValidationLoss = validationLoss,
+            summary.LastLoss,
+            summary.MedianTokensPerSecond,
+            summary.TrainingSeconds,
+        }, s_options) + "\n");
+
+        var sample = stopped ? null : Sample(model);
+        var content = new ReportContent
+        {
+            RunName = config.Run.Name,
+            Records = records,
+            PlannedSteps = config.Run.Steps,
+            ConfigurationYaml = RunConfigWriter.Write(config),
+            Environment = RunEnvironment.OfThisProcess(ranks, get_num_threads(), __version__, Commit(),
+                File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : null),
+            WrittenAt = DateTimeOffset.Now,
+            ResumedAfterSteps = state.ResumedAt,
+            ParameterCount = model.Parameters.ElementCount,
+            SamplePrompt = sample is null ? null : config.Run.SamplePrompt,
+            SampleText = sample,
+        };
+        HtmlReport.Save(content, folder.Report);
+        RunCharts.Loss(records, state.ResumedAt).Save(folder.LossCurve);
+    }
+
+    private string? Sample(KvShiftTransformer model)
+    {
+        if (config.Data.Tokenizer is null || config.Run.SamplePrompt.Length == 0) return null;
+        var generator = new TextGenerator(model, TokenizerModel.Load(config.Data.Tokenizer));
+        return string.Concat(generator.Generate(config.Run.SamplePrompt, new SamplingOptions(SampleTokens, false, 0.8, 0.95, config.Run.Seed)));
+    }
+
+    private static StepRecord BeforeTraining(double validationLoss) => new()
+    {
+        Step = 0,
+        Loss = double.NaN,
+        Tokens = 0,
+        GradNorm = double.NaN,
+        Lr = double.NaN,
+        TokensPerSecond = double.NaN,
+        StepSeconds = double.NaN,
+        PeakMemoryBytes = 0,
+        ValidationLoss = validationLoss,
+    };
+
+    // The SDK appends the commit to the informational version: 1.0.0+0123abc.
+    private static string? Commit()
+    {
+        var version = typeof(RunConclusion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+        var plus = version?.IndexOf('+', StringComparison.Ordinal) ?? -1;
+        return plus < 0 ? null : version![(plus + 1)..];
+    }
+}

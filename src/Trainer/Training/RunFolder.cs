@@ -1,0 +1,32 @@
+using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Configuration;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>Paths of a run's folder.</summary>
+internal sealed class RunFolder(RunConfig config)
+{
+    /// <summary>The folder.</summary>
+    public string Path { get; } = config.Run.Folder;
+
+    /// <summary>The resolved configuration.</summary>
+    public string Configuration => System.IO.Path.Combine(Path, "config.yaml");
+
+    /// <summary>One line a logged step.</summary>
+    public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+
+    /// <summary>The report, written at the end of each launch.</summary>
+    public string Report => System.IO.Path.Combine(Path, "report.html");
+
+    /// <summary>The loss curve of the report as a picture of its own.</summary>
+    public string LossCurve => System.IO.Path.Combine(Path, "loss.svg");
+
+    /// <summary>What came out, for scripts.</summary>
+    public string Summary => System.IO.Path.Combine(Path, "summary.json");
+
+    /// <summary>The run's checkpoints.</summary>
+    public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, "checkpoints"));
+
+    /// <summary>Some launch has begun here.</summary>
+    public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Any();
+}

@@ -1,0 +1,46 @@
+using System.Text.Json;
+using KvShiftScale.Data;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>Everything of a run that is not a tensor and that a later launch needs: <c>state.json</c> of a checkpoint.</summary>
+internal sealed record TrainingState
+{
+    /// <summary>Name of the file in a checkpoint.</summary>
+    public const string FileName = "state.json";
+
+    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    /// <summary>Updates done.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Targets trained on so far, over all ranks.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Position in the data and what the data was.</summary>
+    public required LoaderState Loader { get; init; }
+
+    /// <summary>Validation loss before the first update, where it was taken.</summary>
+    public double? InitialValidationLoss { get; init; }
+
+    /// <summary>Steps at which an earlier launch took over from a checkpoint.</summary>
+    public IReadOnlyList<long> ResumedAt { get; init; } = [];
+
+    /// <summary>The file's bytes.</summary>
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, s_options);
+
+    /// <summary>Reads the file of a checkpoint.</summary>
+    public static TrainingState Read(string checkpoint)
+    {
+        var path = Path.Combine(checkpoint, FileName);
+        try
+        {
+            return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), s_options)
+                ?? throw new InvalidDataException($"{path} holds null instead of the state of a run");
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidDataException($"{path} is not the state of a run: {exception.Message}", exception);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using KvShiftScale.Data;
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Optimization;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>One optimizer step: micro-batches forward and backward, reduction, clipping, update.</summary>
+internal sealed class TrainingStep(
+    KvShiftTransformer model,
+    ParallelContext ranks,
+    DataParallelReducer reducer,
+    AdamW optimizer,
+    LearningRateSchedule schedule,
+    double clipNorm)
+{
+    private readonly double[] _totals = new double[3];
+
+    /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
+    /// <param name="step">Number of the step.</param>
+    /// <param name="batches">This rank's micro-batches of the step.</param>
+    /// <param name="stopRequested">This rank was asked to stop.</param>
+    /// <exception cref="NonFiniteGradientException">The gradient is not a number or infinite; parameters are untouched.</exception>
+    public StepOutcome Run(long step, TrainingBatches batches, bool stopRequested)
+    {
+        using var scope = NewDisposeScope();
+        model.Parameters.BeginStep();
+        var (lossSum, validTargets) = (0.0, 0L);
+        var microBatches = batches.MicroBatchesPerStep;
+        for (var micro = 0; micro < microBatches; micro++)
+        {
+            if (micro == microBatches - 1) model.Parameters.BeginLastMicroBatch();
+            using var batch = batches.Next();
+            lossSum += ForwardBackward(batch);
+            validTargets += batch.ValidTargets;
+        }
+        reducer.Finish();
+
+        // The mean is over the valid targets of the whole global batch, whichever rank had them.
+        var (loss, targets, stop) = Sum(lossSum, validTargets, stopRequested);
+        var scale = 1.0 / Math.Max(1, targets);
+        var norm = GradientNorm.Of(model.Parameters) * scale;
+        if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
+        var learningRate = schedule.At(step);
+        optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
+        return new StepOutcome(loss * scale, targets, norm, learningRate, stop);
+    }
+
+    private double ForwardBackward(TokenBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        using var inputs = new BatchTensors(batch, model.Parameters.Device);
+        Tensor loss;
+        // What forward made and backward does not need is gone before backward begins.
+        using (NewDisposeScope()) loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
+        loss.backward();
+        return loss.to(ScalarType.Float64).item<double>();
+    }
+
+    private unsafe (double LossSum, long Targets, bool Stop) Sum(double lossSum, long targets, bool stop)
+    {
+        _totals[0] = lossSum;
+        _totals[1] = targets;
+        _totals[2] = stop ? 1 : 0;
+        fixed (double* totals = _totals) ranks.Data.AllReduce((nint)totals, _totals.Length, CollectiveDataType.Float64, ReduceOperation.Sum);
+        return (_totals[0], (long)_totals[1], _totals[2] > 0);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Diagnostics;
+
+namespace KvShiftScale.Trainer.Verbs;
+
+/// <summary>
+/// One line on standard error that tells how far long work is: rewritten in place on a terminal, a new line every few seconds
+/// elsewhere. Standard output stays for results.
+/// </summary>
+internal sealed class ProgressLine : IDisposable
+{
+    private static readonly TimeSpan s_terminalInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_plainInterval = TimeSpan.FromSeconds(5);
+
+    private readonly bool _isTerminal = !Console.IsErrorRedirected;
+    private readonly Lock _lock = new();
+    private long _last = Stopwatch.GetTimestamp();
+    private int _width;
+
+    /// <summary>Shows the text, unless the last one is too recent.</summary>
+    public void Update(string text)
+    {
+        lock (_lock)
+        {
+            if (Stopwatch.GetElapsedTime(_last) < (_isTerminal ? s_terminalInterval : s_plainInterval)) return;
+            _last = Stopwatch.GetTimestamp();
+            Write(text);
+        }
+    }
+
+    /// <summary>Shows the last text and ends the line.</summary>
+    public void Done(string text)
+    {
+        lock (_lock)
+        {
+            Write(text);
+            if (_isTerminal) Console.Error.WriteLine();
+            _width = 0;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_isTerminal && _width > 0) Console.Error.WriteLine();
+    }
+
+    private void Write(string text)
+    {
+        if (_isTerminal) Console.Error.Write("\r" + text.PadRight(_width));
+        else Console.Error.WriteLine(text);
+        _width = text.Length;
+    }
+}

@@ -1,0 +1,48 @@
+using System.CommandLine;
+using System.Globalization;
+using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Tokenization;
+
+namespace KvShiftScale.Trainer.Verbs;
+
+/// <summary><c>kvshift tokenizer train</c>: a byte-level BPE from text.</summary>
+internal static class TokenizerTrainVerb
+{
+    public static Command Build()
+    {
+        var input = new Option<string[]>("--input")
+        {
+            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain or .gz; globs with * and **.",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var size = new Option<int>("--vocab-size") { Description = "Ids in all, end-of-text included.", Required = true };
+        var output = new Option<string>("--output") { Description = "Folder for tokenizer.json, vocab.json and merges.txt.", Required = true };
+        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => "text" };
+        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
+            parsed.GetValue(field)!));
+        return command;
+    }
+
+    private static int Run(string[] input, int size, string output, string field)
+    {
+        if (size < ByteLevelBpeTrainer.SmallestVocabulary)
+        {
+            throw new UsageException(
+                $"found --vocab-size {size}; wanted at least {ByteLevelBpeTrainer.SmallestVocabulary}: the 256 bytes and end-of-text");
+        }
+        using var progress = new ProgressLine();
+        var documents = TextDocuments.Read(input, field).Select(document => document.Text);
+        var trained = ByteLevelBpeTrainer.Train(documents, size, new TrainingReport(progress));
+        TokenizerFolder.Save(trained, output);
+        progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));
+        return ExitCode.Done;
+    }
+
+    private sealed class TrainingReport(ProgressLine line) : IProgress<BpeTrainingProgress>
+    {
+        public void Report(BpeTrainingProgress value) => line.Update(string.Create(CultureInfo.InvariantCulture,
+            $"tokenizer: {value.Documents:N0} documents, {value.Characters / 1e6:F1} M characters, merges {value.Merges:N0} of {value.MergesWanted:N0}"));
+    }
+}

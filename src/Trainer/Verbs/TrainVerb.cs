@@ -1,0 +1,96 @@
+using System.CommandLine;
+using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.Telemetry;
+using KvShiftScale.Trainer.Training;
+using Spectre.Console;
+
+namespace KvShiftScale.Trainer.Verbs;
+
+/// <summary><c>kvshift train</c>: trains a model, or goes on with a run.</summary>
+internal static class TrainVerb
+{
+    public static Command Build(RankEnvironment launch)
+    {
+        var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
+        var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
+        var demandNew = new Option<bool>("--new") { Description = "Refuse to go on with a run that exists." };
+        var command = new Command("train", "Trains a model; goes on from the newest good checkpoint of the run, if there is one.") { config, set, demandNew };
+        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew)));
+        return command;
+    }
+
+    private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew)
+    {
+        // Faults of form are found before MPI or libtorch are loaded.
+        var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi);
+        try
+        {
+            RunConfigRules.Check(config, ranks.World.Size);
+            var threads = ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
+            using var reporter = RunReporter.Start(config, ranks);
+            return new TrainingRun(config, ranks, threads, demandNew, reporter).Execute();
+        }
+        catch (Exception exception) when (exception is not ConfigException && ranks.World.Size > 1)
+        {
+            // The other ranks may be waiting for this one inside a collective: the whole launch ends, with this rank's words.
+            Console.Error.WriteLine($"kvshift (rank {ranks.World.Rank} of {ranks.World.Size}): {Describe(exception)}");
+            Console.Error.Flush();
+            ranks.Abort(ExitCode.Failed);
+            throw;
+        }
+    }
+
+    private static string Describe(Exception exception)
+        => exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
+            ? exception.Message
+            : exception.ToString();
+
+    /// <summary>Console and telemetry of one rank; only the first one writes to the console.</summary>
+    private sealed class RunReporter : IRunReporter, IDisposable
+    {
+        private readonly ConsoleProgress? _progress;
+        private readonly TelemetryPipeline _telemetry;
+        private readonly TrainingMeter _meter = new();
+
+        private RunReporter(ConsoleProgress? progress, RunConfig config, ParallelContext ranks)
+        {
+            _progress = progress;
+            _telemetry = TelemetryPipeline.Start(config.Telemetry,
+                new RankIdentity(config.Run.Name, ranks.World.Rank, ranks.World.Size, ranks.Data.Rank, ranks.Tensor.Rank, Environment.MachineName),
+                Warn);
+        }
+
+        public static RunReporter Start(RunConfig config, ParallelContext ranks)
+        {
+            var progress = ranks.World.Rank == 0
+                ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error)
+                : null;
+            return new RunReporter(progress, config, ranks);
+        }
+
+        public void Report(StepRecord record)
+        {
+            _meter.Record(record);
+            _progress?.Report(record);
+        }
+
+        public void Say(string sentence) => _progress?.Say(sentence);
+
+        public void Warn(string sentence)
+        {
+            if (_progress is not null) _progress.Warn(sentence);
+            else Console.Error.WriteLine(sentence);
+        }
+
+        public void Dispose()
+        {
+            _telemetry.Dispose();
+            _meter.Dispose();
+            _progress?.Dispose();
+        }
+    }
+}
