@@ -77,15 +77,15 @@ Roofs measure_roofs() {
     int32_t available = 0;
     check(kvs_matmul_available(KVS_FLOAT32, &available));
     if (available != 0) {
-        const double seconds = fastest([&] {
-            check(kvs_matmul(KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size));
-        });
+        const double seconds = fastest(
+            [&] { check(kvs_matmul(KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size)); });
         roofs.flops = 2.0 * size * size * size / seconds;
         report("roof: matmul 1024^3", seconds, 2.0 * size * size * size, 0, roofs);
     }
     roofs.bytes = copy_rate(rows * ffn);
     roofs.large_bytes = copy_rate(rows * vocabulary);
-    std::printf("roof: memcpy, 1 thread      %8.1f GB/s of an activation, %.1f GB/s of the logits\n", roofs.bytes * 1e-9, roofs.large_bytes * 1e-9);
+    std::printf("roof: memcpy, 1 thread      %8.1f GB/s of an activation, %.1f GB/s of the logits\n", roofs.bytes * 1e-9,
+                roofs.large_bytes * 1e-9);
     return roofs;
 }
 
@@ -101,18 +101,22 @@ void bench_matmuls(const Roofs& roofs) {
     const double flops = 2.0 * rows * hidden * ffn;
     report("matmul x w^T", fastest([&] {
                check(kvs_matmul(KVS_FLOAT32, 0, 1, rows, ffn, hidden, 1, x.data(), hidden, w.data(), hidden, 0, y.data(), ffn));
-           }), flops, 0, roofs);
+           }),
+           flops, 0, roofs);
     report("matmul dy w", fastest([&] {
                check(kvs_matmul(KVS_FLOAT32, 0, 0, rows, hidden, ffn, 1, dy.data(), ffn, w.data(), hidden, 0, dx.data(), hidden));
-           }), flops, 0, roofs);
+           }),
+           flops, 0, roofs);
     report("matmul dw += dy^T x", fastest([&] {
                check(kvs_matmul(KVS_FLOAT32, 1, 0, ffn, hidden, rows, 1, dy.data(), ffn, x.data(), hidden, 1, dw.data(), hidden));
-           }), flops, 0, roofs);
+           }),
+           flops, 0, roofs);
 }
 
 void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count) {
     const int64_t count = row_count * row_tokens * hidden;
-    const auto q = random_values(count), k = random_values(count + 1), v = random_values(count + 2), dout = random_values(count + 3);
+    const auto q = random_values(count), k = random_values(count + 1), v = random_values(count + 2),
+               dout = random_values(count + 3);
     std::vector<float> out(count), dq(count), dk(count), dv(count), log_sum_exp(row_count * heads * row_tokens);
     std::vector<int32_t> positions(row_count * row_tokens);
     for (int64_t token = 0; token < row_count * row_tokens; ++token) positions[token] = static_cast<int32_t>(token % row_tokens);
@@ -120,14 +124,16 @@ void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count) 
     const double product = 2.0 * head_size * static_cast<double>(row_count * heads) * (0.5 * row_tokens * (row_tokens + 1));
     const std::string suffix = " T=" + std::to_string(row_tokens);
     report("attention_forward" + suffix, fastest([&] {
-               check(kvs_attention_forward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(), v.data(),
-                                           positions.data(), 0.125, out.data(), log_sum_exp.data()));
-           }), 2 * product, 0, roofs);
+               check(kvs_attention_forward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
+                                           v.data(), positions.data(), 0.125, out.data(), log_sum_exp.data()));
+           }),
+           2 * product, 0, roofs);
     report("attention_backward" + suffix, fastest([&] {
-               check(kvs_attention_backward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(), v.data(),
-                                            positions.data(), 0.125, out.data(), log_sum_exp.data(), dout.data(), dq.data(), dk.data(),
-                                            dv.data()));
-           }), 5 * product, 0, roofs);
+               check(kvs_attention_backward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
+                                            v.data(), positions.data(), 0.125, out.data(), log_sum_exp.data(), dout.data(),
+                                            dq.data(), dk.data(), dv.data()));
+           }),
+           5 * product, 0, roofs);
 }
 
 void bench_norm(const Roofs& roofs) {
@@ -135,13 +141,15 @@ void bench_norm(const Roofs& roofs) {
     std::vector<float> sum(rows * hidden), y(rows * hidden), inverse_rms(rows), dx(rows * hidden), dweight(hidden);
     const double array = 4.0 * rows * hidden;
     report("rms_norm_forward", fastest([&] {
-               check(kvs_rms_norm_forward(KVS_FLOAT32, rows, hidden, x.data(), residual.data(), weight.data(), 1e-5, sum.data(), y.data(),
-                                          inverse_rms.data()));
-           }), 0, 4 * array, roofs);
+               check(kvs_rms_norm_forward(KVS_FLOAT32, rows, hidden, x.data(), residual.data(), weight.data(), 1e-5, sum.data(),
+                                          y.data(), inverse_rms.data()));
+           }),
+           0, 4 * array, roofs);
     report("rms_norm_backward", fastest([&] {
-               check(kvs_rms_norm_backward(KVS_FLOAT32, rows, hidden, sum.data(), weight.data(), inverse_rms.data(), y.data(), residual.data(),
-                                           dx.data(), dweight.data()));
-           }), 0, 4 * array, roofs);
+               check(kvs_rms_norm_backward(KVS_FLOAT32, rows, hidden, sum.data(), weight.data(), inverse_rms.data(), y.data(),
+                                           residual.data(), dx.data(), dweight.data()));
+           }),
+           0, 4 * array, roofs);
 }
 
 void bench_shift_rope(const Roofs& roofs) {
@@ -152,13 +160,16 @@ void bench_shift_rope(const Roofs& roofs) {
     for (int64_t row = 0; row < rows; ++row) positions[row] = static_cast<int32_t>(row % tokens);
     const double array = 4.0 * rows * hidden;
     report("shift_rope_forward", fastest([&] {
-               check(kvs_shift_rope_forward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(), positions.data(),
-                                            table.data(), table.data(), y.data()));
-           }), 0, 2 * array, roofs);
+               check(kvs_shift_rope_forward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(),
+                                            positions.data(), table.data(), table.data(), y.data()));
+           }),
+           0, 2 * array, roofs);
     report("shift_rope_backward", fastest([&] {
-               check(kvs_shift_rope_backward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(), positions.data(),
-                                             table.data(), table.data(), dy.data(), dx.data(), hidden, dshift.data()));
-           }), 0, 3 * array, roofs);
+               check(kvs_shift_rope_backward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(),
+                                             positions.data(), table.data(), table.data(), dy.data(), dx.data(), hidden,
+                                             dshift.data()));
+           }),
+           0, 3 * array, roofs);
 }
 
 void bench_swiglu(const Roofs& roofs) {
@@ -169,7 +180,8 @@ void bench_swiglu(const Roofs& roofs) {
            12.0 * count, roofs);
     report("swiglu_backward", fastest([&] {
                check(kvs_swiglu_backward(KVS_FLOAT32, count, gate.data(), up.data(), dy.data(), dgate.data(), dup.data()));
-           }), 0, 20.0 * count, roofs);
+           }),
+           0, 20.0 * count, roofs);
 }
 
 void bench_loss(const Roofs& roofs) {
@@ -190,7 +202,8 @@ void bench_loss(const Roofs& roofs) {
     const auto dy = random_values(rows * hidden);
     report("embedding_backward", fastest([&] {
                check(kvs_embedding_backward(KVS_FLOAT32, rows, hidden, vocabulary, targets.data(), dy.data(), dweight.data()));
-           }), 0, 12.0 * rows * hidden, roofs);
+           }),
+           0, 12.0 * rows * hidden, roofs);
 }
 
 void bench_optimizer(const Roofs& roofs) {
@@ -199,9 +212,12 @@ void bench_optimizer(const Roofs& roofs) {
     std::vector<float> gradient = parameter, m(count), v(count);
     double sum = 0;
     report("adamw", fastest([&] {
-               check(kvs_adamw(KVS_FLOAT32, count, parameter.data(), gradient.data(), m.data(), v.data(), 1e-3, 0.9, 0.95, 1e-8, 0.1, 10, 1.0));
-           }), 0, 28.0 * count, roofs);
-    report("sum_of_squares", fastest([&] { check(kvs_sum_of_squares(KVS_FLOAT32, count, gradient.data(), &sum)); }), 0, 4.0 * count, roofs);
+               check(kvs_adamw(KVS_FLOAT32, count, parameter.data(), gradient.data(), m.data(), v.data(), 1e-3, 0.9, 0.95, 1e-8,
+                               0.1, 10, 1.0));
+           }),
+           0, 28.0 * count, roofs);
+    report("sum_of_squares", fastest([&] { check(kvs_sum_of_squares(KVS_FLOAT32, count, gradient.data(), &sum)); }), 0, 4.0 * count,
+           roofs);
 }
 
 }  // namespace

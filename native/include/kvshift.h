@@ -38,6 +38,10 @@ KVS_API const char* kvs_last_error(void);
 
 KVS_API int32_t kvs_set_threads(int32_t threads);
 
+// From now on the allocator of this process keeps freed memory instead of giving it back: a training step frees and allocates the same
+// sizes again, and fresh pages cost more than the work done on them.
+KVS_API int32_t kvs_retain_memory(void);
+
 // Name of the instruction set that the kernels chose on this machine: "avx512", "avx2" or "baseline".
 KVS_API const char* kvs_kernel_isa(void);
 

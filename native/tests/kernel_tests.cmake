@@ -9,4 +9,10 @@ foreach(isa IN LISTS KVSHIFT_ISAS)
         add_test(NAME kernels.${group}.${isa} COMMAND kernels_test ${group})
         set_tests_properties(kernels.${group}.${isa} PROPERTIES ENVIRONMENT KVSHIFT_ISA=${isa} SKIP_RETURN_CODE 77)
     endforeach()
+    add_test(NAME kernels.isolation.${isa} COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DISA=${isa}
+        "-DOBJECTS=$<TARGET_OBJECTS:kvshift_kernels_${isa}>" -P ${CMAKE_CURRENT_SOURCE_DIR}/kernel_isolation.cmake)
 endforeach()
+
+add_test(NAME kernels.unknown_isa COMMAND kernels_test arguments)
+set_tests_properties(kernels.unknown_isa PROPERTIES ENVIRONMENT KVSHIFT_ISA=sse9
+    PASS_REGULAR_EXPRESSION "KVSHIFT_ISA=sse9; wanted avx512, avx2 or baseline")

@@ -43,8 +43,9 @@ public:
     // The call fails with status, and its text names what is wrong.
     void refuses(int32_t status, int32_t wanted, const std::string& part_of_text) {
         const std::string text = kvs_last_error();
-        that(status == wanted && text.find(part_of_text) != std::string::npos,
-             "wanted status " + std::to_string(wanted) + " with '" + part_of_text + "', got " + std::to_string(status) + " with '" + text + "'");
+        that(status == wanted && text.find(part_of_text) != std::string::npos, "wanted status " + std::to_string(wanted) +
+                                                                                   " with '" + part_of_text + "', got " +
+                                                                                   std::to_string(status) + " with '" + text + "'");
     }
 
     // |actual - expected| <= tolerance * max(1, |expected|) everywhere.
@@ -54,11 +55,13 @@ public:
         size_t worst_index = 0;
         bool finite = actual.size() == expected.size();
         for (size_t index = 0; finite && index < expected.size(); ++index) {
-            const double difference = std::abs(static_cast<double>(actual[index]) - expected[index]) / std::max(1.0, std::abs(expected[index]));
+            const double difference =
+                std::abs(static_cast<double>(actual[index]) - expected[index]) / std::max(1.0, std::abs(expected[index]));
             if (!(difference <= worst)) worst = difference, worst_index = index;
             finite = std::isfinite(difference);
         }
-        const std::string place = expected.empty() ? "" : " at " + std::to_string(worst_index) + " of " + std::to_string(expected.size());
+        const std::string place =
+            expected.empty() ? "" : " at " + std::to_string(worst_index) + " of " + std::to_string(expected.size());
         that(finite && worst <= tolerance, what + " (" + type_name<T>() + "): difference " + std::to_string(worst / epsilon<T>) +
                                                " units of epsilon" + place + ", allowed " + std::to_string(tolerance / epsilon<T>));
     }
@@ -104,8 +107,8 @@ inline std::vector<int32_t> document_positions(int64_t batch, int64_t tokens, Do
     return positions;
 }
 
-// (loss(x + h) - loss(x - h)) / 2h for each element of x. With h = 1e-5 and third derivatives of order 1 the truncation is 1e-10 and
-// the rounding of a loss of order 100 is 1e-14 / 1e-5 = 1e-9; comparisons allow 1e-7.
+// (loss(x + h) - loss(x - h)) / 2h for each element of x. With h = 1e-5 and third derivatives of order 1 the truncation is 1e-10
+// and the rounding of a loss of order 100 is 1e-14 / 1e-5 = 1e-9; comparisons allow 1e-7.
 template <typename Loss>
 std::vector<double> finite_differences(std::vector<double>& x, Loss&& loss) {
     constexpr double h = 1e-5;

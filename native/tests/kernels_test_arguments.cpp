@@ -7,7 +7,8 @@ namespace {
 void compare_matmul(Checks& checks, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, double beta) {
     // Rows one element longer than needed, so that the leading dimensions count.
     const int64_t lda = (transpose_a ? m : k) + 1, ldb = (transpose_b ? k : n) + 1, ldc = n + 1;
-    const auto a = random_values<float>((transpose_a ? k : m) * lda + 1, 1), b = random_values<float>((transpose_b ? n : k) * ldb + 1, 2);
+    const auto a = random_values<float>((transpose_a ? k : m) * lda + 1, 1),
+               b = random_values<float>((transpose_b ? n : k) * ldb + 1, 2);
     auto c = random_values<float>(m * ldc, 3);
     if (beta == 0 && !c.empty()) c[0] = std::numeric_limits<float>::quiet_NaN();
     auto expected = widened(c);
@@ -15,15 +16,43 @@ void compare_matmul(Checks& checks, bool transpose_a, bool transpose_b, int64_t 
         for (int64_t j = 0; j < n; ++j) {
             double sum = 0;
             for (int64_t l = 0; l < k; ++l) {
-                sum += static_cast<double>(transpose_a ? a[l * lda + i] : a[i * lda + l]) * (transpose_b ? b[j * ldb + l] : b[l * ldb + j]);
+                sum += static_cast<double>(transpose_a ? a[l * lda + i] : a[i * lda + l]) *
+                       (transpose_b ? b[j * ldb + l] : b[l * ldb + j]);
             }
             double& element = expected[static_cast<size_t>(i * ldc + j)];
             element = 0.5 * sum + (beta == 0 ? 0 : beta * element);
         }
     }
-    checks.succeeds(kvs_matmul(KVS_FLOAT32, transpose_a, transpose_b, m, n, k, 0.5, a.data(), lda, b.data(), ldb, beta, c.data(), ldc), "matmul");
+    checks.succeeds(
+        kvs_matmul(KVS_FLOAT32, transpose_a, transpose_b, m, n, k, 0.5, a.data(), lda, b.data(), ldb, beta, c.data(), ldc),
+        "matmul");
     // k products of order 1 summed in float.
     checks.close("matmul", c, expected, (8 + 2 * std::sqrt(static_cast<double>(k))) * epsilon<float>);
+}
+
+// Nothing to do is fine, with null pointers too and on any number of threads.
+void check_empty(Checks& checks) {
+    const float w[4] = {};
+    double sum = 1;
+    int64_t valid = 1;
+    for (const int threads : {1, 2}) {
+        kvs_set_threads(threads);
+        checks.succeeds(kvs_attention_forward(KVS_FLOAT32, 0, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 1, nullptr, nullptr),
+                        "empty attention");
+        checks.succeeds(kvs_attention_backward(KVS_FLOAT32, 2, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 1, nullptr, nullptr,
+                                               nullptr, nullptr, nullptr, nullptr),
+                        "empty attention backward");
+        checks.succeeds(kvs_cross_entropy(KVS_FLOAT32, 0, 8, nullptr, nullptr, -1, 1, 1, &sum, &valid), "empty cross entropy");
+        checks.that(sum == 0 && valid == 0, "an empty cross entropy is 0 over 0 rows");
+        float dweight[4] = {1, 2, 3, 4}, dshift[2] = {5, 6};
+        checks.succeeds(kvs_rms_norm_backward(KVS_FLOAT32, 0, 4, nullptr, w, nullptr, nullptr, nullptr, nullptr, dweight),
+                        "empty norm");
+        checks.that(dweight[0] == 0 && dweight[3] == 0, "an empty norm still overwrites dweight");
+        checks.succeeds(kvs_shift_rope_backward(KVS_FLOAT32, 0, 4, 1, 4, nullptr, 4, w, nullptr, w, w, nullptr, nullptr, 4, dshift),
+                        "empty shift");
+        checks.that(dshift[0] == 0 && dshift[1] == 0, "an empty shift still overwrites dshift");
+    }
+    kvs_set_threads(1);
 }
 
 }  // namespace
@@ -46,7 +75,8 @@ void test_matmul(Checks& checks) {
         for (const auto& shape : shapes) {
             for (const bool transpose_a : {false, true}) {
                 for (const bool transpose_b : {false, true}) {
-                    for (const double beta : {0.0, 1.0, 0.25}) compare_matmul(checks, transpose_a, transpose_b, shape[0], shape[1], shape[2], beta);
+                    for (const double beta : {0.0, 1.0, 0.25})
+                        compare_matmul(checks, transpose_a, transpose_b, shape[0], shape[1], shape[2], beta);
                 }
             }
         }
@@ -66,43 +96,44 @@ void test_arguments(Checks& checks) {
     int64_t valid = 0;
 
     checks.refuses(kvs_set_threads(0), invalid, "threads is 0; wanted 1 or more");
-    checks.refuses(kvs_rms_norm_forward(f32, -1, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "kvs_rms_norm_forward: rows is -1");
+    checks.refuses(kvs_rms_norm_forward(f32, -1, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid,
+                   "kvs_rms_norm_forward: rows is -1");
     checks.refuses(kvs_rms_norm_forward(f32, 2, 0, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "columns is 0; wanted 1");
-    checks.refuses(kvs_rms_norm_forward(f32, 2, 4, nullptr, nullptr, w, 1e-5, nullptr, y, z), invalid, "x is null; wanted 8 elements");
+    checks.refuses(kvs_rms_norm_forward(f32, 2, 4, nullptr, nullptr, w, 1e-5, nullptr, y, z), invalid,
+                   "x is null; wanted 8 elements");
     checks.refuses(kvs_rms_norm_forward(f32, 2, 4, x, y, w, 1e-5, nullptr, y, z), invalid, "sum is null and residual is not");
     checks.refuses(kvs_rms_norm_forward(KVS_BFLOAT16, 2, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "dtype is 2");
     checks.refuses(kvs_rms_norm_backward(f32, 2, 4, x, w, z, y, nullptr, nullptr, w), invalid, "kvs_rms_norm_backward: dx is null");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 3, x, 3, nullptr, positions, w, w, y), invalid, "head_size is 3; wanted an even");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 2, 4, x, 7, nullptr, positions, w, w, y), invalid, "x_stride is 7; wanted at least heads * head_size = 8");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, nullptr, positions, w, nullptr, y), invalid, "sine is null and cosine is not");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 3, x, 3, nullptr, positions, w, w, y), invalid,
+                   "head_size is 3; wanted an even");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 2, 4, x, 7, nullptr, positions, w, w, y), invalid,
+                   "x_stride is 7; wanted at least heads * head_size = 8");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, nullptr, positions, w, nullptr, y), invalid,
+                   "sine is null and cosine is not");
     checks.refuses(kvs_shift_rope_forward(f32, 1, 2, 1, 4, x, 4, nullptr, negative, w, w, y), invalid, "positions[1] is -1");
-    checks.refuses(kvs_shift_rope_backward(f32, 1, 4, 1, 4, x, 4, w, positions, w, w, y, z, 4, nullptr), invalid, "dshift is null and shift is not");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 3, 2, 4, x, x, x, positions, 1, y, z), invalid, "heads is 3; wanted a multiple of kv_heads = 2");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, x, x, jump, 1, y, z), invalid, "positions[1] is 2; wanted 0 (a document begins) or 1");
+    checks.refuses(kvs_shift_rope_backward(f32, 1, 4, 1, 4, x, 4, w, positions, w, w, y, z, 4, nullptr), invalid,
+                   "dshift is null and shift is not");
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 3, 2, 4, x, x, x, positions, 1, y, z), invalid,
+                   "heads is 3; wanted a multiple of kv_heads = 2");
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, x, x, jump, 1, y, z), invalid,
+                   "positions[1] is 2; wanted 0 (a document begins) or 1");
     checks.refuses(kvs_attention_forward(f32, 2, 2, 1, 1, 4, x, x, x, positions, 1, y, z), invalid, "positions[2] is 2; wanted 0");
     checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, nullptr, x, positions, 1, y, z), invalid, "k is null");
-    checks.refuses(kvs_attention_backward(f32, 1, 4, 1, 1, 4, x, x, x, positions, 1, y, z, y, x, x, nullptr), invalid, "kvs_attention_backward: dv is null");
+    checks.refuses(kvs_attention_backward(f32, 1, 4, 1, 1, 4, x, x, x, positions, 1, y, z, y, x, x, nullptr), invalid,
+                   "kvs_attention_backward: dv is null");
     checks.refuses(kvs_swiglu_forward(f32, 3, x, nullptr, y), invalid, "kvs_swiglu_forward: up is null");
     checks.refuses(kvs_swiglu_backward(9, 3, x, y, x, y, z), invalid, "dtype is 9; wanted KVS_FLOAT32 (0) or KVS_FLOAT64 (1)");
-    checks.refuses(kvs_cross_entropy(f32, 2, 8, x, targets, -1, 0, 1, &sum, &valid), invalid, "targets[1] is 9; wanted 0 .. 7 or ignore_index = -1");
+    checks.refuses(kvs_cross_entropy(f32, 2, 8, x, targets, -1, 0, 1, &sum, &valid), invalid,
+                   "targets[1] is 9; wanted 0 .. 7 or ignore_index = -1");
     checks.refuses(kvs_cross_entropy(f32, 2, 0, x, targets, -1, 0, 1, &sum, &valid), invalid, "vocabulary is 0");
-    checks.refuses(kvs_embedding_backward(f32, 2, 4, 9, targets, x, y), invalid, "ids[1] is 9; wanted 0 or more and below vocabulary = 9");
+    checks.refuses(kvs_embedding_backward(f32, 2, 4, 9, targets, x, y), invalid,
+                   "ids[1] is 9; wanted 0 or more and below vocabulary = 9");
     checks.refuses(kvs_adamw(f32, 4, x, y, z, w, 1e-3, 0.9, 0.95, 1e-8, 0, 0, 1), invalid, "step is 0; wanted 1");
     checks.refuses(kvs_adamw(f32, 4, x, y, z, w, 1e-3, 1, 0.95, 1e-8, 0, 1, 1), invalid, "beta1");
     checks.refuses(kvs_sum_of_squares(f32, 4, x, nullptr), invalid, "sum is null");
     checks.refuses(kvs_matmul_available(f32, nullptr), invalid, "available is null");
 
-    // Nothing to do is fine, with null pointers too.
-    checks.succeeds(kvs_attention_forward(f32, 0, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 1, nullptr, nullptr), "empty attention");
-    checks.succeeds(kvs_attention_backward(f32, 2, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 1, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr),
-                    "empty attention backward");
-    checks.succeeds(kvs_cross_entropy(f32, 0, 8, nullptr, nullptr, -1, 1, 1, &sum, &valid), "empty cross entropy");
-    checks.that(sum == 0 && valid == 0, "an empty cross entropy is 0 over 0 rows");
-    float dweight[4] = {1, 2, 3, 4}, dshift[2] = {5, 6};
-    checks.succeeds(kvs_rms_norm_backward(f32, 0, 4, nullptr, w, nullptr, nullptr, nullptr, nullptr, dweight), "empty norm");
-    checks.that(dweight[0] == 0 && dweight[3] == 0, "an empty norm still overwrites dweight");
-    checks.succeeds(kvs_shift_rope_backward(f32, 0, 4, 1, 4, nullptr, 4, w, nullptr, w, w, nullptr, nullptr, 4, dshift), "empty shift");
-    checks.that(dshift[0] == 0 && dshift[1] == 0, "an empty shift still overwrites dshift");
+    check_empty(checks);
     const std::string isa = kvs_kernel_isa();
     checks.that(isa == "avx512" || isa == "avx2" || isa == "baseline", "the instruction set has a known name");
 }

@@ -16,16 +16,25 @@ struct AttentionCase {
     std::vector<T> q, k, v, dout;
     std::vector<int32_t> positions;
 
-    AttentionCase(int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_size, Documents documents, double spread = 1)
-        : batch(batch), tokens(tokens), heads(heads), kv_heads(kv_heads), head_size(head_size),
-          scale(1 / std::sqrt(static_cast<double>(head_size))), q(random_values<T>(batch * tokens * heads * head_size, 1, spread)),
-          k(random_values<T>(batch * tokens * kv_heads * head_size, 2, spread)), v(random_values<T>(batch * tokens * kv_heads * head_size, 3)),
-          dout(random_values<T>(batch * tokens * heads * head_size, 4)), positions(document_positions(batch, tokens, documents)) {}
+    AttentionCase(int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_size, Documents documents,
+                  double spread = 1)
+        : batch(batch),
+          tokens(tokens),
+          heads(heads),
+          kv_heads(kv_heads),
+          head_size(head_size),
+          scale(1 / std::sqrt(static_cast<double>(head_size))),
+          q(random_values<T>(batch * tokens * heads * head_size, 1, spread)),
+          k(random_values<T>(batch * tokens * kv_heads * head_size, 2, spread)),
+          v(random_values<T>(batch * tokens * kv_heads * head_size, 3)),
+          dout(random_values<T>(batch * tokens * heads * head_size, 4)),
+          positions(document_positions(batch, tokens, documents)) {}
 
     AttentionResult<T> run(Checks& checks) const {
         // 99 shows any element that is added to instead of overwritten, or left out.
-        AttentionResult<T> result = {std::vector<T>(q.size(), T(99)), std::vector<T>(static_cast<size_t>(batch * heads * tokens), T(99)),
-                                     std::vector<T>(q.size(), T(99)), std::vector<T>(k.size(), T(99)), std::vector<T>(v.size(), T(99))};
+        AttentionResult<T> result = {
+            std::vector<T>(q.size(), T(99)), std::vector<T>(static_cast<size_t>(batch * heads * tokens), T(99)),
+            std::vector<T>(q.size(), T(99)), std::vector<T>(k.size(), T(99)), std::vector<T>(v.size(), T(99))};
         checks.succeeds(kvs_attention_forward(dtype<T>, batch, tokens, heads, kv_heads, head_size, q.data(), k.data(), v.data(),
                                               positions.data(), scale, result.out.data(), result.log_sum_exp.data()),
                         "attention_forward");
@@ -37,8 +46,9 @@ struct AttentionCase {
     }
 
     AttentionResult<double> reference() const {
-        AttentionResult<double> result = {std::vector<double>(q.size()), std::vector<double>(static_cast<size_t>(batch * heads * tokens)),
-                                          std::vector<double>(q.size()), std::vector<double>(k.size()), std::vector<double>(v.size())};
+        AttentionResult<double> result = {
+            std::vector<double>(q.size()), std::vector<double>(static_cast<size_t>(batch * heads * tokens)),
+            std::vector<double>(q.size()), std::vector<double>(k.size()), std::vector<double>(v.size())};
         for (int64_t row = 0; row < batch; ++row) {
             for (int64_t head = 0; head < heads; ++head) {
                 for (int64_t token = 0; token < tokens; ++token) add_query(result, row, head, token);
@@ -90,10 +100,11 @@ void compare(Checks& checks, const AttentionCase<T>& input, double spread = 1) {
     const auto actual = input.run(checks);
     const auto expected = input.reference();
     const std::string name = "attention " + std::to_string(input.batch) + "x" + std::to_string(input.tokens) + ", heads " +
-                             std::to_string(input.heads) + "/" + std::to_string(input.kv_heads) + " of " + std::to_string(input.head_size);
-    // A score is a sum of head_size products of order spread^2, scaled by 1 / sqrt(head_size): it is of order spread^2 with tails of a
-    // few times that, and errs by as many epsilon. The exponential turns this into a relative error of each probability, and the
-    // gradients are sums of up to a few hundred such terms, of which the largest count: 64 units at spread 1.
+                             std::to_string(input.heads) + "/" + std::to_string(input.kv_heads) + " of " +
+                             std::to_string(input.head_size);
+    // A score is a sum of head_size products of order spread^2, scaled by 1 / sqrt(head_size): it is of order spread^2 with tails
+    // of a few times that, and errs by as many epsilon. The exponential turns this into a relative error of each probability, and
+    // the gradients are sums of up to a few hundred such terms, of which the largest count: 64 units at spread 1.
     const double tolerance = 64 * spread * spread * epsilon<T>;
     checks.close(name + " out", actual.out, expected.out, tolerance);
     checks.close(name + " log_sum_exp", actual.log_sum_exp, expected.log_sum_exp, tolerance);
@@ -108,8 +119,9 @@ void compare_all(Checks& checks) {
         int64_t batch, tokens, heads, kv_heads, head_size;
     };
     // The last two have more keys than a chunk of the backward pass in either type.
-    constexpr Shape shapes[] = {{1, 1, 1, 1, 8},    {2, 1, 4, 1, 64},   {2, 7, 2, 1, 6},    {1, 64, 2, 2, 64}, {1, 65, 4, 2, 24},  {2, 130, 3, 3, 80},
-                                {1, 150, 3, 1, 128}, {1, 67, 2, 2, 1},  {2, 129, 8, 2, 33}, {1, 63, 1, 1, 16}, {1, 300, 2, 1, 256}, {1, 600, 2, 1, 128}};
+    constexpr Shape shapes[] = {{1, 1, 1, 1, 8},    {2, 1, 4, 1, 64},   {2, 7, 2, 1, 6},     {1, 64, 2, 2, 64},
+                                {1, 65, 4, 2, 24},  {2, 130, 3, 3, 80}, {1, 150, 3, 1, 128}, {1, 67, 2, 2, 1},
+                                {2, 129, 8, 2, 33}, {1, 63, 1, 1, 16},  {1, 300, 2, 1, 256}, {1, 600, 2, 1, 128}};
     for (const Shape& shape : shapes) {
         for (const Documents documents : {Documents::one, Documents::of_one_token, Documents::random}) {
             compare(checks, AttentionCase<T>(shape.batch, shape.tokens, shape.heads, shape.kv_heads, shape.head_size, documents));
@@ -141,8 +153,10 @@ void check_nan(Checks& checks) {
     const auto result = input.run(checks).out;
     bool others_equal = true, own_nan = true;
     for (size_t i = 0; i < result.size(); ++i) {
-        if (i / 16 == 66) own_nan &= std::isnan(result[i]);
-        else others_equal &= result[i] == clean[i];
+        if (i / 16 == 66)
+            own_nan &= std::isnan(result[i]);
+        else
+            others_equal &= result[i] == clean[i];
     }
     checks.that(own_nan, "a NaN in a query reaches its whole output");
     checks.that(others_equal, "a NaN in a query reaches no other output");

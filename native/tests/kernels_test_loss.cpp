@@ -17,9 +17,10 @@ template <typename T>
 LossResult<T> run(Checks& checks, const std::vector<T>& logits, const std::vector<int32_t>& targets, bool write, double scale) {
     LossResult<T> result;
     result.logits = logits;
-    const auto rows = static_cast<int64_t>(targets.size()), vocabulary = static_cast<int64_t>(logits.size()) / std::max<int64_t>(rows, 1);
-    checks.succeeds(kvs_cross_entropy(dtype<T>, rows, std::max<int64_t>(vocabulary, 1), result.logits.data(), targets.data(), ignored,
-                                      write ? 1 : 0, scale, &result.loss, &result.valid),
+    const auto rows = static_cast<int64_t>(targets.size()),
+               vocabulary = static_cast<int64_t>(logits.size()) / std::max<int64_t>(rows, 1);
+    checks.succeeds(kvs_cross_entropy(dtype<T>, rows, std::max<int64_t>(vocabulary, 1), result.logits.data(), targets.data(),
+                                      ignored, write ? 1 : 0, scale, &result.loss, &result.valid),
                     "cross_entropy");
     return result;
 }
@@ -60,7 +61,8 @@ void compare(Checks& checks, int64_t rows, int64_t vocabulary, double spread) {
     const double tolerance = (16 + 8 * spread) * epsilon<T>;
     checks.that(with_gradient.valid == expected.valid && only_loss.valid == expected.valid, name + " counts valid rows");
     checks.close(name + " loss", std::vector<T>{static_cast<T>(only_loss.loss)}, {expected.loss}, tolerance);
-    checks.close(name + " loss beside the gradient", std::vector<T>{static_cast<T>(with_gradient.loss)}, {expected.loss}, tolerance);
+    checks.close(name + " loss beside the gradient", std::vector<T>{static_cast<T>(with_gradient.loss)}, {expected.loss},
+                 tolerance);
     checks.close(name + " gradient", with_gradient.logits, expected.logits, tolerance);
     checks.that(std::memcmp(only_loss.logits.data(), logits.data(), logits.size() * sizeof(T)) == 0, name + " leaves logits alone");
 }

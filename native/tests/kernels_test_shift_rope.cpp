@@ -21,12 +21,21 @@ struct ShiftRopeCase {
     static constexpr T untouched = T(77);
 
     ShiftRopeCase(int64_t batch, int64_t tokens, int64_t heads, int64_t head_size, Documents documents, bool shifted, bool rotated)
-        : batch(batch), tokens(tokens), heads(heads), head_size(head_size), stride(heads * head_size + 2 * margin), shifted(shifted),
-          rotated(rotated), x(random_values<T>(batch * tokens * stride, 1)), shift(random_values<T>(heads * 2, 2)),
-          dy(random_values<T>(batch * tokens * heads * head_size, 3)), positions(document_positions(batch, tokens, documents)) {
+        : batch(batch),
+          tokens(tokens),
+          heads(heads),
+          head_size(head_size),
+          stride(heads * head_size + 2 * margin),
+          shifted(shifted),
+          rotated(rotated),
+          x(random_values<T>(batch * tokens * stride, 1)),
+          shift(random_values<T>(heads * 2, 2)),
+          dy(random_values<T>(batch * tokens * heads * head_size, 3)),
+          positions(document_positions(batch, tokens, documents)) {
         for (int64_t position = 0; position < tokens; ++position) {
             for (int64_t pair = 0; pair < head_size / 2; ++pair) {
-                const double angle = static_cast<double>(position) * std::pow(1e4, -2.0 * static_cast<double>(pair) / static_cast<double>(head_size));
+                const double angle = static_cast<double>(position) *
+                                     std::pow(1e4, -2.0 * static_cast<double>(pair) / static_cast<double>(head_size));
                 cosine.push_back(static_cast<T>(std::cos(angle)));
                 sine.push_back(static_cast<T>(std::sin(angle)));
             }
@@ -34,16 +43,18 @@ struct ShiftRopeCase {
     }
 
     ShiftRopeResult<T> run(Checks& checks) const {
-        ShiftRopeResult<T> result = {std::vector<T>(dy.size()), std::vector<T>(x.size(), untouched), std::vector<T>(shifted ? shift.size() : 0)};
+        ShiftRopeResult<T> result = {std::vector<T>(dy.size()), std::vector<T>(x.size(), untouched),
+                                     std::vector<T>(shifted ? shift.size() : 0)};
         const T* c = rotated ? cosine.data() : nullptr;
         const T* s = rotated ? sine.data() : nullptr;
         const T* weights = shifted ? shift.data() : nullptr;
-        checks.succeeds(kvs_shift_rope_forward(dtype<T>, batch, tokens, heads, head_size, x.data() + margin, stride, weights, positions.data(), c,
-                                               s, result.y.data()),
+        checks.succeeds(kvs_shift_rope_forward(dtype<T>, batch, tokens, heads, head_size, x.data() + margin, stride, weights,
+                                               positions.data(), c, s, result.y.data()),
                         "shift_rope_forward");
-        checks.succeeds(kvs_shift_rope_backward(dtype<T>, batch, tokens, heads, head_size, x.data() + margin, stride, weights, positions.data(),
-                                                c, s, dy.data(), result.dx.data() + margin, stride, shifted ? result.dshift.data() : nullptr),
-                        "shift_rope_backward");
+        checks.succeeds(
+            kvs_shift_rope_backward(dtype<T>, batch, tokens, heads, head_size, x.data() + margin, stride, weights, positions.data(),
+                                    c, s, dy.data(), result.dx.data() + margin, stride, shifted ? result.dshift.data() : nullptr),
+            "shift_rope_backward");
         return result;
     }
 
@@ -51,8 +62,11 @@ struct ShiftRopeCase {
 
     // Forward by the definition; backward by scattering each output's gradient to the inputs that it reads.
     ShiftRopeResult<double> reference() const {
-        ShiftRopeResult<double> result = {std::vector<double>(dy.size()), std::vector<double>(x.size()), std::vector<double>(shifted ? shift.size() : 0)};
+        ShiftRopeResult<double> result = {std::vector<double>(dy.size()), std::vector<double>(x.size()),
+                                          std::vector<double>(shifted ? shift.size() : 0)};
         std::vector<double> dx(x.size());
+        // Sums of thousands of terms, which in float64 would err by more than the kernel's, that are split over lanes.
+        std::vector<long double> dshift(result.dshift.size());
         const int64_t half = head_size / 2;
         for (int64_t row = 0; row < batch * tokens; ++row) {
             for (int64_t head = 0; head < heads; ++head) {
@@ -76,13 +90,14 @@ struct ShiftRopeCase {
                 for (int64_t i = 0; i < head_size; ++i) {
                     dx[at + i] += of_current * dmixed[i];
                     if (!shifted) continue;
-                    result.dshift[2 * head + 1] += dmixed[i] * x[at + i];
+                    dshift[2 * head + 1] += dmixed[i] * x[at + i];
                     if (!has_previous(row)) continue;
                     dx[at - stride + i] += of_previous * dmixed[i];
-                    result.dshift[2 * head] += dmixed[i] * x[at - stride + i];
+                    dshift[2 * head] += dmixed[i] * x[at - stride + i];
                 }
             }
         }
+        result.dshift.assign(dshift.begin(), dshift.end());
         for (size_t i = 0; i < dx.size(); ++i) {
             const int64_t column = static_cast<int64_t>(i) % stride;
             result.dx[i] = column < margin || column >= stride - margin ? untouched : dx[i];
@@ -134,12 +149,16 @@ void check_by_hand(Checks& checks) {
     const std::vector<double> x = {1, 2, 3, 4, 5, 6}, shift = {10, 1};
     const std::vector<int32_t> positions = {0, 1, 0};
     std::vector<double> y(6);
-    checks.succeeds(kvs_shift_rope_forward(KVS_FLOAT64, 1, 3, 1, 2, x.data(), 2, shift.data(), positions.data(), nullptr, nullptr, y.data()), "shift");
+    checks.succeeds(
+        kvs_shift_rope_forward(KVS_FLOAT64, 1, 3, 1, 2, x.data(), 2, shift.data(), positions.data(), nullptr, nullptr, y.data()),
+        "shift");
     checks.that(y == std::vector<double>{1, 2, 13, 24, 5, 6}, "the shift mixes within documents only");
 
     // A quarter turn at position 1: (a, b) becomes (-b, a).
     const std::vector<double> cosine = {1, 0}, sine = {0, 1};
-    checks.succeeds(kvs_shift_rope_forward(KVS_FLOAT64, 1, 3, 1, 2, x.data(), 2, nullptr, positions.data(), cosine.data(), sine.data(), y.data()), "rope");
+    checks.succeeds(kvs_shift_rope_forward(KVS_FLOAT64, 1, 3, 1, 2, x.data(), 2, nullptr, positions.data(), cosine.data(),
+                                           sine.data(), y.data()),
+                    "rope");
     checks.that(y == std::vector<double>{1, 2, -4, 3, 5, 6}, "a quarter turn");
 }
 

@@ -5,53 +5,25 @@ using TorchSharp;
 namespace KvShiftScale.Parallel;
 
 /// <summary>
-/// Sums gradients over the data-parallel ranks, a bucket at a time. A bucket's reduction starts inside backward, when its last gradient
-/// is in; <see cref="Finish"/> waits for all.
+/// Sums gradients over the data-parallel ranks, a bucket at a time, after backward. On CPU ranks that fill the cores a reduction
+/// started inside backward does not overlap with it: MPI moves data only while a rank is inside it, and the started form is slower
+/// than the blocking one (docs/performance.md).
 /// </summary>
-public sealed class DataParallelReducer : IDisposable
+public sealed class DataParallelReducer(ParameterBuckets parameters, ProcessGroup group)
 {
-    private readonly ParameterBuckets _parameters;
-    private readonly ProcessGroup _group;
-    private readonly Dictionary<ParameterBucket, CollectiveWork> _started = [];
-    private readonly List<torch.Tensor> _buffers = [];
-
-    public DataParallelReducer(ParameterBuckets parameters, ProcessGroup group)
-    {
-        _parameters = parameters;
-        _group = group;
-        if (group.Size == 1) return;
-        foreach (var bucket in parameters.Buckets) bucket.Completed += Start;
-    }
-
     /// <summary>
-    /// Returns when every rank's gradient holds the sum. A parameter that no forward pass used counts as zero. All ranks start their
-    /// buckets in the same order, because they run the same model.
+    /// Returns when every rank's gradient holds the sum. A parameter that no forward pass used counts as zero. All ranks call it once a
+    /// step.
     /// </summary>
-    public void Finish()
+    public void Reduce()
     {
-        foreach (var slot in _parameters.Slots) slot.ZeroIfAbsent();
-        if (_group.Size == 1) return;
-        foreach (var bucket in _parameters.Buckets)
+        foreach (var slot in parameters.Slots) slot.ZeroIfAbsent();
+        if (group.Size == 1) return;
+        foreach (var bucket in parameters.Buckets)
         {
-            if (!_started.ContainsKey(bucket)) Start(bucket);
+            using var gradients = bucket.FlatGradients();
+            group.AllReduce(TensorMemory.Address(gradients), gradients.numel(), CollectiveType(gradients.dtype), ReduceOperation.Sum);
         }
-        foreach (var work in _started.Values) work.Wait();
-        _started.Clear();
-        foreach (var buffer in _buffers) buffer.Dispose();
-        _buffers.Clear();
-    }
-
-    public void Dispose()
-    {
-        foreach (var bucket in _parameters.Buckets) bucket.Completed -= Start;
-    }
-
-    private void Start(ParameterBucket bucket)
-    {
-        var gradients = bucket.FlatGradients().DetachFromDisposeScope();
-        _buffers.Add(gradients);
-        _started[bucket] = _group.StartAllReduce(TensorMemory.Address(gradients), gradients.numel(), CollectiveType(gradients.dtype),
-            ReduceOperation.Sum);
     }
 
     private static CollectiveDataType CollectiveType(torch.ScalarType dtype) => dtype switch

@@ -14,8 +14,8 @@ struct ShiftRopeShape {
     int64_t batch, tokens, heads, head_size;
 };
 
-void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, const void* x, int64_t x_stride, const int32_t* positions,
-                      const void* cosine, const void* sine) {
+void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, const void* x, int64_t x_stride,
+                      const int32_t* positions, const void* cosine, const void* sine) {
     arguments.size("batch", shape.batch);
     arguments.size("tokens", shape.tokens);
     arguments.positive("heads", shape.heads);
@@ -26,7 +26,8 @@ void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, c
     arguments.buffer("positions", positions, rows);
     arguments.together("cosine", cosine, "sine", sine);
     if (cosine != nullptr && shape.head_size % 2 != 0) {
-        arguments.fail("head_size is " + std::to_string(shape.head_size) + "; wanted an even one for a rotation, which works on pairs");
+        arguments.fail("head_size is " + std::to_string(shape.head_size) +
+                       "; wanted an even one for a rotation, which works on pairs");
     }
     for (int64_t row = 0; row < rows; ++row) {
         if (positions[row] < 0) {
@@ -50,7 +51,8 @@ void check_attention(const Arguments& arguments, const AttentionShape& shape, co
     arguments.positive("kv_heads", shape.kv_heads);
     arguments.positive("head_size", shape.head_size);
     if (shape.heads % shape.kv_heads != 0) {
-        arguments.fail("heads is " + std::to_string(shape.heads) + "; wanted a multiple of kv_heads = " + std::to_string(shape.kv_heads));
+        arguments.fail("heads is " + std::to_string(shape.heads) +
+                       "; wanted a multiple of kv_heads = " + std::to_string(shape.kv_heads));
     }
     arguments.buffer("q", q, shape.query_count());
     arguments.buffer("k", k, shape.key_count());
@@ -96,10 +98,10 @@ extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t
         arguments.together("shift", shift, "dshift", dshift);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().shift_rope_backward({batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), positions,
-                                                 as(cosine, type), as(sine, type), as(dy, type), as(dx, type), dx_stride,
-                                                 as(dshift, type)},
-                                                thread_count());
+            kernels_of<T>().shift_rope_backward(
+                {batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), positions, as(cosine, type),
+                 as(sine, type), as(dy, type), as(dx, type), dx_stride, as(dshift, type)},
+                thread_count());
         });
     });
 }
@@ -115,8 +117,8 @@ extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t t
         arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * tokens);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().attention_forward({batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions,
-                                               static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
+            kernels_of<T>().attention_forward({batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type),
+                                               positions, static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
                                               thread_count());
         });
     });
@@ -124,8 +126,8 @@ extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t t
 
 extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
                                           int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
-                                          double scale, const void* out, const void* log_sum_exp, const void* dout, void* dq, void* dk,
-                                          void* dv) {
+                                          double scale, const void* out, const void* log_sum_exp, const void* dout, void* dq,
+                                          void* dk, void* dv) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_backward");
         const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size};
@@ -138,10 +140,10 @@ extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t 
         arguments.buffer("dv", dv, shape.key_count());
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().attention_backward({batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions,
-                                                static_cast<T>(scale), as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type),
-                                                as(dk, type), as(dv, type)},
-                                               thread_count());
+            kernels_of<T>().attention_backward(
+                {batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, static_cast<T>(scale),
+                 as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type), as(dk, type), as(dv, type)},
+                thread_count());
         });
     });
 }

@@ -39,7 +39,8 @@ private:
 void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a, int64_t lda,
               const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
     const OpenMpThreads threads(kvshift::thread_count());
-    const dnnl_status_t status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    const dnnl_status_t status =
+        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     if (status != dnnl_success) {
         throw Error(KVS_INTERNAL_ERROR, "kvs_matmul: dnnl_sgemm failed with status " + std::to_string(static_cast<int>(status)));
     }
@@ -55,8 +56,9 @@ extern "C" int32_t kvs_matmul_available(int32_t dtype, int32_t* result) {
     });
 }
 
-extern "C" int32_t kvs_matmul(int32_t dtype, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n, int64_t k, double alpha,
-                              const void* a, int64_t lda, const void* b, int64_t ldb, double beta, void* c, int64_t ldc) {
+extern "C" int32_t kvs_matmul(int32_t dtype, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n, int64_t k,
+                              double alpha, const void* a, int64_t lda, const void* b, int64_t ldb, double beta, void* c,
+                              int64_t ldc) {
     return guarded([&] {
         const Arguments arguments("kvs_matmul");
         arguments.size("m", m);
@@ -64,9 +66,11 @@ extern "C" int32_t kvs_matmul(int32_t dtype, int32_t transpose_a, int32_t transp
         arguments.size("k", k);
         if (!available(dtype)) {
 #if defined(KVSHIFT_HAVE_DNNL)
-            throw Error(KVS_UNSUPPORTED, "kvs_matmul: dtype is " + std::to_string(dtype) + "; this build multiplies KVS_FLOAT32 (0) only");
+            throw Error(KVS_UNSUPPORTED,
+                        "kvs_matmul: dtype is " + std::to_string(dtype) + "; this build multiplies KVS_FLOAT32 (0) only");
 #else
-            throw Error(KVS_UNSUPPORTED, "kvs_matmul: this build was made without oneDNN; install its headers (libdnnl-dev) and build again");
+            throw Error(KVS_UNSUPPORTED,
+                        "kvs_matmul: this build was made without oneDNN; install its headers (libdnnl-dev) and build again");
 #endif
         }
         if (m == 0 || n == 0) return;

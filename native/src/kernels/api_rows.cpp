@@ -23,8 +23,8 @@ extern "C" int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t col
         if (rows > 0) arguments.together("residual", residual, "sum", sum);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().rms_norm_forward({rows, columns, as(x, type), as(residual, type), as(weight, type), static_cast<T>(epsilon),
-                                              as(sum, type), as(y, type), as(inverse_rms, type)},
+            kernels_of<T>().rms_norm_forward({rows, columns, as(x, type), as(residual, type), as(weight, type),
+                                              static_cast<T>(epsilon), as(sum, type), as(y, type), as(inverse_rms, type)},
                                              thread_count());
         });
     });
@@ -103,9 +103,9 @@ extern "C" int32_t kvs_cross_entropy(int32_t dtype, int64_t rows, int64_t vocabu
         }
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            *loss_sum = kernels_of<T>().cross_entropy({rows, vocabulary, as(logits, type), targets, ignore_index, write_gradient != 0,
-                                                       static_cast<T>(gradient_scale)},
-                                                      thread_count());
+            *loss_sum = kernels_of<T>().cross_entropy(
+                {rows, vocabulary, as(logits, type), targets, ignore_index, write_gradient != 0, static_cast<T>(gradient_scale)},
+                thread_count());
         });
         *valid = counted;
     });
@@ -123,8 +123,8 @@ extern "C" int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t c
         arguments.buffer("dweight", dweight, vocabulary * columns);
         for (int64_t row = 0; row < rows; ++row) {
             if (ids[row] >= 0 && ids[row] < vocabulary) continue;
-            arguments.fail("ids[" + std::to_string(row) + "] is " + std::to_string(ids[row]) + "; wanted 0 or more and below vocabulary = " +
-                           std::to_string(vocabulary));
+            arguments.fail("ids[" + std::to_string(row) + "] is " + std::to_string(ids[row]) +
+                           "; wanted 0 or more and below vocabulary = " + std::to_string(vocabulary));
         }
         arguments.with_element_type(dtype, [&](auto type) {
             kernels_of<decltype(type)>().embedding_backward({rows, columns, ids, as(dy, type), as(dweight, type)}, thread_count());
@@ -149,8 +149,8 @@ extern "C" int32_t kvs_adamw(int32_t dtype, int64_t count, void* parameter, cons
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().adamw({count, as(parameter, type), as(gradient, type), as(exp_avg, type), as(exp_avg_sq, type),
-                                   static_cast<T>(beta1), static_cast<T>(beta2), static_cast<T>(1 - beta1), static_cast<T>(1 - beta2),
-                                   static_cast<T>(1 - lr * weight_decay), static_cast<T>(lr / bias1),
+                                   static_cast<T>(beta1), static_cast<T>(beta2), static_cast<T>(1 - beta1),
+                                   static_cast<T>(1 - beta2), static_cast<T>(1 - lr * weight_decay), static_cast<T>(lr / bias1),
                                    static_cast<T>(1 / std::sqrt(bias2)), static_cast<T>(epsilon), static_cast<T>(gradient_scale)},
                                   thread_count());
         });

@@ -33,8 +33,8 @@ public:
 
     void together(const char* first_name, const void* first, const char* second_name, const void* second) const {
         if ((first == nullptr) == (second == nullptr)) return;
-        fail(std::string(first == nullptr ? first_name : second_name) + " is null and " + (first == nullptr ? second_name : first_name) +
-             " is not; wanted both or neither");
+        fail(std::string(first == nullptr ? first_name : second_name) + " is null and " +
+             (first == nullptr ? second_name : first_name) + " is not; wanted both or neither");
     }
 
     void holds(bool condition, const char* text) const {

@@ -22,19 +22,19 @@ int64_t chunk_keys(int64_t tokens, int64_t padded) {
 
 template <typename T>
 struct BackwardScratch {
-    T* keys;            // [chunk, padded]
-    T* values;          // [chunk, padded]
-    T* dkeys;           // [chunk, padded]
-    T* dvalues;         // [chunk, padded]
-    T* queries;         // [query_block, padded]
-    T* queries_t;       // [padded, query_block], times scale
-    T* dout;            // [query_block, padded]
-    T* dout_t;          // [padded, query_block]
-    T* dqueries;        // [query_block, padded]
-    T* probabilities;   // [key_block, query_block]
-    T* dscores;         // [key_block, query_block]
-    T* log_sum_exp;     // [query_block]
-    T* dot_with_out;    // [query_block]: rowsum(dO O)
+    T* keys;           // [chunk, padded]
+    T* values;         // [chunk, padded]
+    T* dkeys;          // [chunk, padded]
+    T* dvalues;        // [chunk, padded]
+    T* queries;        // [query_block, padded]
+    T* queries_t;      // [padded, query_block], times scale
+    T* dout;           // [query_block, padded]
+    T* dout_t;         // [padded, query_block]
+    T* dqueries;       // [query_block, padded]
+    T* probabilities;  // [key_block, query_block]
+    T* dscores;        // [key_block, query_block]
+    T* log_sum_exp;    // [query_block]
+    T* dot_with_out;   // [query_block]: rowsum(dO O)
 
     BackwardScratch(Pieces& pieces, int64_t chunk, int64_t padded)
         : keys(pieces.take<T>(chunk * padded)),
@@ -54,8 +54,8 @@ struct BackwardScratch {
 
 // Scores and dP of one strip of keys become P and dS, zero where not visible.
 template <typename T, bool Masked>
-KVSHIFT_INLINE void differentiate(const BackwardScratch<T>& scratch, const QueryRange<T>& queries, const VisiblePart<T>& part, T scale,
-                                  int strip) {
+KVSHIFT_INLINE void differentiate(const BackwardScratch<T>& scratch, const QueryRange<T>& queries, const VisiblePart<T>& part,
+                                  T scale, int strip) {
     const int begin = strip * tile_rows, end = begin + tile_rows < part.keys ? begin + tile_rows : part.keys;
     const Span span = part.queries_of[strip];
     for (int query = 0; query < queries.padded(); query += width<T>) {
@@ -79,8 +79,8 @@ KVSHIFT_INLINE void differentiate(const BackwardScratch<T>& scratch, const Query
 }
 
 template <typename T>
-void differentiate_block(const BackwardScratch<T>& scratch, const QueryRange<T>& queries, int64_t first_key, int64_t chunk_begin, T scale,
-                         int64_t head_size, int64_t padded) {
+void differentiate_block(const BackwardScratch<T>& scratch, const QueryRange<T>& queries, int64_t first_key, int64_t chunk_begin,
+                         T scale, int64_t head_size, int64_t padded) {
     const int64_t at = (first_key - chunk_begin) * padded;
     const VisiblePart<T> part(queries, first_key);
     const Span depth = {0, static_cast<int>(head_size)}, columns = {0, static_cast<int>(padded)};
@@ -89,18 +89,18 @@ void differentiate_block(const BackwardScratch<T>& scratch, const QueryRange<T>&
     const auto over_keys = [&](int strip) { return StripSpans{columns, part.keys_of[strip]}; };
     const Left<T> keys = {scratch.keys + at, padded}, values = {scratch.values + at, padded};
 
-    block_product<T, Access::by_row, Target::overwritten>(part.keys, keys, Right<T>{scratch.queries_t, query_block}, scratch.probabilities,
-                                                          query_block, seen_by_queries);
+    block_product<T, Access::by_row, Target::overwritten>(part.keys, keys, Right<T>{scratch.queries_t, query_block},
+                                                          scratch.probabilities, query_block, seen_by_queries);
     block_product<T, Access::by_row, Target::overwritten>(part.keys, values, Right<T>{scratch.dout_t, query_block}, scratch.dscores,
                                                           query_block, seen_by_queries);
     for (int strip = 0; strip * tile_rows < part.keys; ++strip) {
-        part.whole ? differentiate<T, false>(scratch, queries, part, scale, strip) : differentiate<T, true>(scratch, queries, part, scale, strip);
+        part.whole ? differentiate<T, false>(scratch, queries, part, scale, strip)
+                   : differentiate<T, true>(scratch, queries, part, scale, strip);
     }
     block_product<T, Access::by_row, Target::added_to>(part.keys, Left<T>{scratch.probabilities, query_block},
-                                                       Right<T>{scratch.dout, padded}, scratch.dvalues + at, padded,
-                                                       over_queries);
-    block_product<T, Access::by_row, Target::added_to>(part.keys, Left<T>{scratch.dscores, query_block}, Right<T>{scratch.queries, padded},
-                                                       scratch.dkeys + at, padded, over_queries);
+                                                       Right<T>{scratch.dout, padded}, scratch.dvalues + at, padded, over_queries);
+    block_product<T, Access::by_row, Target::added_to>(part.keys, Left<T>{scratch.dscores, query_block},
+                                                       Right<T>{scratch.queries, padded}, scratch.dkeys + at, padded, over_queries);
     block_product<T, Access::by_column, Target::added_to>(queries.count, Left<T>{scratch.dscores, query_block},
                                                           Right<T>{keys.data, padded}, scratch.dqueries, padded, over_keys);
 }
@@ -108,7 +108,8 @@ void differentiate_block(const BackwardScratch<T>& scratch, const QueryRange<T>&
 template <typename T>
 T dot(const T* a, const T* b, int64_t count) {
     Vector<T> sums[4] = {};
-    for_each_vector<T>(count, [&](int64_t index, auto lanes, int slot) { sums[slot] += lanes.load(a + index) * lanes.load(b + index); });
+    for_each_vector<T>(count,
+                       [&](int64_t index, auto lanes, int slot) { sums[slot] += lanes.load(a + index) * lanes.load(b + index); });
     return horizontal_sum<T>(sum_of_slots<T>(sums));
 }
 
@@ -171,7 +172,8 @@ void differentiate_chunk(const AttentionBackward<T>& call, const BackwardScratch
     __builtin_memset(scratch.dkeys, 0, byte_count);
     __builtin_memset(scratch.dvalues, 0, byte_count);
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-        for (int64_t query = chunk.begin; query < call.tokens; query += query_block) differentiate_queries(call, scratch, chunk, head, query);
+        for (int64_t query = chunk.begin; query < call.tokens; query += query_block)
+            differentiate_queries(call, scratch, chunk, head, query);
     }
     unpack_rows(scratch.dkeys, padded, count, call.head_size, call.dk + offset, stride);
     unpack_rows(scratch.dvalues, padded, count, call.head_size, call.dv + offset, stride);
@@ -182,6 +184,7 @@ void differentiate_chunk(const AttentionBackward<T>& call, const BackwardScratch
 // One task is a kv head of one row with all the query heads that read it, so that its dk and dv have one writer.
 template <typename T>
 void attention_backward(const AttentionBackward<T>& call, int threads) {
+    if (call.batch * call.tokens == 0) return;
     const int64_t padded = round_up(call.head_size, width<T>), keys = chunk_keys<T>(call.tokens, padded);
     Pieces counted(nullptr);
     BackwardScratch<T>(counted, keys, padded);

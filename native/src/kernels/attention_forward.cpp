@@ -39,7 +39,8 @@ struct ForwardScratch {
 
 // Masks the scores of one strip of keys where Masked, and raises block_largest to its maxima.
 template <typename T, bool Masked>
-KVSHIFT_INLINE void take_maxima(const ForwardScratch<T>& scratch, const QueryRange<T>& queries, const VisiblePart<T>& part, int strip) {
+KVSHIFT_INLINE void take_maxima(const ForwardScratch<T>& scratch, const QueryRange<T>& queries, const VisiblePart<T>& part,
+                                int strip) {
     const int begin = strip * tile_rows, end = begin + tile_rows < part.keys ? begin + tile_rows : part.keys;
     const Span span = part.queries_of[strip];
     for (int query = span.begin; query < span.end; query += width<T>) {
@@ -91,20 +92,25 @@ void raise_maxima(const ForwardScratch<T>& scratch, int count, int64_t padded) {
         for (int lane = 0; lane < width<T> && query + lane < count; ++lane) {
             if (factor[lane] == T(1)) continue;
             T* row = scratch.sums + (query + lane) * padded;
-            for (int64_t column = 0; column < padded; column += width<T>) store<T>(row + column, load<T>(row + column) * factor[lane]);
+            for (int64_t column = 0; column < padded; column += width<T>)
+                store<T>(row + column, load<T>(row + column) * factor[lane]);
         }
     }
 }
 
 template <typename T>
-void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& queries, int64_t first_key, int64_t head_size, int64_t padded) {
+void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& queries, int64_t first_key, int64_t head_size,
+                     int64_t padded) {
     const VisiblePart<T> part(queries, first_key);
     const Span depth = {0, static_cast<int>(head_size)}, columns = {0, static_cast<int>(padded)};
-    block_product<T, Access::by_row, Target::overwritten>(
-        part.keys, Left<T>{scratch.keys + first_key * padded, padded}, Right<T>{scratch.queries_t, query_block}, scratch.scores, query_block,
-        [&](int strip) { return StripSpans{part.queries_of[strip], depth}; });
+    block_product<T, Access::by_row, Target::overwritten>(part.keys, Left<T>{scratch.keys + first_key * padded, padded},
+                                                          Right<T>{scratch.queries_t, query_block}, scratch.scores, query_block,
+                                                          [&](int strip) {
+                                                              return StripSpans{part.queries_of[strip], depth};
+                                                          });
 
-    for (int query = 0; query < query_block; query += width<T>) store<T>(scratch.block_largest + query, broadcast<T>(no_maximum<T>));
+    for (int query = 0; query < query_block; query += width<T>)
+        store<T>(scratch.block_largest + query, broadcast<T>(no_maximum<T>));
     const int strips = static_cast<int>(divide_up(part.keys, tile_rows));
     for (int strip = 0; strip < strips; ++strip) {
         part.whole ? take_maxima<T, false>(scratch, queries, part, strip) : take_maxima<T, true>(scratch, queries, part, strip);
@@ -112,9 +118,11 @@ void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& quer
     raise_maxima(scratch, queries.count, padded);
     for (int strip = 0; strip < strips; ++strip) take_exponentials(scratch, queries.padded(), part, strip);
 
-    block_product<T, Access::by_column, Target::added_to>(
-        queries.count, Left<T>{scratch.scores, query_block}, Right<T>{scratch.values + first_key * padded, padded}, scratch.sums, padded,
-        [&](int strip) { return StripSpans{columns, part.keys_of[strip]}; });
+    block_product<T, Access::by_column, Target::added_to>(queries.count, Left<T>{scratch.scores, query_block},
+                                                          Right<T>{scratch.values + first_key * padded, padded}, scratch.sums,
+                                                          padded, [&](int strip) {
+                                                              return StripSpans{columns, part.keys_of[strip]};
+                                                          });
 }
 
 template <typename T>
@@ -123,7 +131,8 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
     const QueryRange<T> queries(call.positions + row * call.tokens, first_query, call.tokens);
     const int64_t offset = (row * call.tokens + first_query) * stride + head * call.head_size;
     pack_rows(call.q + offset, stride, queries.count, call.head_size, padded, scratch.queries);
-    __builtin_memset(scratch.queries + queries.count * padded, 0, static_cast<size_t>((query_block - queries.count) * padded) * sizeof(T));
+    __builtin_memset(scratch.queries + queries.count * padded, 0,
+                     static_cast<size_t>((query_block - queries.count) * padded) * sizeof(T));
     transpose_rows(scratch.queries, padded, call.scale, scratch.queries_t);
     for (int query = 0; query < query_block; query += width<T>) {
         store<T>(scratch.largest + query, broadcast<T>(no_maximum<T>));
@@ -137,10 +146,12 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
     T* log_sum_exp = call.log_sum_exp + (row * call.heads + head) * call.tokens + first_query;
     for (int query = 0; query < queries.count; ++query) {
         const T denominator = scratch.denominator[query], factor = T(1) / denominator;
-        log_sum_exp[query] = scratch.largest[query] + (sizeof(T) == sizeof(float) ? __builtin_logf(denominator) : __builtin_log(denominator));
+        log_sum_exp[query] =
+            scratch.largest[query] + (sizeof(T) == sizeof(float) ? __builtin_logf(denominator) : __builtin_log(denominator));
         const T* from = scratch.sums + query * padded;
         T* to = call.out + offset + query * stride;
-        for_each_vector<T>(call.head_size, [&](int64_t column, auto lanes, int) { lanes.store(to + column, load<T>(from + column) * factor); });
+        for_each_vector<T>(call.head_size,
+                           [&](int64_t column, auto lanes, int) { lanes.store(to + column, load<T>(from + column) * factor); });
     }
 }
 
@@ -150,6 +161,7 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
 // ones, so neighbours go to different tasks.
 template <typename T>
 void attention_forward(const AttentionForward<T>& call, int threads) {
+    if (call.batch * call.tokens == 0) return;
     const int64_t padded = round_up(call.head_size, width<T>), group = call.heads / call.kv_heads;
     const int64_t blocks = divide_up(call.tokens, query_block), pairs = call.batch * call.kv_heads;
     const int64_t parts = smaller(blocks, threads == 1 || pairs >= 4 * threads ? 1 : divide_up(4 * threads, pairs));
@@ -168,7 +180,8 @@ void attention_forward(const AttentionForward<T>& call, int threads) {
         pack_rows(call.k + offset, kv_stride, call.tokens, call.head_size, padded, scratch.keys);
         pack_rows(call.v + offset, kv_stride, call.tokens, call.head_size, padded, scratch.values);
         for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-            for (int64_t block = task % parts; block < blocks; block += parts) attend(call, scratch, row, head, block * query_block);
+            for (int64_t block = task % parts; block < blocks; block += parts)
+                attend(call, scratch, row, head, block * query_block);
         }
     }
 }

@@ -46,7 +46,8 @@ template <typename T>
 double row_loss(const CrossEntropy<T>& call, T* row, int32_t target) {
     const T largest = largest_of(row, call.vocabulary);
     const T at_target = row[target] - largest;
-    if (!call.write_gradient) return std::log(static_cast<double>(sum_exponentials<T, false>(row, call.vocabulary, largest))) - at_target;
+    if (!call.write_gradient)
+        return std::log(static_cast<double>(sum_exponentials<T, false>(row, call.vocabulary, largest))) - at_target;
 
     const T sum = sum_exponentials<T, true>(row, call.vocabulary, largest);
     const T probability = row[target] / sum;

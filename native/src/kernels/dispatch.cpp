@@ -70,7 +70,8 @@ Choice choose() {
         choice.kernels = &avx512::isa_kernels();
 #endif
     } else if (name == "avx2" || name == "avx512") {
-        choice.problem = "KVSHIFT_ISA=" + name + ", which this processor does not have; unset it or set it to " + choice.kernels->name;
+        choice.problem =
+            "KVSHIFT_ISA=" + name + ", which this processor does not have; unset it or set it to " + choice.kernels->name;
     } else {
         choice.problem = "KVSHIFT_ISA=" + name + "; wanted avx512, avx2 or baseline, or leave it unset";
     }
@@ -100,7 +101,8 @@ int thread_count() {
 
 extern "C" int32_t kvs_set_threads(int32_t threads) {
     return kvshift::guarded([&] {
-        if (threads < 1) kvshift::require(false, ("kvs_set_threads: threads is " + std::to_string(threads) + "; wanted 1 or more").c_str());
+        if (threads < 1)
+            kvshift::require(false, ("kvs_set_threads: threads is " + std::to_string(threads) + "; wanted 1 or more").c_str());
         kvshift::threads_wanted.store(threads, std::memory_order_relaxed);
     });
 }

@@ -68,7 +68,8 @@ void swiglu_backward(const SwiGluBackward<T>& call, int threads) {
     for_each_block(call.count, threads, [&](int64_t begin, int64_t count) {
         for_each_vector<T>(count, [&](int64_t offset, auto lanes, int) {
             const int64_t index = begin + offset;
-            const Vector<T> gate = lanes.load(call.gate + index), up = lanes.load(call.up + index), dy = lanes.load(call.dy + index);
+            const Vector<T> gate = lanes.load(call.gate + index), up = lanes.load(call.up + index),
+                            dy = lanes.load(call.dy + index);
             const Vector<T> opened = sigmoid<T>(gate);
             lanes.store(call.dgate + index, dy * up * opened * (T(1) + gate * (T(1) - opened)));
             lanes.store(call.dup + index, dy * gate * opened);

@@ -58,7 +58,6 @@ KVSHIFT_INLINE Vector<T> taylor_tail(Vector<T> r) {
 template <typename T>
 KVSHIFT_INLINE Vector<T> times_power_of_two(Vector<T> value, Vector<T> rounded, IntegerVector<T> n) {
 #if defined(__AVX512F__)
-    // With a full mask, since GCC 12 warns of its own header's undefined operand in the form without one.
     (void)n;
     if constexpr (sizeof(T) == sizeof(float)) {
         return _mm512_maskz_scalef_ps(0xFFFF, value, rounded);
@@ -79,11 +78,9 @@ KVSHIFT_INLINE Vector<T> times_power_of_two(Vector<T> value, Vector<T> rounded, 
 template <typename T>
 KVSHIFT_INLINE Vector<T> exponential(Vector<T> x) {
     using Constants = ExponentialConstants<T>;
-    const Vector<T> largest = broadcast<T>(Constants::largest);
     const Vector<T> smallest = broadcast<T>(Constants::smallest);
     // The order of the operands keeps a NaN of x.
-    Vector<T> bounded = largest < x ? largest : x;
-    bounded = smallest > bounded ? smallest : bounded;
+    const Vector<T> bounded = maximum<T>(smallest, minimum<T>(broadcast<T>(Constants::largest), x));
 
     const Vector<T> shifted = bounded * T(1.4426950408889634) + Constants::shift;
     const Vector<T> rounded = shifted - Constants::shift;

@@ -9,9 +9,18 @@ namespace {
 
 template <typename T>
 constexpr TypedKernels<T> typed_kernels = {
-    rms_norm_forward<T>,   rms_norm_backward<T>, shift_rope_forward<T>, shift_rope_backward<T>,
-    attention_forward<T>,  attention_backward<T>, swiglu_forward<T>,     swiglu_backward<T>,
-    cross_entropy<T>,      embedding_backward<T>, adamw<T>,              sum_of_squares<T>,
+    rms_norm_forward<T>,
+    rms_norm_backward<T>,
+    shift_rope_forward<T>,
+    shift_rope_backward<T>,
+    attention_forward<T>,
+    attention_backward<T>,
+    swiglu_forward<T>,
+    swiglu_backward<T>,
+    cross_entropy<T>,
+    embedding_backward<T>,
+    adamw<T>,
+    sum_of_squares<T>,
 };
 
 constexpr IsaKernels table = {KVSHIFT_TEXT(KVSHIFT_ISA), typed_kernels<float>, typed_kernels<double>};

@@ -1,7 +1,8 @@
 # The kernels of libkvshift. The sources in KERNEL_SOURCES are compiled once for each instruction set, in a namespace named after
 # it; dispatch.cpp chooses at load. Run-time only choice: KVSHIFT_ISA=avx512|avx2|baseline in the environment (see dispatch.h).
 set(KERNEL_DIRECTORY ${CMAKE_CURRENT_LIST_DIR})
-set(KERNEL_SOURCES attention_backward.cpp attention_forward.cpp cross_entropy.cpp elementwise.cpp isa_kernels.cpp rms_norm.cpp shift_rope.cpp)
+set(KERNEL_SOURCES attention_backward.cpp attention_forward.cpp cross_entropy.cpp elementwise.cpp isa_kernels.cpp rms_norm.cpp
+    shift_rope.cpp)
 list(TRANSFORM KERNEL_SOURCES PREPEND ${KERNEL_DIRECTORY}/)
 
 # NaN and infinity have to propagate, so no -ffast-math; errno and traps are never looked at.

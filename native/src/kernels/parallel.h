@@ -34,7 +34,9 @@ struct RowBlocks {
     int64_t rows, rows_per_block, count;
 
     explicit RowBlocks(int64_t row_count)
-        : rows(row_count), rows_per_block(larger(32, divide_up(row_count, most_row_blocks))), count(divide_up(rows, rows_per_block)) {}
+        : rows(row_count),
+          rows_per_block(larger(32, divide_up(row_count, most_row_blocks))),
+          count(divide_up(rows, rows_per_block)) {}
 
     int64_t begin(int64_t block) const { return block * rows_per_block; }
     int64_t end(int64_t block) const { return smaller(rows, begin(block) + rows_per_block); }

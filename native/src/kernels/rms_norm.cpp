@@ -36,7 +36,8 @@ void backward_row(const RmsNormBackward<T>& call, int64_t row, T* dweight) {
     const T towards_x = inverse_rms * inverse_rms * inverse_rms * mean;
 
     for_each_vector<T>(call.columns, [&](int64_t column, auto lanes, int) {
-        Vector<T> gradient = lanes.load(dy + column) * lanes.load(call.weight + column) * inverse_rms - lanes.load(x + column) * towards_x;
+        Vector<T> gradient =
+            lanes.load(dy + column) * lanes.load(call.weight + column) * inverse_rms - lanes.load(x + column) * towards_x;
         if (dsum != nullptr) gradient += lanes.load(dsum + column);
         lanes.store(dx + column, gradient);
     });
@@ -65,8 +66,8 @@ void rms_norm_forward(const RmsNormForward<T>& call, int threads) {
             });
             x = sum;
         }
-        call.inverse_rms[row] = normalise_row<T>(columns, x, call.weight, call.epsilon,
-                                                 horizontal_sum<T>(sum_of_slots<T>(squares)), call.y + row * columns);
+        call.inverse_rms[row] = normalise_row<T>(columns, x, call.weight, call.epsilon, horizontal_sum<T>(sum_of_slots<T>(squares)),
+                                                 call.y + row * columns);
     });
 }
 

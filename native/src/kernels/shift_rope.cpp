@@ -117,8 +117,8 @@ void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end
             const int64_t offset = head * call.head_size;
             const T* x = call.x + row * call.x_stride + offset;
             backward_head<T>(x, has_previous ? x - call.x_stride : nullptr, current + offset, has_next ? next + offset : nullptr,
-                             call.shift[2 * head + 1], call.shift[2 * head], call.head_size, call.dx + row * call.dx_stride + offset,
-                             scratch.dots + head * 2 * width<T>);
+                             call.shift[2 * head + 1], call.shift[2 * head], call.head_size,
+                             call.dx + row * call.dx_stride + offset, scratch.dots + head * 2 * width<T>);
         }
         T* free_row = current;
         current = next;
@@ -138,11 +138,11 @@ void shift_rope_forward(const ShiftRopeForward<T>& call, int threads) {
             const bool has_previous = row % call.tokens != 0 && position != 0;
             for (int64_t head = 0; head < call.heads; ++head) {
                 const T* x = call.x + row * call.x_stride + head * call.head_size;
-                forward_head<T, Steps>(x, has_previous ? x - call.x_stride : nullptr, Steps::shifted ? call.shift[2 * head + 1] : T(1),
-                                       Steps::shifted ? call.shift[2 * head] : T(0),
-                                       Steps::rotated ? call.cosine + position * half : nullptr,
-                                       Steps::rotated ? call.sine + position * half : nullptr, call.head_size,
-                                       call.y + row * columns + head * call.head_size);
+                forward_head<T, Steps>(
+                    x, has_previous ? x - call.x_stride : nullptr, Steps::shifted ? call.shift[2 * head + 1] : T(1),
+                    Steps::shifted ? call.shift[2 * head] : T(0), Steps::rotated ? call.cosine + position * half : nullptr,
+                    Steps::rotated ? call.sine + position * half : nullptr, call.head_size,
+                    call.y + row * columns + head * call.head_size);
             }
         });
     });

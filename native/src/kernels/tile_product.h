@@ -38,14 +38,7 @@ struct Right {
 
 template <typename T, Access A, Target C, int Rows, int Vectors>
 KVSHIFT_INLINE void tile_product(Left<T> a, Right<T> b, Span inner, T* c, int64_t c_stride) {
-    Vector<T> sums[Rows][Vectors];
-#pragma GCC unroll 8
-    for (int row = 0; row < Rows; ++row) {
-#pragma GCC unroll 4
-        for (int v = 0; v < Vectors; ++v) {
-            sums[row][v] = C == Target::added_to ? load<T>(c + row * c_stride + v * width<T>) : Vector<T>{};
-        }
-    }
+    Vector<T> sums[Rows][Vectors] = {};
     const T* from = b.data + inner.begin * b.stride;
     for (int64_t index = inner.begin; index < inner.end; ++index, from += b.stride) {
         Vector<T> right[Vectors];
@@ -61,7 +54,10 @@ KVSHIFT_INLINE void tile_product(Left<T> a, Right<T> b, Span inner, T* c, int64_
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 4
-        for (int v = 0; v < Vectors; ++v) store<T>(c + row * c_stride + v * width<T>, sums[row][v]);
+        for (int v = 0; v < Vectors; ++v) {
+            T* to = c + row * c_stride + v * width<T>;
+            store<T>(to, C == Target::added_to ? load<T>(to) + sums[row][v] : sums[row][v]);
+        }
     }
 }
 

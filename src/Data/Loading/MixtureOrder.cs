@@ -6,7 +6,8 @@ namespace KvShiftScale.Data;
 /// </summary>
 /// <remarks>
 /// Tijdeman's solution of the chairman assignment problem (1980): of the sources that lag by at least 1 / (2n - 2), the one whose lag
-/// would first become too large is next. Always taking the largest lag is the same for two sources, but drifts beyond one for more.
+/// would first become too large is next. Always taking the largest lag is the same for two sources, but leaves the bound for some
+/// weights of five: 489 : 433 : 9 : 7 : 1 reach 1.09.
 /// Weights are used as integers, so the order repeats after as many samples as their sum, and seeking costs at most one period.
 /// </remarks>
 internal sealed class MixtureOrder

@@ -19,11 +19,9 @@ internal sealed class RowStream
     private long _epoch = -1;
     private int _place = -1;
 
-    // The cursor: a document of the loaded row group by its place in the shuffled order, the token of the epoch at which it begins, and
-    // the token within it that comes next.
+    // The cursor: a document of the loaded row group by its place in the shuffled order, and the token of the epoch at which it begins.
     private int _document;
     private long _documentStart;
-    private int _offset;
 
     /// <param name="source">Where the documents are.</param>
     /// <param name="context">Tokens of a row's input.</param>
@@ -53,32 +51,30 @@ internal sealed class RowStream
     /// <returns>Number of document starts.</returns>
     public int Read(long row, Span<int> tokens, Span<int> documentStarts)
     {
-        Seek(row / _rowsPerEpoch, row % _rowsPerEpoch * _context);
+        var offset = Seek(row / _rowsPerEpoch, row % _rowsPerEpoch * _context);
         var written = 0;
         var startCount = 0;
         while (true)
         {
-            var rest = _group.Document(_documents[_document])[_offset..];
+            var rest = _group.Document(_documents[_document])[offset..];
             var count = Math.Min(rest.Length, tokens.Length - written);
-            if (_offset == 0 && written > 0)
-            {
-                documentStarts[startCount++] = written;
-            }
-
             rest[..count].CopyTo(tokens[written..]);
             written += count;
             if (written == tokens.Length)
             {
-                // The cursor stays on the row's last token, with which the next row begins.
-                _offset += count - 1;
                 return startCount;
             }
 
             NextDocument();
+            offset = 0;
+            documentStarts[startCount++] = written;
         }
     }
 
-    private void Seek(long epoch, long token)
+    private int CurrentLength => _group.Length(_documents[_document]);
+
+    /// <summary>Moves to the document that holds a token and returns the token's place in it.</summary>
+    private int Seek(long epoch, long token)
     {
         if (epoch != _epoch)
         {
@@ -104,11 +100,10 @@ internal sealed class RowStream
             _document++;
         }
 
-        _offset = (int)(token - _documentStart);
+        return (int)(token - _documentStart);
     }
 
-    private int CurrentLength => _group.Length(_documents[_document]);
-
+    /// <summary>Moves to the next document that is not empty, in the next row group if need be.</summary>
     private void NextDocument()
     {
         do
@@ -121,7 +116,6 @@ internal sealed class RowStream
             }
         }
         while (CurrentLength == 0);
-        _offset = 0;
     }
 
     private void Load(int place)

@@ -29,6 +29,7 @@ public sealed class TokenShard : IDisposable
     private readonly ParquetReader _reader;
     private readonly IdColumn _column;
     private readonly RowGroupCounts?[] _counts;
+    private DocumentGroup? _counted;
 
     private TokenShard(string path, FileStream file, ParquetReader reader)
     {
@@ -182,8 +183,9 @@ public sealed class TokenShard : IDisposable
 
     private RowGroupCounts CountsFromPages(int index)
     {
-        var group = ReadRowGroup(index);
-        return new RowGroupCounts(group.DocumentCount, group.TokenCount);
+        _counted ??= new DocumentGroup();
+        ReadRowGroup(index, _counted);
+        return new RowGroupCounts(_counted.DocumentCount, _counted.TokenCount);
     }
 
     private InvalidDataException Damaged(int index, Exception exception)

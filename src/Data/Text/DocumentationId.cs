@@ -97,8 +97,8 @@ internal sealed class DocumentationId
     }
 
     /// <summary>
-    /// <c>System.Func{``0,System.Int32[]}@</c> becomes <c>ref Func&lt;TResult, Int32[]&gt;</c>. A type parameter of the owner, whose name the
-    /// member does not tell, becomes T1, T2 and so on.
+    /// <c>System.Func{``0,System.Int32[]}@</c> becomes <c>ref Func&lt;TResult, Int32[]&gt;</c>. A type parameter of the
+    /// owner, whose name the member does not tell, becomes T1, T2 and so on.
     /// </summary>
     private static string TypeName(string type, IReadOnlyList<string> typeParameterNames)
     {

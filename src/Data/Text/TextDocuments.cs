@@ -19,7 +19,7 @@ public static class TextDocuments
 
     private const string CompressedSuffix = ".gz";
 
-    /// <summary>The documents of all files that the patterns match. The patterns are resolved at once, files are opened one by one.</summary>
+    /// <summary>The documents of all files that the patterns match. Patterns are resolved at once, files opened one by one.</summary>
     /// <param name="globs">Patterns as <see cref="FileGlob"/> reads them.</param>
     /// <param name="field">Field of a JSON line that holds the text.</param>
     /// <exception cref="FileNotFoundException">A pattern matches no file.</exception>
@@ -134,7 +134,8 @@ public static class TextDocuments
             {
                 var names = string.Join(", ", root.EnumerateObject().Select(property => $"'{property.Name}'"));
                 throw new InvalidDataException(
-                    $"{place}: no field '{field}'; found {(names.Length > 0 ? names : "an empty object")}. Name the field that holds the text.");
+                    $"{place}: no field '{field}'; found {(names.Length > 0 ? names : "an empty object")}. "
+                    + "Name the field that holds the text.");
             }
 
             return text.ValueKind == JsonValueKind.String

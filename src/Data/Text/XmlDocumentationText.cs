@@ -17,7 +17,7 @@ public static class XmlDocumentationText
         IgnoreProcessingInstructions = true,
     };
 
-    /// <summary>Whether the XML has the element <c>members</c> under the root <c>doc</c>. Other text, well-formed or not, has not.</summary>
+    /// <summary>Whether the XML has <c>members</c> under the root <c>doc</c>. Other text, well-formed or not, has not.</summary>
     public static bool IsDocumentation(TextReader text)
     {
         try

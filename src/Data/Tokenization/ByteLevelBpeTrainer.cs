@@ -65,7 +65,8 @@ public static class ByteLevelBpeTrainer
     private static InvalidDataException TooFewMerges(int vocabularySize, int possible) => new(string.Create(
         CultureInfo.InvariantCulture,
         $"A vocabulary of {vocabularySize} ids needs {vocabularySize - SmallestVocabulary} merges, and the text gives {possible}: after "
-        + $"those no pair of tokens occurs {MinimumPairCount} times. Give more text, or ask for at most {SmallestVocabulary + possible} ids."));
+        + $"those no pair of tokens occurs {MinimumPairCount} times. "
+        + $"Give more text, or ask for at most {SmallestVocabulary + possible} ids."));
 
     /// <summary>Passes reports on and keeps the last one.</summary>
     private sealed class LatestReport(IProgress<BpeTrainingProgress>? next) : IProgress<BpeTrainingProgress>

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace KvShiftScale.Data.Tokenization;
 
-/// <summary>Counts the pieces of a text on several threads. Each thread counts for itself; the sums do not depend on who counted what.</summary>
+/// <summary>Counts the pieces of a text on several threads. The sums do not depend on which thread counted what.</summary>
 internal static class PieceCounts
 {
     private const int DocumentsPerReport = 1024;

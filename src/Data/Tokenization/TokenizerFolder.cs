@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace KvShiftScale.Data.Tokenization;
 
-/// <summary>The files of a byte-level BPE: <c>vocab.json</c> with <c>merges.txt</c>, and <c>tokenizer.json</c> of the same content.</summary>
+/// <summary>Files of a byte-level BPE: <c>vocab.json</c> with <c>merges.txt</c>, and <c>tokenizer.json</c> that says the same.</summary>
 public static class TokenizerFolder
 {
     internal const string VocabularyFile = "vocab.json";

@@ -214,7 +214,8 @@ internal static class TokenizerJson
     {
         foreach (var name in names)
         {
-            if (Find(element, name) is { } value && value.ValueKind != JsonValueKind.False && value.GetRawText() is not ("\"\"" or "0" or "0.0"))
+            if (Find(element, name) is { } value && value.ValueKind != JsonValueKind.False
+                && value.GetRawText() is not ("\"\"" or "0" or "0.0"))
             {
                 var key = parent.Length == 0 ? name : $"{parent}.{name}";
                 throw new InvalidDataException($"{path}: {key} is {value.GetRawText()}; it is not known here and must not be set.");

@@ -149,7 +149,8 @@ public sealed class TokenizerModel
             else
             {
                 throw new InvalidDataException(
-                    $"{tables.Source}: token '{token}' (id {id}) has a character outside the byte alphabet; expected a byte-level vocabulary.");
+                    $"{tables.Source}: token '{token}' (id {id}) has a character outside the byte alphabet; "
+                    + "expected a byte-level vocabulary.");
             }
         }
 

@@ -1,6 +1,6 @@
 namespace KvShiftScale.Data.Tokenization;
 
-/// <summary>A trained byte-level BPE: 256 byte symbols, the merged tokens in the order in which they were learnt, the end of text.</summary>
+/// <summary>A trained byte-level BPE: 256 byte symbols, merged tokens in the order in which they were learnt, end of text.</summary>
 public sealed class TrainedBpe
 {
     /// <summary>The token that ends a document.</summary>

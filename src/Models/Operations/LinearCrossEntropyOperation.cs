@@ -31,7 +31,6 @@ internal static class LinearCrossEntropyOperation
             return nn.functional.cross_entropy(logits, targets.to(int64, hidden.device), ignore_index: IgnoredTarget,
                 reduction: nn.Reduction.Sum);
         }
-        weight.CountUse();
         return Fused.apply(hidden, weight.Parameter, targets, weight, is_grad_enabled());
     }
 

@@ -13,7 +13,6 @@ internal static class RmsNormOperation
     public static Tensor Norm(Tensor x, ParameterSlot weight, double epsilon)
     {
         if (!KernelDataType.Supports(x)) return Composed(x, weight, epsilon);
-        weight.CountUse();
         return FusedNorm.apply(x, weight.Parameter, weight, epsilon);
     }
 
@@ -25,7 +24,6 @@ internal static class RmsNormOperation
             var sum = residual + x;
             return (sum, Composed(sum, weight, epsilon));
         }
-        weight.CountUse();
         var results = FusedAddNorm.apply(residual, x, weight.Parameter, weight, epsilon);
         return (results[0], results[1]);
     }

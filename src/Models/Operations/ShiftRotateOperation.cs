@@ -21,7 +21,6 @@ internal static class ShiftRotateOperation
     public static Tensor Apply(Tensor x, int heads, ParameterSlot? shift, RotaryTable? rotary, TokenLayout layout)
     {
         if (!KernelDataType.Supports(x)) return Composed(x, heads, shift, rotary, layout);
-        shift?.CountUse();
         return shift is null
             ? Fused.apply(x, heads, rotary!, layout)
             : FusedWithShift.apply(x, shift.Parameter, heads, rotary!, layout, shift);

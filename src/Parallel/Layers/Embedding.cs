@@ -18,7 +18,6 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor ids)
     {
-        Weight.CountUse();
         return Lookup.apply(Weight.Parameter, ids, Weight);
     }
 

@@ -18,7 +18,6 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor input)
     {
-        _weight.CountUse();
         return Product.Apply(input, _weight);
     }
 

@@ -11,7 +11,6 @@ public sealed class ParameterBucket : IDisposable
     private readonly Tensor _parameterStorage;
     private readonly Tensor _gradientStorage;
     private readonly List<ParameterSlot> _slots = [];
-    private int _completeSlots;
 
     internal ParameterBucket(long capacity, bool weightDecay, ScalarType dtype, Device device)
     {
@@ -20,9 +19,6 @@ public sealed class ParameterBucket : IDisposable
         _parameterStorage = empty(capacity, dtype, device).DetachFromDisposeScope();
         _gradientStorage = empty(capacity, dtype, device).DetachFromDisposeScope();
     }
-
-    /// <summary>Raised in backward when the last gradient of the bucket for this step is in.</summary>
-    internal event Action<ParameterBucket>? Completed;
 
     /// <summary>Elements that fit.</summary>
     public long Capacity { get; }
@@ -56,7 +52,7 @@ public sealed class ParameterBucket : IDisposable
         var gradient = _gradientStorage.narrow(0, Length, length).view(shape);
         parameter.DetachFromDisposeScope();
         gradient.DetachFromDisposeScope();
-        var slot = new ParameterSlot(name, shape, parameter, gradient, this, Length);
+        var slot = new ParameterSlot(name, shape, parameter, gradient, Length);
         _slots.Add(slot);
         Length += length;
         return slot;
@@ -64,12 +60,6 @@ public sealed class ParameterBucket : IDisposable
 
     internal void BeginStep()
     {
-        _completeSlots = 0;
         foreach (var slot in _slots) slot.BeginStep();
-    }
-
-    internal void CountCompleteSlot()
-    {
-        if (++_completeSlots == _slots.Count) Completed?.Invoke(this);
     }
 }

@@ -3,8 +3,7 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>
-/// All parameters of a model, allocated in buckets in the order in which layers ask for them (the order of forward, so that
-/// backward completes the last bucket first). Matrices and the parameters without weight decay go to separate buckets.
+/// All parameters of a model, allocated in buckets in the order in which layers ask for them. Matrices and the parameters without weight decay go to separate buckets.
 /// </summary>
 public sealed class ParameterBuckets : IDisposable
 {
@@ -63,12 +62,6 @@ public sealed class ParameterBuckets : IDisposable
     public void BeginStep()
     {
         foreach (var bucket in _buckets) bucket.BeginStep();
-    }
-
-    /// <summary>From now on a bucket whose gradients are all in is complete for this step.</summary>
-    public void BeginLastMicroBatch()
-    {
-        foreach (var slot in _slots) slot.BeginLastMicroBatch();
     }
 
     public void Dispose()

@@ -10,18 +10,13 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public sealed class ParameterSlot : IDisposable
 {
-    private readonly ParameterBucket _bucket;
-    private int _openUses;
-    private bool _isLastMicroBatch;
-
-    internal ParameterSlot(string name, long[] shape, Parameter parameter, Tensor gradient, ParameterBucket bucket, long offset)
+    internal ParameterSlot(string name, long[] shape, Parameter parameter, Tensor gradient, long offset)
     {
         Name = name;
         Shape = shape;
         Parameter = parameter;
         Gradient = gradient;
         Offset = offset;
-        _bucket = bucket;
     }
 
     /// <summary>Full name: <c>model.layers.0.self_attn.q_proj.weight</c>.</summary>
@@ -46,18 +41,7 @@ public sealed class ParameterSlot : IDisposable
     /// The parameter as an input of differentiable operations of libtorch; its gradient ends here and not in
     /// <c>Parameter.grad</c>.
     /// </summary>
-    public Tensor AsInput()
-    {
-        if (!is_grad_enabled()) return Parameter;
-        CountUse();
-        return ParameterUse.Apply(this);
-    }
-
-    /// <summary>A forward pass uses the parameter; one gradient will arrive for it.</summary>
-    public void CountUse()
-    {
-        if (is_grad_enabled()) _openUses++;
-    }
+    public Tensor AsInput() => is_grad_enabled() ? ParameterUse.Apply(this) : Parameter;
 
     /// <summary>Takes one gradient of the parameter's shape.</summary>
     public void Accumulate(Tensor gradient)
@@ -65,7 +49,7 @@ public sealed class ParameterSlot : IDisposable
         using var mode = no_grad();
         if (HasGradient) Gradient.add_(gradient);
         else Gradient.copy_(gradient);
-        Arrived();
+        HasGradient = true;
     }
 
     /// <summary>Takes a gradient that is op(left) op(right), computed in place.</summary>
@@ -73,7 +57,7 @@ public sealed class ParameterSlot : IDisposable
     {
         using var mode = no_grad();
         DenseKernels.MatmulInto(Gradient, HasGradient ? 1 : 0, left, transposeLeft, right, transposeRight);
-        Arrived();
+        HasGradient = true;
     }
 
     /// <summary>Takes a gradient that adds rows of <paramref name="outputGradient"/> at <paramref name="ids"/>.</summary>
@@ -82,7 +66,7 @@ public sealed class ParameterSlot : IDisposable
         using var mode = no_grad();
         if (!HasGradient) Gradient.zero_();
         DenseKernels.EmbeddingBackward(ids, outputGradient, Gradient);
-        Arrived();
+        HasGradient = true;
     }
 
     public void Dispose()
@@ -91,14 +75,7 @@ public sealed class ParameterSlot : IDisposable
         Gradient.Dispose();
     }
 
-    internal void BeginStep()
-    {
-        HasGradient = false;
-        _openUses = 0;
-        _isLastMicroBatch = false;
-    }
-
-    internal void BeginLastMicroBatch() => _isLastMicroBatch = true;
+    internal void BeginStep() => HasGradient = false;
 
     /// <summary>A parameter that no forward pass used has a zero gradient.</summary>
     internal void ZeroIfAbsent()
@@ -107,11 +84,5 @@ public sealed class ParameterSlot : IDisposable
         using var mode = no_grad();
         Gradient.zero_();
         HasGradient = true;
-    }
-
-    private void Arrived()
-    {
-        HasGradient = true;
-        if (--_openUses == 0 && _isLastMicroBatch) _bucket.CountCompleteSlot();
     }
 }

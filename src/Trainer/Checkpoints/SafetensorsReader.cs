@@ -142,17 +142,30 @@ public sealed class SafetensorsReader : IDisposable
                 throw new InvalidDataException($"{_path}: the header is a JSON {document.RootElement.ValueKind}; an object is wanted.");
             }
 
-            foreach (var property in document.RootElement.EnumerateObject())
+            try
             {
-                if (property.NameEquals(MetadataKey))
+                foreach (var property in document.RootElement.EnumerateObject())
                 {
-                    ReadMetadata(property.Value);
-                }
-                else
-                {
-                    ReadTensor(property.Name, property.Value);
+                    ReadProperty(property);
                 }
             }
+            catch (InvalidOperationException error)
+            {
+                // System.Text.Json's answer to a text with broken UTF-8 or half a surrogate pair.
+                throw new InvalidDataException($"{_path}: the header holds text that is not Unicode. The file is damaged.", error);
+            }
+        }
+    }
+
+    private void ReadProperty(JsonProperty property)
+    {
+        if (property.NameEquals(MetadataKey))
+        {
+            ReadMetadata(property.Value);
+        }
+        else
+        {
+            ReadTensor(property.Name, property.Value);
         }
     }
 

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Launch;
 
-/// <summary>Threads that libtorch and the fused kernels use in this process.</summary>
+/// <summary>How this process uses its machine: compute threads and memory of libtorch and the fused kernels.</summary>
 internal static class ComputeThreads
 {
     /// <summary>Sets both, and returns the number.</summary>
@@ -12,6 +12,7 @@ internal static class ComputeThreads
         var threads = launch.ThreadsPerRank(configured, Environment.ProcessorCount);
         set_num_threads(threads);
         DenseKernels.SetThreads(threads);
+        DenseKernels.RetainMemory();
         return threads;
     }
 }

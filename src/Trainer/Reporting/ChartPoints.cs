@@ -52,18 +52,19 @@ internal static class ChartPoints
     /// </summary>
     public static IReadOnlyList<(double X, double Y)> Smooth(IReadOnlyList<(double X, double Y)> points, int reach)
     {
+        var sums = new double[points.Count + 1];
+        for (var index = 0; index < points.Count; index++)
+        {
+            sums[index + 1] = sums[index] + points[index].Y;
+        }
+
         var smooth = new (double X, double Y)[points.Count];
         for (var index = 0; index < points.Count; index++)
         {
             var within = Math.Min(reach, index);
-            var last = Math.Min(points.Count - 1, index + within);
-            var sum = 0.0;
-            for (var neighbour = index - within; neighbour <= last; neighbour++)
-            {
-                sum += points[neighbour].Y;
-            }
-
-            smooth[index] = (points[index].X, sum / (last - index + within + 1));
+            var start = index - within;
+            var end = Math.Min(points.Count, index + within + 1);
+            smooth[index] = (points[index].X, (sums[end] - sums[start]) / (end - start));
         }
 
         return smooth;

@@ -3,11 +3,14 @@ using System.Runtime.InteropServices;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>
-/// SIGTERM and SIGINT as a wish to stop. The training loop asks at the end of each step, and all ranks agree on the step at which
+/// SIGTERM, SIGINT and SIGUSR2 (which launch/train sends, because mpirun hands it on) as a wish to stop. The training loop asks at the end of each step, and all ranks agree on the step at which
 /// they stop; until then a second signal changes nothing.
 /// </summary>
 internal sealed class StopSignal : IDisposable
 {
+    // PosixSignal takes raw numbers too; this is Linux's on x86 and ARM.
+    private const PosixSignal SigUsr2 = (PosixSignal)12;
+
     private readonly PosixSignalRegistration[] _registrations;
     private volatile bool _isRequested;
 
@@ -17,6 +20,7 @@ internal sealed class StopSignal : IDisposable
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, Request),
             PosixSignalRegistration.Create(PosixSignal.SIGINT, Request),
+            PosixSignalRegistration.Create(SigUsr2, Request),
         ];
     }
 

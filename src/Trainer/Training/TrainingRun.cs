@@ -32,7 +32,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         var validation = config.Data.Validation.Count == 0 ? null : OpenData("data.validation", config.Data.Validation);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
-        using var reducer = new DataParallelReducer(model.Parameters, ranks.Data);
+        var reducer = new DataParallelReducer(model.Parameters, ranks.Data);
         var state = Restore(model, optimizer, training);
         if (IsFirstRank) Begin(model, training, state);
 

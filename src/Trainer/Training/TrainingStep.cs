@@ -30,12 +30,11 @@ internal sealed class TrainingStep(
         var microBatches = batches.MicroBatchesPerStep;
         for (var micro = 0; micro < microBatches; micro++)
         {
-            if (micro == microBatches - 1) model.Parameters.BeginLastMicroBatch();
             using var batch = batches.Next();
             lossSum += ForwardBackward(batch);
             validTargets += batch.ValidTargets;
         }
-        reducer.Finish();
+        reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
         var (loss, targets, stop) = Sum(lossSum, validTargets, stopRequested);

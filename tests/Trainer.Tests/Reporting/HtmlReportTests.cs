@@ -1,0 +1,118 @@
+using System.Text.RegularExpressions;
+using KvShiftScale.Trainer.Reporting;
+
+namespace KvShiftScale.Trainer.Tests.Reporting;
+
+public sealed class HtmlReportTests
+{
+    private static readonly RunEnvironment Machine = new()
+    {
+        Machine = "node-7",
+        Processor = "Example CPU @ 3 GHz",
+        LogicalProcessors = 2,
+        MemoryBytes = 24L << 30,
+        OperatingSystem = "Debian GNU/Linux 12",
+        Runtime = ".NET 10.0.1",
+        TorchVersion = "1.13.1",
+        Ranks = 2,
+        ThreadsPerRank = 1,
+        Commit = "abc1234",
+    };
+
+    private static ReportContent Content => new()
+    {
+        RunName = "books",
+        Records = [StepRecords.At(0, 8.3174), StepRecords.At(10), StepRecords.At(20, 4.75), StepRecords.At(30, 4.25)],
+        PlannedSteps = 30,
+        ConfigurationYaml = "run:\n  name: books\n",
+        Environment = Machine,
+        WrittenAt = new DateTimeOffset(2026, 3, 4, 15, 6, 0, TimeSpan.FromHours(1)),
+        ResumedAfterSteps = [20],
+        ParameterCount = 5_240_000,
+        SamplePrompt = "Gets the",
+        SampleText = " number of elements.",
+    };
+
+    [Fact]
+    public void ReportShowsNumbersChartsSampleConfigurationAndEnvironment()
+    {
+        var html = HtmlReport.Render(Content);
+
+        Assert.Contains("30 steps, complete, 5.24 M parameters, resumed after step 20", html);
+        Assert.Contains("8.317 → 4.250", html);
+
+        // 3 logged steps of 10 at 2 seconds each.
+        Assert.Contains("<span>Time in steps</span><b>1m 00s</b>", html);
+        Assert.Contains("<span>Tokens</span><b>30 k</b>", html);
+        Assert.Contains("<span>Tokens per second</span><b>500</b>", html);
+        Assert.Equal(3, Regex.Count(html, "<svg "));
+        Assert.Contains("<pre class=\"sample\"><b>Gets the</b> number of elements.</pre>", html);
+        Assert.Contains("run:\n  name: books\n</pre>", html);
+        Assert.All(Machine.Rows(), row => Assert.Contains($"<tr><th>{row.Name}</th><td>{row.Value}</td></tr>", html));
+        Assert.Contains("2026-03-04 14:06 UTC", html);
+    }
+
+    [Fact]
+    public void ReportNeedsNothingFromElsewhere()
+    {
+        var html = HtmlReport.Render(Content);
+
+        Assert.DoesNotContain("<script", html);
+        Assert.DoesNotContain("<link", html);
+        Assert.DoesNotContain("src=", html);
+        Assert.DoesNotContain("url(", html);
+        Assert.DoesNotContain("@import", html);
+        Assert.All(Regex.Matches(html, "https?://[^\"]*"), address => Assert.Equal("http://www.w3.org/2000/svg", address.Value));
+    }
+
+    [Fact]
+    public void EverythingFromOutsideIsEscaped()
+    {
+        const string attack = "<script>alert('x')</script>\"&";
+
+        var html = HtmlReport.Render(Content with
+        {
+            RunName = attack,
+            ConfigurationYaml = attack,
+            SamplePrompt = attack,
+            SampleText = attack + "\u0001\uD800",
+            Environment = Machine with { Machine = attack, Commit = attack },
+        });
+
+        Assert.DoesNotContain("<script", html);
+        Assert.Equal(7, Regex.Count(html, "&lt;script&gt;alert\\(&#39;x&#39;\\)&lt;/script&gt;&quot;&amp;"));
+        Assert.DoesNotContain('\u0001', html);
+        Assert.Contains("\uFFFD\uFFFD", html);
+    }
+
+    [Fact]
+    public void RunThatHasNotStartedHasAReport()
+    {
+        var html = HtmlReport.Render(Content with
+        {
+            Records = [],
+            ResumedAfterSteps = [],
+            SampleText = null,
+            ParameterCount = null,
+        });
+
+        Assert.Contains("0 of 30 steps</p>", html);
+        Assert.Contains("Nothing is logged yet.", html);
+        Assert.DoesNotContain("Sample", html);
+    }
+
+    [Fact]
+    public void SavedReportIsWholeAndUtf8()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("report.html");
+
+        HtmlReport.Save(Content with { SampleText = " ☃" }, path);
+
+        var text = File.ReadAllText(path);
+        Assert.StartsWith("<!DOCTYPE html>", text);
+        Assert.Contains("<meta charset=\"utf-8\">", text);
+        Assert.Contains(" ☃", text);
+        Assert.EndsWith("</html>\n", text);
+    }
+}

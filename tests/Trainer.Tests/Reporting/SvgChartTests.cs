@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Xml.Linq;
+using KvShiftScale.Trainer.Reporting;
+
+namespace KvShiftScale.Trainer.Tests.Reporting;
+
+public sealed class SvgChartTests
+{
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
+
+    [Fact]
+    public void PointsLieWhereTheAxesSay()
+    {
+        // The plot spans x 62..838 and y 312..58 (margins 62, 22, 58, 48 of 860 x 360); both axes run from 0 to 10.
+        var chart = Chart(new ChartSeries("loss", ChartSeriesStyle.Line, [(0, 0), (5, 10), (10, 5)]));
+
+        var path = Elements(chart, "path").First(element => (string?)element.Attribute("class") == "line");
+
+        Assert.Equal("M62 312L450 58L838 185", (string?)path.Attribute("d"));
+    }
+
+    [Fact]
+    public void ValuesThatAreNotFiniteInterruptTheLine()
+    {
+        (double X, double Y)[] points = [(0, 0), (1, 10), (2, double.NaN), (3, double.PositiveInfinity), (4, 0), (10, 10)];
+        var chart = Chart(new ChartSeries("", ChartSeriesStyle.Line, points));
+
+        var path = (string)Elements(chart, "path").Single().Attribute("d")!;
+
+        Assert.Equal(2, path.Count(character => character == 'M'));
+        Assert.DoesNotContain("NaN", path);
+        Assert.DoesNotContain("Infinity", path);
+    }
+
+    [Fact]
+    public void ValidationsHaveDotsWithTheirNumbers()
+    {
+        var chart = Chart(new ChartSeries("validation", ChartSeriesStyle.Dots, [(0, 8.25), (10, 4.5)]));
+
+        var titles = Elements(chart, "circle").SelectMany(circle => circle.Elements(Svg + "title")).Select(title => title.Value);
+
+        Assert.Equal(["step 0: 8.25", "step 10: 4.5"], titles);
+    }
+
+    [Fact]
+    public void MarksAreDrawnWithinThePlotAndLabelled()
+    {
+        var chart = Chart(new ChartSeries("", ChartSeriesStyle.Line, [(0, 0), (10, 10)])) with
+        {
+            Marks = [new ChartMark(5, "resumed after 5"), new ChartMark(9.9, "resumed after 9.9"), new ChartMark(11, "outside")],
+        };
+
+        var lines = Elements(chart, "line").Where(line => (string?)line.Attribute("class") == "mark").ToArray();
+
+        Assert.Equal(2, lines.Length);
+        Assert.Equal(450, double.Parse((string)lines[0].Attribute("x1")!, CultureInfo.InvariantCulture));
+        Assert.Equal(
+            ["resumed after 5", "resumed after 9.9"],
+            Elements(chart, "text")
+                .Where(text => ((string)text.Attribute("class")!).StartsWith("mark", StringComparison.Ordinal))
+                .Select(text => text.Value));
+    }
+
+    [Fact]
+    public void TextIsEscaped()
+    {
+        var chart = Chart(new ChartSeries("<b> & \"c\"", ChartSeriesStyle.Line, [(0, 1), (1, 2)])) with { Title = "</svg><script>" };
+
+        Assert.Contains("</svg><script>", Elements(chart, "text").Select(text => text.Value));
+        Assert.Contains("<b> & \"c\"", Elements(chart, "text").Select(text => text.Value));
+        Assert.DoesNotContain("<script", chart.ToElement());
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void NothingAndASinglePointCanBeDrawn(int count)
+    {
+        var chart = Chart(new ChartSeries("a", ChartSeriesStyle.Line, [.. Enumerable.Repeat((3.0, 4.0), count)]));
+
+        Assert.Equal(count, Elements(chart, "circle").Count());
+        Assert.Equal(count == 0, chart.ToElement().Contains("Nothing is logged yet", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void FileStandsAlone()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("loss.svg");
+        RunCharts.Loss([.. Enumerable.Range(1, 30).Select(step => StepRecords.At(step, step % 10 == 0 ? 3 : null))], [15]).Save(path);
+
+        var root = XDocument.Load(path).Root!;
+
+        Assert.Equal(Svg + "svg", root.Name);
+        Assert.Contains("prefers-color-scheme:dark", root.Element(Svg + "style")!.Value);
+        Assert.Contains("resumed after 15", root.Descendants(Svg + "text").Select(text => text.Value));
+        Assert.DoesNotContain("href", File.ReadAllText(path));
+    }
+
+    [Fact]
+    public void LongRunStaysASmallPicture()
+    {
+        var records = Enumerable.Range(1, 200_000).Select(step => StepRecords.At(step)).ToArray();
+
+        var text = RunCharts.Loss(records, []).ToFileText();
+
+        Assert.InRange(text.Length, 1_000, 200_000);
+        Assert.Contains("training (smoothed)", text);
+    }
+
+    private static SvgChart Chart(ChartSeries series) => new()
+    {
+        Title = "Loss",
+        XLabel = "step",
+        YLabel = "nats",
+        Series = [series],
+        StartsAtZero = true,
+    };
+
+    /// <summary>Elements of the drawing; the lines of the legend, drawn with H, are left out.</summary>
+    private static IEnumerable<XElement> Elements(SvgChart chart, string name) => XDocument.Parse(chart.ToFileText())
+        .Descendants(Svg + name)
+        .Where(element => !(name == "path" && ((string)element.Attribute("d")!).Contains('H', StringComparison.Ordinal)));
+}

@@ -1,0 +1,147 @@
+using System.Text.Json;
+using KvShiftScale.Trainer.Telemetry;
+
+namespace KvShiftScale.Trainer.Tests.Telemetry;
+
+public sealed class MetricsLogTests
+{
+    [Fact]
+    public void LineHasExactlyThePromisedFields()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        using (var log = MetricsLog.Open(path, resumeStep: 0))
+        {
+            log.Append(StepRecords.At(1));
+            log.Append(StepRecords.At(2, validationLoss: 3.25) with { Mfu = 0.5, DataWaitFraction = 0.1 });
+        }
+
+        Assert.Equal(
+            """{"step":1,"loss":5,"tokens":1000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
+            ""","step_seconds":2,"mfu":null,"peak_memory_bytes":1048576}""" + "\n" +
+            """{"step":2,"loss":3.3333333333333335,"tokens":2000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
+            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25}""" + "\n",
+            File.ReadAllText(path));
+    }
+
+    [Fact]
+    public void NumbersReadBackToTheSameBits()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        var random = new Random(7);
+        var written = Enumerable.Range(1, 500).Select(step => StepRecords.At(step, random.NextDouble()) with
+        {
+            Loss = BitConverter.Int64BitsToDouble(random.NextInt64(0x0010_0000_0000_0000, 0x7FE0_0000_0000_0000)),
+            GradNorm = (float)random.NextDouble(),
+            Lr = double.Epsilon * step,
+            Mfu = 1.0 / step,
+        }).ToArray();
+        using (var log = MetricsLog.Open(path, 0))
+        {
+            Array.ForEach(written, log.Append);
+        }
+
+        Assert.Equal(written, MetricsLog.Read(path));
+    }
+
+    [Fact]
+    public void NumbersThatAreNotFiniteBecomeNull()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        using (var log = MetricsLog.Open(path, 0))
+        {
+            log.Append(StepRecords.At(1) with { Loss = double.NaN, GradNorm = double.PositiveInfinity });
+        }
+
+        using var json = JsonDocument.Parse(File.ReadAllText(path));
+        Assert.Equal(JsonValueKind.Null, json.RootElement.GetProperty("loss").ValueKind);
+        Assert.Equal(JsonValueKind.Null, json.RootElement.GetProperty("grad_norm").ValueKind);
+        Assert.True(double.IsNaN(Assert.Single(MetricsLog.Read(path)).Loss));
+    }
+
+    [Fact]
+    public void EachLineIsInTheFileBeforeTheNextStep()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        using var log = MetricsLog.Open(path, 0);
+        for (var step = 1; step <= 3; step++)
+        {
+            log.Append(StepRecords.At(step));
+
+            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            Assert.Equal(step, reader.ReadToEnd().Count(character => character == '\n'));
+        }
+    }
+
+    [Theory]
+    [InlineData(0, new long[] { 0 })]
+    [InlineData(20, new long[] { 0, 10, 20 })]
+    [InlineData(25, new long[] { 0, 10, 20 })]
+    [InlineData(99, new long[] { 0, 10, 20, 30, 40 })]
+    public void ResumeDropsLinesBeyondItsStep(long resumeStep, long[] kept)
+    {
+        using var folder = new TemporaryFolder();
+        var path = WriteSteps(folder, 0, 10, 20, 30, 40);
+
+        using (var log = MetricsLog.Open(path, resumeStep))
+        {
+            log.Append(StepRecords.At(100));
+        }
+
+        Assert.Equal([.. kept, 100], MetricsLog.Read(path).Select(record => record.Step));
+        Assert.Equal([path], Directory.GetFiles(folder.Path));
+    }
+
+    [Theory]
+    [InlineData("{\"step\":30,\"loss\":1")]
+    [InlineData("{\"step\":30,\"loss\":1\n")]
+    [InlineData("\0\0\0\0\n")]
+    [InlineData("{}")]
+    public void LineThatAKillCutShortIsDropped(string torn)
+    {
+        using var folder = new TemporaryFolder();
+        var path = WriteSteps(folder, 10, 20);
+        File.AppendAllText(path, torn);
+
+        Assert.Equal([10, 20], MetricsLog.Read(path).Select(record => record.Step));
+        using (var log = MetricsLog.Open(path, 50))
+        {
+            log.Append(StepRecords.At(30));
+        }
+
+        Assert.Equal([10, 20, 30], MetricsLog.Read(path).Select(record => record.Step));
+    }
+
+    [Theory]
+    [InlineData("not json")]
+    [InlineData("{\"step\":\"ten\"}")]
+    [InlineData("[1]")]
+    [InlineData("{\"step\":10}")]
+    public void DamagedLineBeforeTheLastIsNamed(string damaged)
+    {
+        using var folder = new TemporaryFolder();
+        var path = WriteSteps(folder, 10);
+        var good = File.ReadAllText(path);
+        File.WriteAllText(path, good + damaged + "\n" + good);
+
+        var error = Assert.Throws<InvalidDataException>(() => MetricsLog.Open(path, 50));
+
+        Assert.StartsWith($"{path}, line 2:", error.Message);
+        Assert.Throws<InvalidDataException>(() => MetricsLog.Read(path));
+    }
+
+    private static string WriteSteps(TemporaryFolder folder, params long[] steps)
+    {
+        var path = folder.PathOf("metrics.jsonl");
+        using var log = MetricsLog.Open(path, 0);
+        foreach (var step in steps)
+        {
+            log.Append(StepRecords.At(step));
+        }
+
+        return path;
+    }
+}

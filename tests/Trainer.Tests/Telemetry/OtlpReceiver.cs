@@ -1,0 +1,88 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Google.Protobuf;
+
+namespace KvShiftScale.Trainer.Tests.Telemetry;
+
+/// <summary>An OpenTelemetry collector on this machine: takes metrics over HTTP and remembers them.</summary>
+internal sealed class OtlpReceiver : IDisposable
+{
+    private readonly HttpListener _listener = new();
+    private readonly Thread _thread;
+
+    public OtlpReceiver()
+    {
+        using (var probe = new TcpListener(IPAddress.Loopback, 0))
+        {
+            probe.Start();
+            Endpoint = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}");
+        }
+
+        _listener.Prefixes.Add(Endpoint + "/");
+        _listener.Start();
+        _thread = new Thread(Receive) { IsBackground = true };
+        _thread.Start();
+    }
+
+    public string Endpoint { get; }
+
+    /// <summary>Path and content type of each request.</summary>
+    public ConcurrentQueue<(string Path, string? ContentType)> Requests { get; } = [];
+
+    /// <summary>Attributes of the process that sent last.</summary>
+    public IReadOnlyDictionary<string, string> Resource { get; private set; } = new Dictionary<string, string>();
+
+    /// <summary>The newest data point of each metric with its unit: a number, or count and sum of a histogram.</summary>
+    public ConcurrentDictionary<string, (string Unit, string Value)> Metrics { get; } = [];
+
+    public void Dispose()
+    {
+        _listener.Stop();
+        _thread.Join();
+        _listener.Close();
+    }
+
+    private void Receive()
+    {
+        while (true)
+        {
+            HttpListenerContext context;
+            try
+            {
+                context = _listener.GetContext();
+            }
+            catch (HttpListenerException)
+            {
+                return;
+            }
+
+            Requests.Enqueue((context.Request.Url!.AbsolutePath, context.Request.ContentType));
+            Read(new ProtobufMessage(ByteString.FromStream(context.Request.InputStream)));
+            context.Response.ContentType = "application/x-protobuf";
+            context.Response.Close();
+        }
+    }
+
+    // Field numbers of opentelemetry/proto/metrics/v1/metrics.proto and common/v1/common.proto.
+    private void Read(ProtobufMessage request)
+    {
+        foreach (var resourceMetrics in request.Messages(1))
+        {
+            Resource = resourceMetrics.Messages(1).Single().Messages(1).ToDictionary(
+                attribute => attribute.Text(1), attribute => Value(attribute.Messages(2).Single()));
+            foreach (var metric in resourceMetrics.Messages(2).SelectMany(scope => scope.Messages(2)))
+            {
+                var data = metric.Messages(5).Concat(metric.Messages(7)).Concat(metric.Messages(9)).Single();
+                var point = data.Messages(1).Single();
+                Metrics[metric.Text(1)] = (metric.Text(3), metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
+                    : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}"));
+            }
+        }
+    }
+
+    private static string Value(ProtobufMessage any) => any.Has(1) ? any.Text(1) : Format($"{(long)any.Number(3)}");
+
+    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

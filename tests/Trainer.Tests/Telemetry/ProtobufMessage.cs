@@ -1,0 +1,36 @@
+using Google.Protobuf;
+
+namespace KvShiftScale.Trainer.Tests.Telemetry;
+
+/// <summary>A protocol-buffers message read without its schema: field numbers to values.</summary>
+internal sealed class ProtobufMessage
+{
+    private readonly List<(int Field, ulong Number, ByteString Bytes)> _fields = [];
+
+    public ProtobufMessage(ByteString bytes)
+    {
+        var input = bytes.CreateCodedInput();
+        for (var tag = input.ReadTag(); tag != 0; tag = input.ReadTag())
+        {
+            var field = WireFormat.GetTagFieldNumber(tag);
+            _fields.Add(WireFormat.GetTagWireType(tag) switch
+            {
+                WireFormat.WireType.Varint => (field, input.ReadUInt64(), ByteString.Empty),
+                WireFormat.WireType.Fixed64 => (field, input.ReadFixed64(), ByteString.Empty),
+                WireFormat.WireType.Fixed32 => (field, input.ReadFixed32(), ByteString.Empty),
+                _ => (field, 0UL, input.ReadBytes()),
+            });
+        }
+    }
+
+    public bool Has(int field) => _fields.Any(candidate => candidate.Field == field);
+
+    public string Text(int field) => _fields.Single(candidate => candidate.Field == field).Bytes.ToStringUtf8();
+
+    public ulong Number(int field) => _fields.Single(candidate => candidate.Field == field).Number;
+
+    public double Double(int field) => BitConverter.UInt64BitsToDouble(Number(field));
+
+    public IEnumerable<ProtobufMessage> Messages(int field) =>
+        _fields.Where(candidate => candidate.Field == field).Select(candidate => new ProtobufMessage(candidate.Bytes));
+}

@@ -1,0 +1,86 @@
+using System.Diagnostics.Metrics;
+using KvShiftScale.Trainer.Telemetry;
+
+namespace KvShiftScale.Trainer.Tests.Telemetry;
+
+[Collection(nameof(TrainingMeter))]
+public sealed class TrainingMeterTests : IDisposable
+{
+    private readonly MeterListener _listener = new();
+    private readonly List<(string Name, double Value)> _measured = [];
+    private readonly Dictionary<string, string?> _units = [];
+
+    public TrainingMeterTests()
+    {
+        _listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Meter.Name == TrainingMeter.MeterName)
+            {
+                _units[instrument.Name] = instrument.Unit;
+                Assert.False(string.IsNullOrEmpty(instrument.Description));
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Note(instrument, value, tags));
+        _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Note(instrument, value, tags));
+        _listener.Start();
+    }
+
+    public void Dispose() => _listener.Dispose();
+
+    [Fact]
+    public void StepIsMeasuredOnEveryInstrument()
+    {
+        using var meter = new TrainingMeter(tokensBefore: 1500);
+
+        meter.Record(StepRecords.At(4, validationLoss: 2.5) with { Mfu = 0.25, DataWaitFraction = 0.125 });
+
+        Assert.Equal(
+            [
+                ("kvshift.data.wait", 0.125),
+                ("kvshift.process.peak_memory", 1048576),
+                ("kvshift.train.grad_norm", 1.5),
+                ("kvshift.train.learning_rate", 2e-4),
+                ("kvshift.train.loss", 2),
+                ("kvshift.train.mfu", 0.25),
+                ("kvshift.train.step", 4),
+                ("kvshift.train.step.duration", 2),
+                ("kvshift.train.tokens", 2500),
+                ("kvshift.train.tokens_per_second", 500),
+                ("kvshift.validation.loss", 2.5),
+            ],
+            _measured.OrderBy(measurement => measurement.Name, StringComparer.Ordinal));
+        Assert.Equal("s", _units["kvshift.train.step.duration"]);
+        Assert.Equal("By", _units["kvshift.process.peak_memory"]);
+        Assert.Equal("{token}", _units["kvshift.train.tokens"]);
+    }
+
+    [Fact]
+    public void TokensAreCountedOnce()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Record(StepRecords.At(2));
+        meter.Record(StepRecords.At(5));
+
+        Assert.Equal([2000, 3000], _measured.Where(measurement => measurement.Name == "kvshift.train.tokens").Select(found => found.Value));
+    }
+
+    [Fact]
+    public void WhatIsUnknownIsNotMeasured()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Record(StepRecords.At(0, validationLoss: 8.25) with { Loss = double.NaN });
+
+        Assert.Equal(
+            ["kvshift.process.peak_memory", "kvshift.train.step", "kvshift.validation.loss"],
+            _measured.Select(measurement => measurement.Name).Order(StringComparer.Ordinal));
+    }
+
+    private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        Assert.Equal(0, tags.Length);
+        _measured.Add((instrument.Name, value));
+    }
+}
