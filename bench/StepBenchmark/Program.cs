@@ -27,12 +27,13 @@ for (var i = 0; i + 1 < args.Length; i += 2)
 using var context = ParallelContext.Create(new ParallelConfig(), Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK") is not null);
 set_num_threads(options["--threads"]);
 DenseKernels.SetThreads(options["--threads"]);
+DenseKernels.RetainMemory();
 
 var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
 using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context);
 model.Initialize(seed: 1);
-using var reducer = new DataParallelReducer(model.Parameters, context.Data);
+var reducer = new DataParallelReducer(model.Parameters, context.Data);
 using var optimizer = new AdamW(model.Parameters, optimizerConfig);
 
 var rows = GlobalBatch / context.Data.Size;
@@ -72,14 +73,13 @@ double Step(long step)
 {
     using var scope = NewDisposeScope();
     model.Parameters.BeginStep();
-    model.Parameters.BeginLastMicroBatch();
     Tensor loss;
     using (var forward = NewDisposeScope())
     {
         loss = model.LossSum(frombuffer(inputs, ScalarType.Int32), frombuffer(targets, ScalarType.Int32), layout).MoveToOuterDisposeScope();
     }
     loss.backward();
-    reducer.Finish();
+    reducer.Reduce();
     const double ValidTargets = GlobalBatch * Context;
     var norm = GradientNorm.Of(model.Parameters) / ValidTargets;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / ValidTargets, step);

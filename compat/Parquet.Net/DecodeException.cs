@@ -1,6 +1,8 @@
 namespace Parquet;
 
-/// <summary>What is wrong with some bytes, without saying where; the caller that knows the place turns it into a <see cref="ParquetException"/>.</summary>
+/// <summary>
+/// What is wrong with some bytes, without saying where; the caller that knows the place turns it into a <see cref="ParquetException"/>.
+/// </summary>
 internal sealed class DecodeException : Exception
 {
     public DecodeException(string message, Exception? inner = null)

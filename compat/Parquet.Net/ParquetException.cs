@@ -1,6 +1,6 @@
 namespace Parquet;
 
-/// <summary>A file that cannot be read or written; the message says which file and, where that is known, which row group, column and page.</summary>
+/// <summary>A file that cannot be read or written; the message says which and, if known, names row group, column and page.</summary>
 public class ParquetException : Exception
 {
     public ParquetException()

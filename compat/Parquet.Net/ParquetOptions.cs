@@ -10,6 +10,6 @@ public class ParquetOptions
 
     public CompressionMethod CompressionMethod { get; set; } = CompressionMethod.Snappy;
 
-    /// <summary>The default is the slowest level, as in the package: zstd 19. Set <see cref="CompressionLevel.Optimal"/> for zstd 3.</summary>
+    /// <summary>The default is the package's, and slow: zstd 19. <see cref="CompressionLevel.Optimal"/> means zstd 3.</summary>
     public CompressionLevel CompressionLevel { get; set; } = CompressionLevel.SmallestSize;
 }

@@ -105,7 +105,9 @@ public class ParquetRowGroupReader : IDisposable
         }
 
         var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
-        var repetitions = own.MaxRepetitionLevel == 0 ? default : Part(repetitionLevels ?? default, target.Length, nameof(repetitionLevels), own);
+        var repetitions = own.MaxRepetitionLevel == 0
+            ? default
+            : Part(repetitionLevels ?? default, target.Length, nameof(repetitionLevels), own);
         await ReadWithOwnDefinitionsAsync(
             new StringSink(target, own.MaxDefinitionLevel), target.Length, own, chunk, location, repetitions, cancellationToken)
             .ConfigureAwait(false);
@@ -210,12 +212,13 @@ public class ParquetRowGroupReader : IDisposable
     {
         if (!field.Stored.IsNumber)
         {
-            throw new ArgumentException($"Column {field.Path} is stored as {Describe(field)}, which is not read as numbers.", nameof(field));
+            throw new ArgumentException($"Column {field.Path} is stored as {Describe(field)} and not read as numbers.", nameof(field));
         }
 
         if (field.ClrType != typeof(T))
         {
-            throw new ArgumentException($"Column {field.Path} holds {field.ClrType.Name} values; read it as those, not as {typeof(T).Name}.");
+            throw new ArgumentException(
+                $"Column {field.Path} holds {field.ClrType.Name} values; read it as those, not as {typeof(T).Name}.", nameof(field));
         }
     }
 

@@ -76,11 +76,12 @@ public class ParquetRowGroupWriter : IDisposable
             }
         }
 
-        return WriteNumbersAsync<T>(own, present.AsMemory(0, count), definitions.Levels, repetitionLevels, customMetadata, cancellationToken);
+        return WriteNumbersAsync<T>(
+            own, present.AsMemory(0, count), definitions.Levels, repetitionLevels, customMetadata, cancellationToken);
     }
 
     /// <summary>Writes numbers of a required column, or of a bare repeated one.</summary>
-    /// <exception cref="InvalidOperationException">The column may hold nulls, or is a list: its definition levels are not known.</exception>
+    /// <exception cref="InvalidOperationException">The column may hold nulls or is a list; its levels are not known.</exception>
     /// <inheritdoc cref="WriteAllPartsAsync{T}"/>
     public Task WriteAsync<T>(
         DataField field,
@@ -108,8 +109,8 @@ public class ParquetRowGroupWriter : IDisposable
     /// <typeparam name="T">Exactly the column's <see cref="DataField.ClrType"/>.</typeparam>
     /// <param name="field">The next column of the schema.</param>
     /// <param name="values">The values there are, those of slots without one left out.</param>
-    /// <param name="definitionValues">One level per slot, the column's highest where there is a value; of use unless the highest is 0.</param>
-    /// <param name="repetitionLevels">One level per slot, 0 where a row begins; of use unless the column's highest is 0.</param>
+    /// <param name="definitionValues">One level per slot, the column's highest where there is a value; unused if that is 0.</param>
+    /// <param name="repetitionLevels">One level per slot, 0 where a row begins; unused if the column's highest is 0.</param>
     /// <exception cref="ArgumentException">Not the next column, another type, or levels that do not fit the values.</exception>
     /// <exception cref="InvalidOperationException">All columns are written, or the row count differs from the columns before.</exception>
     public Task WriteAllPartsAsync<T>(
@@ -198,7 +199,7 @@ public class ParquetRowGroupWriter : IDisposable
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         if (_group.Columns.Count == _fields.Length)
         {
-            throw new InvalidOperationException($"All {_fields.Length} columns of the row group are written; {field.Path} is one too many.");
+            throw new InvalidOperationException($"All {_fields.Length} columns are written; {field.Path} is one too many.");
         }
 
         var expected = _fields[_group.Columns.Count];
@@ -212,13 +213,13 @@ public class ParquetRowGroupWriter : IDisposable
         var hint = _hints.TryGetValue(field.Path.ToString(), out var found) ? found : EncodingHint.Default;
         if (hint == EncodingHint.ByteSplitStream)
         {
-            throw new NotSupportedException($"Column {field.Path}: byte stream split is not written; several readers refuse it for integers.");
+            throw new NotSupportedException($"Column {field.Path}: byte stream split is not written; several readers refuse it.");
         }
 
         var isInteger = field.Stored.IsNumber && field.ClrType != typeof(float) && field.ClrType != typeof(double);
         return hint != EncodingHint.DeltaBinaryPacked || isInteger
             ? hint
-            : throw new ArgumentException($"Column {field.Path}: delta encoding is for integers, not for {field.ClrType.Name}.", nameof(field));
+            : throw new ArgumentException($"Column {field.Path}: delta encoding is not for {field.ClrType.Name}.", nameof(field));
     }
 
     private static void RequireType<T>(DataField field)
@@ -248,8 +249,8 @@ public class ParquetRowGroupWriter : IDisposable
                 || (repetitions.Length > 0 && repetitions[0] != 0))
             {
                 throw new ArgumentException(
-                    $"Column {field.Path}: a list needs one repetition level from 0 to {field.MaxRepetitionLevel} per slot, the first one 0; "
-                    + $"there are {repetitions.Length} for {definitions.Length} slots.", nameof(repetitions));
+                    $"Column {field.Path}: a list needs one repetition level from 0 to {field.MaxRepetitionLevel} per slot, "
+                    + $"the first one 0; there are {repetitions.Length} for {definitions.Length} slots.", nameof(repetitions));
             }
         }
     }

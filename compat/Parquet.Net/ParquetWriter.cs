@@ -124,7 +124,7 @@ public sealed class ParquetWriter : IAsyncDisposable
             Schema = elements,
             NumRows = _rowGroups.Sum(group => group.NumRows),
             RowGroups = _rowGroups,
-            KeyValueMetadata = [.. (CustomMetadata ?? new Dictionary<string, string>()).Select(entry => new KeyValue { Key = entry.Key, Value = entry.Value })],
+            KeyValueMetadata = CustomMetadata?.Select(entry => new KeyValue { Key = entry.Key, Value = entry.Value }).ToList(),
             CreatedBy = CreatedBy,
         };
         var footer = new ArrayBufferWriter<byte>();

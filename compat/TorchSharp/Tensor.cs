@@ -16,6 +16,11 @@ public static partial class torch
         internal Tensor(nint handle)
         {
             _handle = handle;
+            if (handle == 0)
+            {
+                GC.SuppressFinalize(this);
+                return;
+            }
             var count = Interlocked.Increment(ref _totalCount);
             InterlockedMax(ref _peakCount, count);
             DisposeScopeManager.Register(this);
@@ -36,6 +41,7 @@ public static partial class torch
 
         internal DisposeScope? OwningScope { get; set; }
 
+        /// <summary>Takes over a native tensor; without one (0) the result is invalid.</summary>
         public static Tensor UnsafeCreateTensor(nint handle) => new(handle);
 
         /// <summary>Gives up the native tensor, which the caller now owns.</summary>

@@ -45,7 +45,6 @@ public static partial class torch
         public Tensor zero_() => Same(NativeMethods.ts_zero_(Handle));
         public Tensor fill_(Scalar value) => Same(NativeMethods.ts_fill_(Handle, value.Kind, value.Integral, value.Floating));
         public Tensor mul_(Scalar target) => Same(NativeMethods.ts_mul_scalar_(Handle, target.Kind, target.Integral, target.Floating));
-        public Tensor div_(Scalar target) => Same(NativeMethods.ts_div_scalar_(Handle, target.Kind, target.Integral, target.Floating));
         public Tensor add_(Tensor target) => add_(target, 1);
         public Tensor add_(Tensor target, Scalar alpha) => Same(NativeMethods.ts_add_(Handle, target.Handle, alpha.Kind, alpha.Integral, alpha.Floating), target);
         public Tensor copy_(Tensor source, bool nonBlocking = false) => Same(NativeMethods.ts_copy_(Handle, source.Handle, nonBlocking ? 1 : 0), source);

@@ -22,7 +22,7 @@ public static partial class torch
     }
 
     /// <summary>Where a tensor lives.</summary>
-    public sealed class Device
+    public class Device
     {
         public Device(DeviceType deviceType, int index = -1)
         {
@@ -50,13 +50,14 @@ public static partial class torch
         public override string ToString() => type == DeviceType.CPU ? "cpu" : index < 0 ? "cuda" : $"cuda:{index}";
     }
 
-    public const ScalarType int32 = ScalarType.Int32;
-    public const ScalarType int64 = ScalarType.Int64;
-    public const ScalarType float32 = ScalarType.Float32;
-    public const ScalarType float64 = ScalarType.Float64;
-    public const ScalarType bfloat16 = ScalarType.BFloat16;
+    // Assignable, as in the real package: code that needs a constant says ScalarType.Int32.
+    public static ScalarType int32 = ScalarType.Int32;
+    public static ScalarType int64 = ScalarType.Int64;
+    public static ScalarType float32 = ScalarType.Float32;
+    public static ScalarType float64 = ScalarType.Float64;
+    public static ScalarType bfloat16 = ScalarType.BFloat16;
 
-    public static Device CPU { get; } = new(DeviceType.CPU);
+    public static readonly Device CPU = new(DeviceType.CPU);
 
     public static Device CUDA { get; } = new(DeviceType.CUDA);
 
@@ -87,7 +88,7 @@ public static partial class torch
     }
 
     /// <summary>A stream of random numbers of its own.</summary>
-    public sealed class Generator : IDisposable
+    public class Generator : IDisposable
     {
         private nint _handle;
 
@@ -98,7 +99,7 @@ public static partial class torch
             NativeMethods.Check(NativeMethods.ts_generator_new(seed, out _handle));
         }
 
-        ~Generator() => Release();
+        ~Generator() => Dispose(false);
 
         public nint Handle => _handle == 0 ? throw new ObjectDisposedException(nameof(Generator)) : _handle;
 
@@ -110,11 +111,11 @@ public static partial class torch
 
         public void Dispose()
         {
-            Release();
+            Dispose(true);
             GC.SuppressFinalize(this);
         }
 
-        private void Release()
+        protected virtual void Dispose(bool disposing)
         {
             var handle = Interlocked.Exchange(ref _handle, 0);
             if (handle != 0) NativeMethods.ts_generator_delete(handle);
@@ -178,8 +179,8 @@ public static partial class torch
     public static Tensor tensor(int[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null)
         => CopyOf(rawArray, ScalarType.Int32, dtype, device, requires_grad);
 
-    public static Tensor tensor(long[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null)
-        => CopyOf(rawArray, ScalarType.Int64, dtype, device, requires_grad);
+    public static Tensor tensor(long[] dataArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null)
+        => CopyOf(dataArray, ScalarType.Int64, dtype, device, requires_grad);
 
     /// <summary>A tensor over the array itself, which stays pinned until the tensor's memory is released.</summary>
     public static unsafe Tensor frombuffer(Array rawArray, ScalarType dtype, long count = -1, long offset = 0, bool requires_grad = false)

@@ -16,3 +16,8 @@ endforeach()
 add_test(NAME kernels.unknown_isa COMMAND kernels_test arguments)
 set_tests_properties(kernels.unknown_isa PROPERTIES ENVIRONMENT KVSHIFT_ISA=sse9
     PASS_REGULAR_EXPRESSION "KVSHIFT_ISA=sse9; wanted avx512, avx2 or baseline")
+
+add_executable(matmul_signals_test matmul_signals_test.cpp)
+target_compile_options(matmul_signals_test PRIVATE -Wall -Wextra -Werror -O2)
+target_link_libraries(matmul_signals_test PRIVATE kvshift)
+add_test(NAME kernels.matmul_signals COMMAND matmul_signals_test)

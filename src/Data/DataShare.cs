@@ -20,7 +20,7 @@ public readonly record struct DataShare
 
     public int Count { get; }
 
-    /// <summary>The contiguous range that this share takes of <paramref name="total"/> items; the shares' ranges join without gap.</summary>
+    /// <summary>The range that this share takes of <paramref name="total"/> items; the ranges of all shares join without a gap.</summary>
     public (int Start, int End) Of(int total)
         => ((int)((long)Index * total / Count), (int)((Index + 1L) * total / Count));
 }

@@ -137,7 +137,6 @@ public sealed class KvShiftTransformerTests
         var sum = 0.0;
         for (var row = 0; row < 2; row++)
         {
-            if (row == 1) parts.Model.Parameters.BeginLastMicroBatch();
             var layout = new TokenLayout(1, 7, tensor(ModelFixture.Positions[row]));
             var part = parts.Model.LossSum(tensor(ModelFixture.Ids[row]), tensor(ModelFixture.Targets[row]), layout);
             part.backward();

@@ -41,7 +41,6 @@ internal sealed class ModelFixture : IDisposable
     {
         using var scope = NewDisposeScope();
         Model.Parameters.BeginStep();
-        Model.Parameters.BeginLastMicroBatch();
         var loss = Model.LossSum(Row(Ids), Row(Targets), Layout());
         loss.backward();
         return (loss.to(ScalarType.Float64).item<double>(), Model.Parameters.Slots.ToDictionary(slot => slot.Name, slot => Values(slot.Gradient)));

@@ -17,7 +17,7 @@ internal abstract class ByteSource : IAsyncDisposable
             var read = await ReadSomeAsync(offset, target, cancellationToken).ConfigureAwait(false);
             if (read == 0)
             {
-                throw new ParquetException($"{Name}: the file ends at byte {offset}, {target.Length} bytes too early; it was cut while being read.");
+                throw new ParquetException($"{Name}: the file ends at byte {offset}, {target.Length} bytes early; it was cut meanwhile.");
             }
 
             offset += read;

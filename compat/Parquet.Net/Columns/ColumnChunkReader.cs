@@ -25,7 +25,7 @@ internal sealed class ColumnChunkReader(
     private int _pageIndex;
     private bool _hasDictionary;
 
-    /// <summary>Reads all pages. The level buffers are as long as the chunk has slots, or empty where the column has no such levels.</summary>
+    /// <summary>Reads all pages. A level buffer has an entry per slot, or none where the column has no such levels.</summary>
     public async ValueTask ReadAsync(
         ColumnSink sink, Memory<int> definitionLevels, Memory<int> repetitionLevels, CancellationToken cancellationToken)
     {
@@ -48,8 +48,8 @@ internal sealed class ColumnChunkReader(
                 else if (header.Type is PageType.DATA_PAGE or PageType.DATA_PAGE_V2)
                 {
                     RequireCount(header.ValueCount, slotCount - slot);
-                    DecodePage(
-                        header, stored, sink, Part(definitionLevels, slot, header.ValueCount), Part(repetitionLevels, slot, header.ValueCount));
+                    var definitions = Part(definitionLevels, slot, header.ValueCount);
+                    DecodePage(header, stored, sink, definitions, Part(repetitionLevels, slot, header.ValueCount));
                     slot += header.ValueCount;
                 }
 
@@ -77,11 +77,14 @@ internal sealed class ColumnChunkReader(
             throw location.Error(reason);
         }
 
-        var start = chunk.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, chunk.DataPageOffset) : chunk.DataPageOffset;
+        // Some writers leave out where the dictionary is, or write 0; others point the data pages at it.
+        var start = chunk.DictionaryPageOffset is > 0 and var dictionary
+            ? Math.Min(dictionary, chunk.DataPageOffset)
+            : chunk.DataPageOffset;
         if (start < FirstPageOffset || start > dataEnd || chunk.TotalCompressedSize < 0 || chunk.TotalCompressedSize > dataEnd - start)
         {
             throw location.Error(
-                $"its {chunk.TotalCompressedSize} bytes from byte {start} on do not lie between the file's head and its footer at byte {dataEnd}");
+                $"its {chunk.TotalCompressedSize} bytes from byte {start} on do not lie before the footer at byte {dataEnd}");
         }
 
         return new ChunkWindow(source, start, Math.Min(dataEnd, start + chunk.TotalCompressedSize + ForgottenHeaderBytes));
@@ -165,7 +168,7 @@ internal sealed class ColumnChunkReader(
         ReadOnlySpan<byte> values;
         if (header.Type == PageType.DATA_PAGE)
         {
-                values = _decompressor.Decompress(stored, header.UncompressedPageSize);
+            values = _decompressor.Decompress(stored, header.UncompressedPageSize);
             DecodePrefixedLevels(ref values, field.MaxRepetitionLevel, repetitionLevels.Span);
             DecodePrefixedLevels(ref values, field.MaxDefinitionLevel, definitionLevels.Span);
         }

@@ -89,7 +89,12 @@ internal sealed class ColumnChunkWriter(ByteTarget target, PageCompressor compre
 
     /// <returns>How many values the page has.</returns>
     private int EncodePage(
-        DataField field, ValueEncoder values, int firstValue, int slots, ReadOnlySpan<int> definitionLevels, ReadOnlySpan<int> repetitionLevels)
+        DataField field,
+        ValueEncoder values,
+        int firstValue,
+        int slots,
+        ReadOnlySpan<int> definitionLevels,
+        ReadOnlySpan<int> repetitionLevels)
     {
         _page.ResetWrittenCount();
         EncodeLevels(repetitionLevels, field.MaxRepetitionLevel);

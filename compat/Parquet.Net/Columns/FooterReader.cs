@@ -63,7 +63,7 @@ internal static class FooterReader
         if (!found.SequenceEqual(Magic))
         {
             throw new ParquetException(
-                $"{name}: the file {verb} with {Convert.ToHexString(found)} instead of 50415231 (PAR1); it is no Parquet file, or a cut one.");
+                $"{name}: the file {verb} with {Convert.ToHexString(found)} instead of 50415231 (PAR1); it is cut, or no Parquet file.");
         }
     }
 
@@ -81,7 +81,7 @@ internal static class FooterReader
 
             if (group.Columns.Count != leaves.Length)
             {
-                throw new DecodeException($"row group {i} has {group.Columns.Count} column chunks where the schema has {leaves.Length} columns");
+                throw new DecodeException($"row group {i} has {group.Columns.Count} columns where the schema has {leaves.Length}");
             }
 
             for (var k = 0; k < leaves.Length; k++)

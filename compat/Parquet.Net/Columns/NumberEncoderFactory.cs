@@ -27,27 +27,26 @@ internal static class NumberEncoderFactory
     {
         if (typeof(T) == typeof(ushort))
         {
-            return Widen<ushort, int>(MemoryMarshal.Cast<T, ushort>(values));
+            return WidenIntegers(MemoryMarshal.Cast<T, ushort>(values));
         }
 
         if (typeof(T) == typeof(short))
         {
-            return Widen<short, int>(MemoryMarshal.Cast<T, short>(values));
+            return WidenIntegers(MemoryMarshal.Cast<T, short>(values));
         }
 
         return typeof(T) == typeof(byte)
-            ? Widen<byte, int>(MemoryMarshal.Cast<T, byte>(values))
-            : Widen<sbyte, int>(MemoryMarshal.Cast<T, sbyte>(values));
+            ? WidenIntegers(MemoryMarshal.Cast<T, byte>(values))
+            : WidenIntegers(MemoryMarshal.Cast<T, sbyte>(values));
     }
 
-    private static TWide[] Widen<TNarrow, TWide>(ReadOnlySpan<TNarrow> values)
+    private static int[] WidenIntegers<TNarrow>(ReadOnlySpan<TNarrow> values)
         where TNarrow : unmanaged, IBinaryInteger<TNarrow>
-        where TWide : unmanaged, IBinaryInteger<TWide>
     {
-        var wide = new TWide[values.Length];
+        var wide = new int[values.Length];
         for (var i = 0; i < wide.Length; i++)
         {
-            wide[i] = TWide.CreateTruncating(values[i]);
+            wide[i] = int.CreateTruncating(values[i]);
         }
 
         return wide;

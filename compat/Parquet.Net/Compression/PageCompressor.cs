@@ -18,7 +18,7 @@ internal sealed class PageCompressor : IDisposable
     {
         if (method is CompressionMethod.LZ4 or CompressionMethod.Lzo || !Enum.IsDefined(method))
         {
-            throw new NotSupportedException($"Compression method {method} cannot be written; choose Zstd, Snappy, Gzip, Brotli, Lz4Raw or None.");
+            throw new NotSupportedException($"Compression {method} cannot be written; choose Zstd, Snappy, Gzip, Brotli, Lz4Raw or None.");
         }
 
         _method = method;
@@ -26,15 +26,25 @@ internal sealed class PageCompressor : IDisposable
     }
 
     /// <returns>The page to store, valid until the next call or until <paramref name="page"/> changes.</returns>
-    public ReadOnlyMemory<byte> Compress(ReadOnlyMemory<byte> page) => _method switch
+    public ReadOnlyMemory<byte> Compress(ReadOnlyMemory<byte> page)
     {
-        CompressionMethod.None => page,
-        CompressionMethod.Snappy => IronSnappy.Snappy.Encode(page.Span),
-        CompressionMethod.Gzip => EncodeGzip(page.Span),
-        CompressionMethod.Brotli => EncodeBrotli(page.Span),
-        CompressionMethod.Lz4Raw => EncodeLz4(page.Span),
-        _ => EncodeZstd(page.Span),
-    };
+        try
+        {
+            return _method switch
+            {
+                CompressionMethod.None => page,
+                CompressionMethod.Snappy => IronSnappy.Snappy.Encode(page.Span),
+                CompressionMethod.Gzip => EncodeGzip(page.Span),
+                CompressionMethod.Brotli => EncodeBrotli(page.Span),
+                CompressionMethod.Lz4Raw => EncodeLz4(page.Span),
+                _ => EncodeZstd(page.Span),
+            };
+        }
+        catch (DllNotFoundException e)
+        {
+            throw new ParquetException($"Compression {_method} needs a system library; install libzstd1 or liblz4-1 ({e.Message}).", e);
+        }
+    }
 
     public void Dispose()
     {

@@ -54,7 +54,7 @@ internal sealed class PageDecompressor(CompressionCodec codec) : IDisposable
         }
         catch (DllNotFoundException e)
         {
-            throw new DecodeException($"codec {codec} needs a library that is not installed ({e.Message}); install libzstd1 or liblz4-1", e);
+            throw new DecodeException($"codec {codec} needs a system library; install libzstd1 or liblz4-1 ({e.Message})", e);
         }
     }
 

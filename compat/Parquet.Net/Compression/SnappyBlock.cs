@@ -8,6 +8,9 @@ namespace Parquet.Compression;
 /// </summary>
 internal static class SnappyBlock
 {
+    private const int ShortCopy = 16;
+    private const int LongestCopy = 64;
+
     /// <summary>Refuses a block that does not state this uncompressed size; to be called before memory is set aside for it.</summary>
     public static void RequireSize(ReadOnlySpan<byte> source, int size)
     {
@@ -64,10 +67,20 @@ internal static class SnappyBlock
 
         if (length > source.Length - position || length > target.Length)
         {
-            throw new DecodeException($"a Snappy literal of {length} bytes with {source.Length - position} to read and {target.Length} to fill");
+            throw new DecodeException(
+                $"a Snappy literal of {length} bytes with {source.Length - position} to read and {target.Length} to fill");
         }
 
-        source.Slice(position, (int)length).CopyTo(target);
+        // Most are short. Copying a fixed length is one instruction each way; what it writes too much is written over next.
+        if (length <= ShortCopy && source.Length - position >= ShortCopy && target.Length >= ShortCopy)
+        {
+            source.Slice(position, ShortCopy).CopyTo(target);
+        }
+        else
+        {
+            source.Slice(position, (int)length).CopyTo(target);
+        }
+
         position += (int)length;
         return (int)length;
     }
@@ -93,6 +106,16 @@ internal static class SnappyBlock
         }
 
         var from = written - (int)offset;
+        if (offset >= ShortCopy && target.Length - written >= LongestCopy)
+        {
+            for (var i = 0; i < length; i += ShortCopy)
+            {
+                target.Slice(from + i, ShortCopy).CopyTo(target[(written + i)..]);
+            }
+
+            return length;
+        }
+
         if (offset >= length)
         {
             target.Slice(from, length).CopyTo(target[written..]);

@@ -5,8 +5,13 @@ namespace Parquet.Compression;
 internal sealed class ZstdCompressionHandle : SafeHandle
 {
     public ZstdCompressionHandle()
-        : base(ZstdLibrary.ZSTD_createCCtx(), ownsHandle: true)
+        : base(0, ownsHandle: true)
     {
+        SetHandle(ZstdLibrary.ZSTD_createCCtx());
+        if (IsInvalid)
+        {
+            throw new InsufficientMemoryException("zstd could not set memory aside for its work.");
+        }
     }
 
     public override bool IsInvalid => handle == 0;

@@ -5,8 +5,13 @@ namespace Parquet.Compression;
 internal sealed class ZstdDecompressionHandle : SafeHandle
 {
     public ZstdDecompressionHandle()
-        : base(ZstdLibrary.ZSTD_createDCtx(), ownsHandle: true)
+        : base(0, ownsHandle: true)
     {
+        SetHandle(ZstdLibrary.ZSTD_createDCtx());
+        if (IsInvalid)
+        {
+            throw new InsufficientMemoryException("zstd could not set memory aside for its work.");
+        }
     }
 
     public override bool IsInvalid => handle == 0;

@@ -5,7 +5,7 @@ using Parquet.Meta;
 
 namespace Parquet.Encodings;
 
-/// <summary>Decodes pages of 4-byte or 8-byte values into <typeparamref name="T"/>, the stored bits; keeps the chunk's dictionary.</summary>
+/// <summary>Decodes pages of 4-byte or 8-byte values, as their bits; keeps the chunk's dictionary.</summary>
 internal sealed class FixedWidthDecoder<T> : IDisposable
     where T : unmanaged, IBinaryInteger<T>
 {

@@ -20,7 +20,7 @@ public class DataField : Field
         ArgumentNullException.ThrowIfNull(clrType);
         var elementType = StoredType.ElementType(clrType, out var isCollection, out var isNullableType);
         _stored = StoredType.ForWriting(elementType)
-            ?? throw new NotSupportedException($"Column {name}: type {clrType} cannot be written; use an integer type, float, double or string.");
+            ?? throw new NotSupportedException($"Column {name}: {clrType} cannot be written; use integers, float, double or string.");
         ClrType = _stored.ClrType;
         IsArray = isArray ?? isCollection;
         IsNullable = isNullable ?? (isNullableType || elementType == typeof(string));

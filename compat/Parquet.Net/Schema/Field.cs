@@ -22,10 +22,10 @@ public abstract class Field
     public virtual bool IsNullable { get; internal set; }
 
     /// <summary>Repeated nodes from the root to here; a repetition level of 0 starts a row.</summary>
-    public int MaxRepetitionLevel { get; private protected set; }
+    public int MaxRepetitionLevel { get; protected set; }
 
     /// <summary>Optional and repeated nodes from the root to here; a leaf has a value where its definition level is this.</summary>
-    public int MaxDefinitionLevel { get; private protected set; }
+    public int MaxDefinitionLevel { get; protected set; }
 
     internal bool IsAttached { get; private protected set; }
 

@@ -2,7 +2,7 @@ using Parquet.Meta;
 
 namespace Parquet.Schema;
 
-/// <summary>A list: an optional group with a repeated group, the container, with the item. Made by hand, the list itself may be null.</summary>
+/// <summary>A list: a group around a repeated group, the container, around the item. Made by hand, the list may be null.</summary>
 public sealed class ListField : Field
 {
     public const string ElementName = "element";

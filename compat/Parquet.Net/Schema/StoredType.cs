@@ -50,9 +50,10 @@ internal sealed record StoredType(
         return underlying ?? type;
     }
 
-    public static StoredType? ForWriting(System.Type clrType) => _writable.GetValueOrDefault(clrType == _textType ? typeof(string) : clrType);
+    public static StoredType? ForWriting(System.Type clrType)
+        => _writable.GetValueOrDefault(clrType == _textType ? typeof(string) : clrType);
 
-    /// <summary>What a leaf of a file holds. A type that this reader does not decode still gets its .NET type, so that it can be named.</summary>
+    /// <summary>What a leaf of a file holds. Types that are not decoded have their .NET type too, so that they can be named.</summary>
     public static StoredType Of(SchemaElement element)
         => new(ClrTypeOf(element), element.Type!.Value, element.ConvertedType, element.Logical);
 

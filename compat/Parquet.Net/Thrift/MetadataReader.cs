@@ -3,7 +3,7 @@ using PhysicalType = Parquet.Meta.Type;
 
 namespace Parquet.Thrift;
 
-/// <summary>Reads the footer. Field ids and types are those of the format's parquet.thrift; fields not needed here are passed over.</summary>
+/// <summary>Reads the footer. Field ids and types are those of the format's parquet.thrift; other fields are passed over.</summary>
 internal static class MetadataReader
 {
     public static FileMetaData ReadFile(ReadOnlySpan<byte> footer)
@@ -277,7 +277,8 @@ internal static class MetadataReader
             }
         }
 
-        Require(seen, "column metadata", (1, "type"), (4, "codec"), (5, "number of values"), (7, "compressed size"), (9, "data page offset"));
+        Require(
+            seen, "column metadata", (1, "type"), (4, "codec"), (5, "number of values"), (7, "compressed size"), (9, "data page offset"));
         return column;
     }
 

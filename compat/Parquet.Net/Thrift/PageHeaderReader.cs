@@ -119,6 +119,11 @@ internal static class PageHeaderReader
         }
 
         MetadataReader.Require(
-            seen, "data page V2 header", (1, "number of values"), (4, "encoding"), (5, "definition level size"), (6, "repetition level size"));
+            seen,
+            "data page V2 header",
+            (1, "number of values"),
+            (4, "encoding"),
+            (5, "definition level size"),
+            (6, "repetition level size"));
     }
 }

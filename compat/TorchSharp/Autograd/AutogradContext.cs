@@ -5,7 +5,7 @@ public static partial class torch
     public static partial class autograd
     {
         /// <summary>What a custom function's forward leaves for its backward.</summary>
-        public sealed class AutogradContext : IDisposable
+        public class AutogradContext : IDisposable
         {
             private readonly Dictionary<string, object> _data = [];
             private readonly List<Tensor> _nonDifferentiable = [];
@@ -46,7 +46,13 @@ public static partial class torch
 
             public void set_materialize_grads(bool value) => MaterializeGrads = value;
 
-            public void Dispose() => _data.Clear();
+            public void Dispose()
+            {
+                Dispose(true);
+                GC.SuppressFinalize(this);
+            }
+
+            protected virtual void Dispose(bool disposing) => _data.Clear();
 
             internal bool IsDifferentiable(Tensor output) => !_nonDifferentiable.Contains(output);
 

@@ -8,23 +8,27 @@ public static partial class torch
     /// <summary>Differentiation.</summary>
     public static partial class autograd
     {
-        // An exception cannot travel through libtorch's engine; it waits here until backward returns. Engine threads of other devices
-        // are not the caller's thread, so this is not a thread-static.
-        private static Exception? s_backwardException;
-
         internal static unsafe void Run(IList<Tensor> tensors, IList<Tensor>? gradients, bool retainGraph, bool createGraph)
         {
             var roots = Handles(tensors);
             var seeds = gradients is null ? [] : Handles(gradients);
             int status;
+            long thrown;
             fixed (nint* rootPointer = roots)
             fixed (nint* seedPointer = seeds)
             {
-                status = NativeMethods.ts_backward(rootPointer, roots.Length, seedPointer, seeds.Length, retainGraph ? 1 : 0, createGraph ? 1 : 0);
+                status = NativeMethods.ts_backward(rootPointer, roots.Length, seedPointer, seeds.Length, retainGraph ? 1 : 0,
+                    createGraph ? 1 : 0, out thrown);
             }
             GC.KeepAlive(tensors);
             GC.KeepAlive(gradients);
-            if (Interlocked.Exchange(ref s_backwardException, null) is { } exception) ExceptionDispatchInfo.Throw(exception);
+            if (thrown != 0)
+            {
+                var handle = GCHandle.FromIntPtr((nint)thrown);
+                var exception = (Exception)handle.Target!;
+                handle.Free();
+                ExceptionDispatchInfo.Throw(exception);
+            }
             NativeMethods.Check(status);
         }
 
@@ -62,7 +66,7 @@ public static partial class torch
                 {
                     status = NativeMethods.ts_function_attach(inputPointer, inputHandles.Length, outputPointer, differentiablePointer,
                         outputHandles.Length, savedPointer, savedHandles.Length, context.MaterializeGrads ? 1 : 0,
-                        GCHandle.ToIntPtr(owner), &RunBackward, &ReleaseApplication);
+                        GCHandle.ToIntPtr(owner), &RunBackward, &ReleaseHandle);
                 }
                 GC.KeepAlive(vars);
                 GC.KeepAlive(saved);
@@ -97,7 +101,7 @@ public static partial class torch
         }
 
         [UnmanagedCallersOnly]
-        private static unsafe int RunBackward(long context, nint node, nint* gradients, int count, nint* results, int resultCount)
+        private static unsafe long RunBackward(long context, nint node, nint* gradients, int count, nint* results, int resultCount)
         {
             // Everything made here dies here; what is returned leaves as native handles of its own.
             using var scope = NewDisposeScope();
@@ -124,14 +128,13 @@ public static partial class torch
             }
             catch (Exception exception)
             {
-                // Kept for the caller of backward, which rethrows it.
-                Interlocked.CompareExchange(ref s_backwardException, exception, null);
-                return 1;
+                // Travels through libtorch's engine as a handle, to the caller of backward, which rethrows it.
+                return GCHandle.ToIntPtr(GCHandle.Alloc(exception));
             }
         }
 
         [UnmanagedCallersOnly]
-        private static void ReleaseApplication(long context) => GCHandle.FromIntPtr((nint)context).Free();
+        private static void ReleaseHandle(long handle) => GCHandle.FromIntPtr((nint)handle).Free();
 
         /// <summary>A custom function with one output.</summary>
         public abstract class SingleTensorFunction<T> : Function<T> where T : SingleTensorFunction<T>, new()

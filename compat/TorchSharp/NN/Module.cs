@@ -82,8 +82,29 @@ public static partial class torch
             }
         }
 
+        /// <summary>What a module of one input is to a caller that knows no more.</summary>
+        public interface IModule<T, TResult>
+        {
+            TResult call(T input1);
+        }
+
+        /// <summary>What a module of two inputs is to a caller that knows no more.</summary>
+        public interface IModule<T1, T2, TResult>
+        {
+            TResult call(T1 input1, T2 input2);
+        }
+
+        /// <summary>A module whose hooks have these forms; no hook can be registered here.</summary>
+        public class HookableModule<TPreHook, TPostHook> : Module
+        {
+            protected HookableModule(string name) : base(name)
+            {
+            }
+        }
+
         /// <summary>A module of one input.</summary>
-        public abstract class Module<T, TResult> : Module
+        public abstract class Module<T, TResult>
+            : HookableModule<Func<Module<T, TResult>, T, T>, Func<Module<T, TResult>, T, TResult, TResult>>, IModule<T, TResult>
         {
             protected Module(string name) : base(name)
             {
@@ -95,7 +116,9 @@ public static partial class torch
         }
 
         /// <summary>A module of two inputs.</summary>
-        public abstract class Module<T1, T2, TResult> : Module
+        public abstract class Module<T1, T2, TResult>
+            : HookableModule<Func<Module<T1, T2, TResult>, T1, T2, (T1, T2)?>, Func<Module<T1, T2, TResult>, T1, T2, TResult, TResult>>,
+              IModule<T1, T2, TResult>
         {
             protected Module(string name) : base(name)
             {

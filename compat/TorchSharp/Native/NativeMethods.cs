@@ -74,7 +74,6 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int ts_equal_scalar(nint tensor, int kind, long integral, double floating, out nint result);
     [LibraryImport(Library)] internal static partial int ts_fill_(nint tensor, int kind, long integral, double floating);
     [LibraryImport(Library)] internal static partial int ts_mul_scalar_(nint tensor, int kind, long integral, double floating);
-    [LibraryImport(Library)] internal static partial int ts_div_scalar_(nint tensor, int kind, long integral, double floating);
     [LibraryImport(Library)] internal static partial int ts_add_(nint tensor, nint other, int kind, long integral, double floating);
     [LibraryImport(Library)] internal static partial int ts_zero_(nint tensor);
     [LibraryImport(Library)] internal static partial int ts_copy_(nint tensor, nint source, int nonBlocking);
@@ -133,8 +132,8 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int ts_set_grad(nint tensor, nint gradient);
     [LibraryImport(Library)] internal static partial int ts_is_grad_enabled();
     [LibraryImport(Library)] internal static partial void ts_set_grad_enabled(int enabled);
-    [LibraryImport(Library)] internal static partial int ts_backward(nint* tensors, int count, nint* gradients, int gradientCount, int retainGraph, int createGraph);
-    [LibraryImport(Library)] internal static partial int ts_function_attach(nint* inputs, int inputCount, nint* outputs, int* differentiable, int outputCount, nint* saved, int savedCount, int materialize, long context, delegate* unmanaged<long, nint, nint*, int, nint*, int, int> run, delegate* unmanaged<long, void> release);
+    [LibraryImport(Library)] internal static partial int ts_backward(nint* tensors, int count, nint* gradients, int gradientCount, int retainGraph, int createGraph, out long exception);
+    [LibraryImport(Library)] internal static partial int ts_function_attach(nint* inputs, int inputCount, nint* outputs, int* differentiable, int outputCount, nint* saved, int savedCount, int materialize, long context, delegate* unmanaged<long, nint, nint*, int, nint*, int, long> run, delegate* unmanaged<long, void> release);
     [LibraryImport(Library)] internal static partial int ts_function_saved_count(nint node);
     [LibraryImport(Library)] internal static partial int ts_function_saved(nint node, int index, out nint result);
 

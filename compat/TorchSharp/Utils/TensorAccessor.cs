@@ -1,9 +1,10 @@
+using System.Collections;
 using System.Runtime.InteropServices;
 
 namespace TorchSharp.Utils;
 
 /// <summary>Elements of a tensor as T, in row-major order; a tensor elsewhere, or not contiguous, is copied first.</summary>
-public sealed class TensorAccessor<T> where T : unmanaged
+public sealed class TensorAccessor<T> : IDisposable, IEnumerable<T> where T : unmanaged
 {
     private readonly torch.Tensor _tensor;
 
@@ -37,5 +38,14 @@ public sealed class TensorAccessor<T> where T : unmanaged
         using var scope = torch.NewDisposeScope();
         var source = MemoryMarshal.Cast<byte, T>(_tensor.detach().cpu().contiguous().bytes);
         source[checked((int)tensorIndex)..].CopyTo(array[arrayIndex..]);
+    }
+
+    public IEnumerator<T> GetEnumerator() => ((IEnumerable<T>)ToArray()).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    public void Dispose()
+    {
+        // The tensor owns the memory.
     }
 }

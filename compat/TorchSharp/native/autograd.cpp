@@ -6,11 +6,19 @@ using torch::autograd::variable_list;
 
 namespace {
 
-// Fills results with one handle for each tensor input (null where there is no gradient); the node takes them over. Non-zero:
-// the managed side failed and kept its exception.
-using BackwardCallback = int32_t (*)(int64_t context, void* node, const Handle* gradients, int32_t count, Handle* results,
+// gradients: null where there is none. Fills results with one handle for each tensor input (null where there is no gradient); the
+// node takes them over. Non-zero: a handle to the exception that the managed side threw.
+using BackwardCallback = int64_t (*)(int64_t context, void* node, const Handle* gradients, int32_t count, Handle* results,
                                      int32_t result_count);
-using ReleaseCallback = void (*)(int64_t context);
+using ReleaseCallback = void (*)(int64_t handle);
+
+// A managed exception on its way through libtorch's engine to the caller of backward, whatever thread the node ran on.
+struct ManagedException final : public std::runtime_error {
+    explicit ManagedException(std::shared_ptr<int64_t> exception)
+        : std::runtime_error("the managed backward of a custom function threw an exception"), handle(std::move(exception)) {}
+
+    std::shared_ptr<int64_t> handle;
+};
 
 struct ManagedNode final : public torch::autograd::Node {
     int64_t context = 0;
@@ -28,18 +36,23 @@ struct ManagedNode final : public torch::autograd::Node {
         std::vector<Handle> arguments(gradients.size());
         for (size_t i = 0; i < gradients.size(); i++) {
             if (!gradients[i].defined() && materialize && has_metadata[i]) gradients[i] = input_metadata(i).zeros_like();
-            arguments[i] = wrap(gradients[i]);
+            arguments[i] = gradients[i].defined() ? wrap(gradients[i]) : nullptr;
         }
         std::vector<Handle> results(num_outputs(), nullptr);
-        const auto status = run(context, this, arguments.data(), static_cast<int32_t>(arguments.size()), results.data(),
-                                static_cast<int32_t>(results.size()));
+        const auto exception = run(context, this, arguments.data(), static_cast<int32_t>(arguments.size()), results.data(),
+                                   static_cast<int32_t>(results.size()));
         variable_list output(results.size());
         for (size_t i = 0; i < results.size(); i++) {
             if (results[i] == nullptr) continue;
             output[i] = std::move(*results[i]);
             delete results[i];
         }
-        if (status != 0) throw std::runtime_error("the managed backward of a custom function threw an exception");
+        if (exception != 0) {
+            throw ManagedException(std::shared_ptr<int64_t>(new int64_t(exception), [free = release](int64_t* handle) {
+                if (*handle != 0) free(*handle);
+                delete handle;
+            }));
+        }
         return output;
     }
 
@@ -71,10 +84,17 @@ TS_API int32_t ts_set_grad(Handle tensor, Handle gradient) {
 TS_API int32_t ts_is_grad_enabled() { return at::GradMode::is_enabled() ? 1 : 0; }
 TS_API void ts_set_grad_enabled(int32_t enabled) { at::GradMode::set_enabled(enabled != 0); }
 
+// exception: where a managed backward threw, the handle that it returned; the caller owns it.
 TS_API int32_t ts_backward(const Handle* tensors, int32_t count, const Handle* gradients, int32_t gradient_count,
-                           int32_t retain_graph, int32_t create_graph) {
+                           int32_t retain_graph, int32_t create_graph, int64_t* exception) {
+    *exception = 0;
     return guarded([&] {
-        torch::autograd::backward(list(tensors, count), list(gradients, gradient_count), retain_graph != 0, create_graph != 0);
+        try {
+            torch::autograd::backward(list(tensors, count), list(gradients, gradient_count), retain_graph != 0, create_graph != 0);
+        } catch (const ManagedException& thrown) {
+            std::swap(*exception, *thrown.handle);
+            throw;
+        }
     });
 }
 

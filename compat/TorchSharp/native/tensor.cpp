@@ -188,7 +188,6 @@ TS_SCALAR(equal_scalar, at::eq(x, s))
 
 TS_SCALAR_IN_PLACE(fill_, x.fill_(s))
 TS_SCALAR_IN_PLACE(mul_scalar_, x.mul_(s))
-TS_SCALAR_IN_PLACE(div_scalar_, x.div_(s))
 
 TS_API int32_t ts_add_(Handle tensor, Handle other, int32_t kind, int64_t integral, double floating) {
     return guarded([&] { tensor->add_(*other, scalar(kind, integral, floating)); });

@@ -1,5 +1,7 @@
 // Plain matrix products, left to oneDNN where the build found it.
 #include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "kernels/arguments.h"
 #include "kernels/dispatch.h"
@@ -36,9 +38,34 @@ private:
     const int before_;
 };
 
+// The products that oneDNN 2.6 generates keep data below the stack pointer, beyond the 128 bytes that the ABI spares: a signal handler
+// that runs on the thread's own stack (as .NET's do) overwrites it, and the product then writes anywhere. So no signal that another
+// process or thread may send is taken by a thread while it multiplies; it is taken right after. Faults of the thread itself are not held.
+class SignalsHeld {
+public:
+    explicit SignalsHeld(int threads) {
+        sigset_t held;
+        sigfillset(&held);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) sigdelset(&held, fault);
+        pthread_sigmask(SIG_BLOCK, &held, &before_);
+        if (threads > 1) {
+            // The other threads of the team do nothing but compute; they hold signals for good.
+#pragma omp parallel num_threads(threads)
+            if (omp_get_thread_num() != 0) pthread_sigmask(SIG_BLOCK, &held, nullptr);
+        }
+    }
+    ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsHeld(const SignalsHeld&) = delete;
+    SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+private:
+    sigset_t before_;
+};
+
 void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float* a, int64_t lda,
               const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
     const OpenMpThreads threads(kvshift::thread_count());
+    const SignalsHeld signals(kvshift::thread_count());
     const dnnl_status_t status =
         dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     if (status != dnnl_success) {

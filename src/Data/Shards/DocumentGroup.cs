@@ -1,6 +1,6 @@
 namespace KvShiftScale.Data;
 
-/// <summary>The documents of one row group, decoded: ids one after the other and where each document begins. Its buffers are reused.</summary>
+/// <summary>The documents of one row group: their ids one after the other, and where each begins. The buffers are reused.</summary>
 public sealed class DocumentGroup
 {
     private int[] _ids = [];

@@ -28,7 +28,7 @@ public sealed class ShardCatalog
 
     /// <summary>Finds the files of <paramref name="sources"/> and reads their footers.</summary>
     /// <exception cref="FileNotFoundException">A glob matches no file.</exception>
-    /// <exception cref="InvalidDataException">A file is no token shard, or two of them name different tokenizers or vocabularies.</exception>
+    /// <exception cref="InvalidDataException">A file is no token shard, or two of them differ in tokenizer or vocabulary.</exception>
     public static ShardCatalog Open(IReadOnlyList<DataSource> sources)
     {
         if (sources.Count == 0)

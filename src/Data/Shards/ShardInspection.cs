@@ -113,7 +113,8 @@ public sealed record ShardInspection
                 var repetition = element.RepetitionType?.ToString().ToLowerInvariant() ?? "required";
                 var type = element.Type?.ToString().ToLowerInvariant() ?? "group";
                 var meaning = element.ConvertedType is { } converted ? $" ({converted})" : "";
-                text.Append(CultureInfo.InvariantCulture, $"{new string(' ', 2 * (depth - 1))}{repetition} {type} {element.Name}{meaning}\n");
+                text.Append(' ', 2 * (depth - 1));
+                text.Append(CultureInfo.InvariantCulture, $"{repetition} {type} {element.Name}{meaning}\n");
             }
 
             childrenLeft.Push(element.NumChildren ?? 0);

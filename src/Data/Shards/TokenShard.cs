@@ -146,7 +146,8 @@ public sealed class TokenShard : IDisposable
         catch (Exception exception) when (IsDamage(exception))
         {
             throw new InvalidDataException(
-                $"{path}: the {file.Length} bytes are no complete Parquet file: {exception.Message} Write or copy the file again.",
+                $"{path}: the {file.Length} bytes are no complete Parquet file: {WithoutPlace(exception, file.Name + ": ")} "
+                + "Write or copy the file again.",
                 exception);
         }
     }
@@ -189,7 +190,19 @@ public sealed class TokenShard : IDisposable
     }
 
     private InvalidDataException Damaged(int index, Exception exception)
-        => new($"{Path}: row group {index}: {exception.Message}", exception);
+        => new($"{Path}: row group {index}: {WithoutPlace(exception, _file.Name + ": ", $"row group {index}, ")}", exception);
+
+    // A reader that names file and row group itself need not be heard twice.
+    private static string WithoutPlace(Exception exception, params ReadOnlySpan<string> places)
+    {
+        var message = exception.Message;
+        foreach (var place in places)
+        {
+            message = message.StartsWith(place, StringComparison.Ordinal) ? message[place.Length..] : message;
+        }
+
+        return message;
+    }
 
     private InvalidDataException OutsideVocabulary(int index, DocumentGroup group, int token, int? vocabularySize)
     {

@@ -1,0 +1,83 @@
+using System.Reflection;
+using System.Xml.Linq;
+
+namespace KvShiftScale.Compat.Tests.Repository;
+
+/// <summary>Who may know whom, in project files and in what the compiler made of them.</summary>
+public sealed class DependencyTests
+{
+    /// <summary>Project, assembly, the projects of src/ and the stood-in packages that it may know.</summary>
+    public static TheoryData<string, string, string[], string[]> Layers => new()
+    {
+        { "Data", "KvShiftScale.Data", [], ["Parquet.Net", "Microsoft.ML.Tokenizers"] },
+        { "Parallel", "KvShiftScale.Parallel", [], ["TorchSharp", "MPI.NET"] },
+        { "Models", "KvShiftScale.Models", ["Parallel"], ["TorchSharp"] },
+        { "Trainer", "kvshift", ["Data", "Models", "Parallel"], ["TorchSharp"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Layers))]
+    public void ProjectsReferenceDownwards(string project, string assembly, string[] projects, string[] packages)
+    {
+        var file = XDocument.Load(RepositoryFiles.Path($"src/{project}/KvShiftScale.{project}.csproj"));
+        var referenced = Includes(file, "ProjectReference").Select(path => Path.GetFileName(Path.GetDirectoryName(path))!);
+        Assert.Empty(referenced.Except(projects));
+        Assert.Empty(Includes(file, "CompatPackage").Except(packages));
+
+        // A package may also come in through a project, but not past the layers: no tensors in Data, no files in Models.
+        string[] assemblies = [.. projects.Select(name => $"KvShiftScale.{name}"), .. packages.Select(AssemblyOf)];
+        var compiled = Assembly.Load(assembly).GetReferencedAssemblies().Select(name => name.Name!)
+            .Where(name => IsProduct(name) || name is "TorchSharp" or "MPI" or "Parquet" or "Microsoft.ML.Tokenizers");
+        Assert.Empty(compiled.Except(assemblies));
+    }
+
+    [Fact]
+    public void DropInsKnowNothingOfTheProduct()
+    {
+        foreach (var project in RepositoryFiles.Below("compat", "*.csproj"))
+        {
+            var file = XDocument.Load(RepositoryFiles.Path(project));
+            Assert.Empty(Includes(file, "ProjectReference"));
+            Assert.Empty(Includes(file, "CompatPackage"));
+            var dropIn = Assembly.Load(AssemblyOf(Path.GetFileNameWithoutExtension(project)));
+            Assert.DoesNotContain(dropIn.GetReferencedAssemblies(), name => IsProduct(name.Name!));
+        }
+    }
+
+    [Fact]
+    public void OnlyTheTrainerKnowsOpenTelemetry()
+    {
+        var projects = Projects().Where(project => Includes(Load(project), "PackageReference")
+            .Any(name => name.StartsWith("OpenTelemetry", StringComparison.Ordinal)));
+        Assert.Equal(["src/Trainer/KvShiftScale.Trainer.csproj"], projects);
+    }
+
+    [Fact]
+    public void VersionsStandInOnePlace()
+    {
+        foreach (var project in Projects())
+        {
+            var versioned = Load(project).Descendants("PackageReference")
+                .Where(item => item.Attributes().Any(attribute => attribute.Name.LocalName is "Version" or "VersionOverride")
+                    || item.Element("Version") is not null)
+                .Select(item => $"{project}: the version of {item.Attribute("Include")?.Value} belongs in Directory.Packages.props");
+            Assert.Empty(versioned);
+        }
+    }
+
+    private static bool IsProduct(string assembly) => assembly.StartsWith("KvShiftScale", StringComparison.Ordinal);
+
+    private static IEnumerable<string> Projects() => RepositoryFiles.Below(".", "*.csproj").Select(path => path.TrimStart('.', '/'));
+
+    private static XDocument Load(string project) => XDocument.Load(RepositoryFiles.Path(project));
+
+    private static IEnumerable<string> Includes(XDocument project, string item)
+        => project.Descendants(item).Select(element => element.Attribute("Include")?.Value).OfType<string>();
+
+    private static string AssemblyOf(string package) => package switch
+    {
+        "MPI.NET" => "MPI",
+        "Parquet.Net" => "Parquet",
+        _ => package,
+    };
+}

@@ -1,0 +1,65 @@
+using System.Security.Cryptography;
+
+namespace KvShiftScale.Data.Tests.Shards;
+
+public sealed class ShardReadingToolsTests : IDisposable
+{
+    private readonly ShardFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void VerificationHashesLengthsAndIds()
+    {
+        var path = _folder.Write("a.parquet", [[1, 258], [], [3]]);
+
+        var verification = ShardVerification.Read(path);
+
+        // Lengths 2, 0, 1, each followed by its ids; 258 is 0x0102.
+        byte[] content = [2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0];
+        Assert.Equal(new ShardVerification(3, 3, Convert.ToHexStringLower(SHA256.HashData(content))), verification);
+    }
+
+    [Fact]
+    public void VerificationDoesNotDependOnHowDocumentsAreStored()
+    {
+        var documents = ShardFolder.Numbered(5, 0, 17, 1, 30);
+        using var spread = new ShardFolder();
+        spread.Write("a.parquet", documents[..2]);
+        spread.Write("b.parquet", documents[2..], rowGroupTokens: 4);
+
+        var whole = ShardVerification.Read(_folder.Write("x.parquet", documents));
+
+        Assert.Equal(whole, ShardVerification.Read(spread.Folder));
+        Assert.Equal(53, whole.Tokens);
+    }
+
+    [Fact]
+    public void VerificationOfAFolderWithoutShardsSaysSo()
+        => Assert.Contains(_folder.Folder, Assert.Throws<FileNotFoundException>(() => ShardVerification.Read(_folder.Folder)).Message,
+            StringComparison.Ordinal);
+
+    [Fact]
+    public void InspectionCountsDocumentsByLength()
+    {
+        var path = _folder.Write("a.parquet", ShardFolder.Consecutive(0, 2, 0, 1, 3, 4, 7, 8), rowGroupTokens: 10);
+
+        var inspection = ShardInspection.Read(path, documents: 3);
+
+        Assert.Equal(
+            [
+                new ShardInspection.LengthBin(0, 0, 1),
+                new ShardInspection.LengthBin(1, 1, 1),
+                new ShardInspection.LengthBin(2, 3, 2),
+                new ShardInspection.LengthBin(4, 7, 2),
+                new ShardInspection.LengthBin(8, 15, 1),
+            ],
+            inspection.Lengths);
+        Assert.Equal([[0, 1], [], [2]], inspection.FirstDocuments);
+        Assert.Equal(7, inspection.DocumentCount);
+        Assert.Equal(25, inspection.TokenCount);
+        Assert.Equal(
+            ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element"],
+            inspection.Schema.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+}

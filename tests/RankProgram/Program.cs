@@ -1,0 +1,31 @@
+using KvShiftScale.RankProgram;
+using KvShiftScale.RankProgram.Scenarios;
+
+// One rank of a test under mpirun: the argument names the scenario. 0: all held; 1: the text on standard error did not.
+var scenarios = new Dictionary<string, Action>
+{
+    ["collectives"] = CollectiveScenario.Run,
+    ["mesh"] = MeshScenario.Run,
+    ["refused-layout"] = MeshScenario.RunRefused,
+    ["mpi.net"] = MpiNetScenario.Run,
+    ["mismatch"] = FailureScenario.RunMismatch,
+    ["abort"] = FailureScenario.RunAbort,
+};
+
+if (args.Length != 1 || !scenarios.TryGetValue(args[0], out var scenario))
+{
+    Console.Error.WriteLine($"Pass one of: {string.Join(", ", scenarios.Keys)}.");
+    return 2;
+}
+
+try
+{
+    scenario();
+    return 0;
+}
+catch (Exception exception)
+{
+    // Without an end of MPI on this rank, mpirun ends the others.
+    Console.Error.WriteLine(exception is ExpectationException ? exception.Message : exception.ToString());
+    return 1;
+}

@@ -1,0 +1,47 @@
+using KvShiftScale.Parallel;
+
+namespace KvShiftScale.RankProgram.Scenarios;
+
+/// <summary>The mesh of a launch with tensor degree 2, and one that cannot be.</summary>
+internal static class MeshScenario
+{
+    public static void Run()
+    {
+        using var context = ParallelContext.Create(new ParallelConfig { Tensor = 2 }, launchedByMpi: true);
+        var rank = context.World.Rank;
+        var replicas = context.World.Size / 2;
+        Expect.Equal(new MeshCoordinates(rank / 2, rank % 2), context.Coordinates, "coordinates");
+        Expect.Equal((2, rank % 2), (context.Tensor.Size, context.Tensor.Rank), "tensor group");
+        Expect.Equal((replicas, rank / 2), (context.Data.Size, context.Data.Rank), "data group");
+        Expect.Equal($"data rank {rank / 2} of {replicas}", context.Data.ToString(), "text of the data group");
+
+        // Rank r gives 10^r, so that each digit of a sum names a rank.
+        using var tensorSum = new TypedBuffer(CollectiveDataType.Int64, 1, _ => Math.Pow(10, rank));
+        context.Tensor.AllReduce(tensorSum.Address, 1, CollectiveDataType.Int64);
+        Expect.Elements([11 * Math.Pow(100, rank / 2)], tensorSum.Values, "sum over the tensor group");
+
+        using var dataSum = new TypedBuffer(CollectiveDataType.Int64, 1, _ => Math.Pow(10, rank));
+        context.Data.AllReduce(dataSum.Address, 1, CollectiveDataType.Int64);
+        Expect.Elements([(replicas == 2 ? 101 : 1) * Math.Pow(10, rank % 2)], dataSum.Values, "sum over the data group");
+
+        Expect.Equal("", context.BroadcastText(""), "an empty text");
+        Expect.Equal("Gewöhnlich ≠ 寻常", context.BroadcastText(rank == 0 ? "Gewöhnlich ≠ 寻常" : "not this"), "a text from rank 0");
+        Expect.Equal("from 1", context.BroadcastText($"from {rank}", root: 1), "a text from rank 1");
+        Expect.Equal(true, MPI.Environment.Initialized && !MPI.Environment.Finalized, "MPI under way");
+
+        context.Dispose();
+        Expect.Equal(true, MPI.Environment.Finalized, "MPI ended by the context");
+    }
+
+    /// <summary>Every rank is refused, and the job still ends in order.</summary>
+    public static void RunRefused()
+    {
+        var exception = Expect.Throws<MeshLayoutException>(
+            () => ParallelContext.Create(new ParallelConfig { Tensor = 3 }, launchedByMpi: true), "tensor degree 3 of 2 ranks");
+        Expect.Equal(
+            "parallel.tensor is 3, but 2 ranks were launched, which cannot be divided into groups of 3; "
+            + "set parallel.tensor to 2 or launch 3 ranks.",
+            exception.Message, "text of the refusal");
+        Expect.Equal(true, MPI.Environment.Finalized, "MPI ended");
+    }
+}
