@@ -29,6 +29,11 @@ public sealed record DataConfig
     /// <summary>Each document stands alone: attention, KV shift and rotary positions restart at its first token.</summary>
     public bool DocumentMask { get; init; } = true;
 
+    /// <summary>
+    /// Row groups whose documents are shuffled together; more of them mix better and take more memory, about 12 bytes a token of each.
+    /// </summary>
+    public int ShuffleRowGroups { get; init; } = 8;
+
     /// <summary>Batches read ahead by the background thread.</summary>
     public int PrefetchBatches { get; init; } = 4;
 }

@@ -8,8 +8,9 @@ namespace KvShiftScale.Data;
 /// <param name="Step">Steps whose rows have been used; the next rows are those of this step.</param>
 /// <param name="Context">Tokens of a row.</param>
 /// <param name="GlobalBatch">Rows of a step.</param>
+/// <param name="ShuffleRowGroups">Row groups that are shuffled together.</param>
 /// <param name="Sources">Fingerprints of the sources, in configuration order.</param>
-public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, IReadOnlyList<SourceFingerprint> Sources)
+public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources)
 {
     /// <summary>
     /// Why <paramref name="now"/> would not go on with the same rows, in words; null when it would. Steps are not compared.
@@ -29,6 +30,11 @@ public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBa
         if (GlobalBatch != now.GlobalBatch)
         {
             return $"data.global_batch was {GlobalBatch} and is {now.GlobalBatch}";
+        }
+
+        if (ShuffleRowGroups != now.ShuffleRowGroups)
+        {
+            return $"data.shuffle_row_groups was {ShuffleRowGroups} and is {now.ShuffleRowGroups}";
         }
 
         if (Sources.Count != now.Sources.Count)

@@ -1,8 +1,8 @@
 namespace KvShiftScale.Data;
 
 /// <summary>
-/// One source as an endless sequence of rows of context + 1 tokens. In each epoch row groups, and documents within them, come in an
-/// order of their own; the documents are laid end to end and row i is tokens [i * context, (i + 1) * context], both included, so that
+/// One source as an endless sequence of rows of context + 1 tokens. In each epoch row groups come in an order of their own; some of them
+/// at a time form a window, and the documents of a window are shuffled together. The documents are laid end to end and row i is tokens [i * context, (i + 1) * context], both included, so that
 /// every token but the first is a target once. What is left at the end of an epoch and is shorter than a row is dropped in that epoch.
 /// </summary>
 internal sealed class RowStream
@@ -14,25 +14,34 @@ internal sealed class RowStream
     private readonly EpochOrder _order;
     private readonly long _rowsPerEpoch;
 
-    private readonly DocumentGroup _group = new();
+    private readonly DocumentGroup[] _window;
+    private (int Group, int Document)[] _inFileOrder = [];
     private int[] _documents = [];
+    private int _documentCount;
     private long _epoch = -1;
-    private int _place = -1;
+    private int _windowIndex = -1;
 
-    // The cursor: a document of the loaded row group by its place in the shuffled order, and the token of the epoch at which it begins.
+    // The cursor: a document of the loaded window by its place in the shuffled order, and the token of the epoch at which it begins.
     private int _document;
     private long _documentStart;
 
     /// <param name="source">Where the documents are.</param>
     /// <param name="context">Tokens of a row's input.</param>
     /// <param name="key">Names the order; different for every source and seed.</param>
+    /// <param name="windowRowGroups">Row groups whose documents are shuffled together.</param>
     /// <param name="shards">Opens the files; shared between the streams of one thread.</param>
     /// <exception cref="InvalidDataException">The source has no row of this context.</exception>
-    public RowStream(ShardSource source, int context, ulong key, OpenShards shards)
+    public RowStream(ShardSource source, int context, ulong key, int windowRowGroups, OpenShards shards)
     {
         _context = context;
         _key = key;
         _shards = shards;
+        _window = new DocumentGroup[windowRowGroups];
+        for (var i = 0; i < _window.Length; i++)
+        {
+            _window[i] = new DocumentGroup();
+        }
+
         _rowGroups = [.. source.Shards.SelectMany(shard => Enumerable.Range(0, shard.RowGroups.Count).Select(group => (shard, group)))];
         _order = new EpochOrder([.. source.Shards.SelectMany(shard => shard.RowGroups).Select(counts => counts.Tokens)]);
         _rowsPerEpoch = (source.TokenCount - 1) / context;
@@ -45,7 +54,7 @@ internal sealed class RowStream
     }
 
     /// <summary>Reads row <paramref name="row"/> of the sequence over all epochs.</summary>
-    /// <param name="row">Forward steps within a row group cost nothing; others decode a row group.</param>
+    /// <param name="row">Forward steps within a window cost nothing; others decode its row groups.</param>
     /// <param name="tokens">Receives context + 1 ids.</param>
     /// <param name="documentStarts">Receives the places in [1, context] of the row at which a document begins; room for context.</param>
     /// <returns>Number of document starts.</returns>
@@ -56,7 +65,8 @@ internal sealed class RowStream
         var startCount = 0;
         while (true)
         {
-            var rest = _group.Document(_documents[_document])[offset..];
+            var (group, document) = _inFileOrder[_documents[_document]];
+            var rest = _window[group].Document(document)[offset..];
             var count = Math.Min(rest.Length, tokens.Length - written);
             rest[..count].CopyTo(tokens[written..]);
             written += count;
@@ -71,7 +81,14 @@ internal sealed class RowStream
         }
     }
 
-    private int CurrentLength => _group.Length(_documents[_document]);
+    private int CurrentLength
+    {
+        get
+        {
+            var (group, document) = _inFileOrder[_documents[_document]];
+            return _window[group].Length(document);
+        }
+    }
 
     /// <summary>Moves to the document that holds a token and returns the token's place in it.</summary>
     private int Seek(long epoch, long token)
@@ -80,18 +97,18 @@ internal sealed class RowStream
         {
             _order.Shuffle(CounterRandom.Key(_key, (ulong)epoch));
             _epoch = epoch;
-            _place = -1;
+            _windowIndex = -1;
         }
 
-        var place = _order.PlaceOf(token);
-        if (place != _place)
+        var window = _order.PlaceOf(token) / _window.Length;
+        if (window != _windowIndex)
         {
-            Load(place);
+            Load(window);
         }
         else if (token < _documentStart)
         {
             _document = 0;
-            _documentStart = _order.StartOf(place);
+            _documentStart = _order.StartOf(window * _window.Length);
         }
 
         while (token - _documentStart >= CurrentLength)
@@ -103,38 +120,55 @@ internal sealed class RowStream
         return (int)(token - _documentStart);
     }
 
-    /// <summary>Moves to the next document that is not empty, in the next row group if need be.</summary>
+    /// <summary>Moves to the next document that is not empty, in the next window if need be.</summary>
     private void NextDocument()
     {
         do
         {
             _documentStart += CurrentLength;
             _document++;
-            if (_document == _group.DocumentCount)
+            if (_document == _documentCount)
             {
-                Load(_order.PlaceOf(_documentStart));
+                Load(_order.PlaceOf(_documentStart) / _window.Length);
             }
         }
         while (CurrentLength == 0);
     }
 
-    private void Load(int place)
+    private void Load(int window)
     {
-        // A failed read must not leave the place looking loaded.
-        _place = -1;
-        var rowGroup = _order.RowGroupAt(place);
-        var (shard, index) = _rowGroups[rowGroup];
-        _shards.Read(shard, index, _group);
-        if (_documents.Length < _group.DocumentCount)
+        // A failed read must not leave the window looking loaded.
+        _windowIndex = -1;
+        var first = window * _window.Length;
+        var count = Math.Min(_window.Length, _order.Count - first);
+        _documentCount = 0;
+        for (var i = 0; i < count; i++)
         {
-            _documents = new int[_group.DocumentCount];
+            var (shard, index) = _rowGroups[_order.RowGroupAt(first + i)];
+            _shards.Read(shard, index, _window[i]);
+            _documentCount += _window[i].DocumentCount;
+        }
+
+        if (_documents.Length < _documentCount)
+        {
+            _documents = new int[_documentCount];
+            _inFileOrder = new (int, int)[_documentCount];
+        }
+
+        var next = 0;
+        for (var i = 0; i < count; i++)
+        {
+            for (var document = 0; document < _window[i].DocumentCount; document++)
+            {
+                _inFileOrder[next++] = (i, document);
+            }
         }
 
         CounterRandom.Permute(
-            _documents.AsSpan(0, _group.DocumentCount),
-            CounterRandom.Key(CounterRandom.Key(_key, (ulong)_epoch), (ulong)rowGroup));
+            _documents.AsSpan(0, _documentCount),
+            CounterRandom.Key(CounterRandom.Key(_key, (ulong)_epoch), (ulong)_order.RowGroupAt(first)));
         _document = 0;
-        _documentStart = _order.StartOf(place);
-        _place = place;
+        _documentStart = _order.StartOf(first);
+        _windowIndex = window;
     }
 }

@@ -49,7 +49,7 @@ public sealed class TrainingBatches : IDisposable
         _shards = new OpenShards(vocabularySize);
         _mixture = new MixtureOrder([.. catalog.Sources.Select(source => source.Weight)]);
         _streams = [.. catalog.Sources.Select((source, index) => new RowStream(
-            source, config.Context, CounterRandom.Key((ulong)seed, (ulong)index), _shards))];
+            source, config.Context, CounterRandom.Key((ulong)seed, (ulong)index), config.ShuffleRowGroups, _shards))];
         _row = new int[config.Context + 1];
         _documentStarts = new int[config.Context];
         _reading = Task.Factory.StartNew(
@@ -64,7 +64,7 @@ public sealed class TrainingBatches : IDisposable
 
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
     public LoaderState State(long step)
-        => new(_seed, step, _config.Context, _config.GlobalBatch, [.. _catalog.Sources.Select(source => source.Fingerprint)]);
+        => new(_seed, step, _config.Context, _config.GlobalBatch, _config.ShuffleRowGroups, [.. _catalog.Sources.Select(source => source.Fingerprint)]);
 
     /// <summary>The next micro-batch of this share; the caller disposes it.</summary>
     /// <exception cref="InvalidDataException">A shard is damaged or holds an id outside the vocabulary.</exception>
@@ -104,6 +104,7 @@ public sealed class TrainingBatches : IDisposable
         RequirePositive("data.global_batch", config.GlobalBatch);
         RequirePositive("data.micro_batch", config.MicroBatch);
         RequirePositive("data.prefetch_batches", config.PrefetchBatches);
+        RequirePositive("data.shuffle_row_groups", config.ShuffleRowGroups);
         if (config.GlobalBatch < share.Count)
         {
             throw new ArgumentException(

@@ -110,6 +110,7 @@ public sealed partial class RunConfigRules
         RequirePositive("data.context", data.Context, "set the number of tokens in a sequence, for example 1024");
         RequirePositive("data.global_batch", data.GlobalBatch, "set the number of sequences in an optimizer step");
         RequirePositive("data.micro_batch", data.MicroBatch, "set the number of sequences that a rank computes at a time");
+        RequirePositive("data.shuffle_row_groups", data.ShuffleRowGroups, "set the number of row groups to shuffle together, for example 8");
         RequirePositive("data.prefetch_batches", data.PrefetchBatches, "set the number of batches to read ahead, for example 4");
     }
 

@@ -12,6 +12,9 @@ internal static class PeakProbe
 {
     private const int Size = 1024;
 
+    // About a fifth of a second on one core: long enough to find a moment without interruptions.
+    private const int Rounds = 16;
+
     /// <summary>Floating-point operations per second.</summary>
     public static double MeasureFlopsPerSecond(ScalarType dtype, Device device)
     {
@@ -20,7 +23,7 @@ internal static class PeakProbe
         var left = randn([Size, Size], dtype, device);
         var right = randn([Size, Size], dtype, device);
         var best = double.MaxValue;
-        for (var round = 0; round < 6; round++)
+        for (var round = 0; round < Rounds; round++)
         {
             using var inner = NewDisposeScope();
             var start = Stopwatch.GetTimestamp();

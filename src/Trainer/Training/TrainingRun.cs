@@ -82,7 +82,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         }
         found = ranks.BroadcastText(found);
 
-        var loader = new LoaderState(config.Run.Seed, 0, config.Data.Context, config.Data.GlobalBatch,
+        var loader = new LoaderState(config.Run.Seed, 0, config.Data.Context, config.Data.GlobalBatch, config.Data.ShuffleRowGroups,
             [.. training.Sources.Select(source => source.Fingerprint)]);
         if (found.Length == 0)
         {

@@ -6,7 +6,7 @@ namespace KvShiftScale.Data.Tests.Loading;
 public sealed class LoaderStateTests
 {
     private static readonly LoaderState Saved = new(
-        Seed: 1, Step: 40, Context: 128, GlobalBatch: 8,
+        Seed: 1, Step: 40, Context: 128, GlobalBatch: 8, ShuffleRowGroups: 4,
         [
             new SourceFingerprint("a/*.parquet", 0.7, 2, 10, 500, "aaaaaaaaaaaaaaaa"),
             new SourceFingerprint("b/*.parquet", 0.3, 1, 5, 60, "bbbbbbbbbbbbbbbb"),
@@ -42,6 +42,7 @@ public sealed class LoaderStateTests
         Assert.Equal("run.seed was 1 and is 2", Saved.DifferenceFrom(Saved with { Seed = 2 }));
         Assert.Equal("data.context was 128 and is 64", Saved.DifferenceFrom(Saved with { Context = 64 }));
         Assert.Equal("data.global_batch was 8 and is 16", Saved.DifferenceFrom(Saved with { GlobalBatch = 16 }));
+        Assert.Equal("data.shuffle_row_groups was 4 and is 1", Saved.DifferenceFrom(Saved with { ShuffleRowGroups = 1 }));
         Assert.Equal("data.train had 2 sources and has 1", Saved.DifferenceFrom(Saved with { Sources = [Saved.Sources[0]] }));
         Assert.Equal(
             "data.train[1] (b/*.parquet): 1 files with 5 documents and 60 tokens then; 1 files with 5 documents and 61 tokens now",

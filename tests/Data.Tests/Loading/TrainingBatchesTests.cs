@@ -111,14 +111,36 @@ public sealed class TrainingBatchesTests : IDisposable
         Assert.Equal(4, orders.Distinct().Count());
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void DocumentsOfAWindowOfRowGroupsAreShuffledTogether(int window)
+    {
+        // 8 row groups of 10 documents of 10 tokens; document i belongs to row group i / 10. One row is the whole epoch.
+        _folder.Write("a.parquet", ShardFolder.Numbered([.. Enumerable.Repeat(10, 80)]), rowGroupTokens: 100);
+        using var batches = Open(new DataConfig { Context = 799, GlobalBatch = 1, MicroBatch = 1, ShuffleRowGroups = window });
+
+        using var batch = batches.Next();
+        var groups = batch.Inputs.Chunk(10).Select(tokens => tokens[0] / 1000).ToArray();
+
+        // Each stretch of `window` row groups holds the documents of just so many, and changes between them more often than it must.
+        foreach (var stretch in groups.Chunk(10 * window))
+        {
+            Assert.Equal(window, stretch.Distinct().Count());
+            var changes = stretch.Skip(1).Zip(stretch, (next, before) => next != before).Count(changed => changed);
+            Assert.True(window == 1 ? changes == 0 : changes > 2 * window, $"{changes} changes among {window} row groups");
+        }
+    }
+
     [Fact]
     public void RowsCanBeReadInAnyOrder()
     {
         WriteCorpus();
         using var shards = new OpenShards(Vocabulary);
         var source = _folder.Catalog().Sources[0];
-        var forward = new RowStream(source, context: 8, key: 1, shards);
-        var backward = new RowStream(source, context: 8, key: 1, shards);
+        var forward = new RowStream(source, context: 8, key: 1, windowRowGroups: 2, shards);
+        var backward = new RowStream(source, context: 8, key: 1, windowRowGroups: 2, shards);
         int[][] ReadRows(RowStream stream, IEnumerable<int> rows) => [.. rows.Select(row =>
         {
             var (tokens, starts) = (new int[9], new int[8]);
@@ -258,6 +280,7 @@ public sealed class TrainingBatchesTests : IDisposable
         var config = new DataConfig { Context = 1, GlobalBatch = 2, MicroBatch = 1 };
 
         AssertRefused(config with { MicroBatch = 0 }, DataShare.Whole, "data.micro_batch is 0");
+        AssertRefused(config with { ShuffleRowGroups = 0 }, DataShare.Whole, "data.shuffle_row_groups is 0");
         AssertRefused(config with { PrefetchBatches = 0 }, DataShare.Whole, "data.prefetch_batches is 0");
         AssertRefused(config, new DataShare(0, 3), "data.global_batch is 2, less than the 3 shares");
     }
@@ -299,7 +322,7 @@ public sealed class TrainingBatchesTests : IDisposable
     {
         _folder.Write("a.parquet", ShardFolder.Consecutive(0, [.. Enumerable.Repeat(60, 1000)]));
         using var shards = new OpenShards(Vocabulary);
-        var stream = new RowStream(_folder.Catalog().Sources[0], context: 16, key: 1, shards);
+        var stream = new RowStream(_folder.Catalog().Sources[0], context: 16, key: 1, windowRowGroups: 1, shards);
         var tokens = new int[17];
         var starts = new int[16];
         stream.Read(0, tokens, starts);
