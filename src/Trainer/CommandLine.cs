@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Verbs;
@@ -24,7 +25,7 @@ internal static class CommandLine
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception exception) when (exception is ConfigException or UsageException)
+        catch (Exception exception) when (exception is ConfigException or UsageException or MeshLayoutException)
         {
             // Every rank finds the same fault; one tells.
             if (launch.Rank <= 0) Console.Error.WriteLine($"kvshift: {exception.Message}");

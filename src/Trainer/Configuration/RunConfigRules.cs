@@ -50,6 +50,8 @@ public sealed partial class RunConfigRules
         Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
         Require(run.Steps > 0, "run.steps", run.Steps, "must be at least 1", "set the number of optimizer steps of the whole run");
         Require(run.Seed >= 0, "run.seed", run.Seed, "must not be negative", "use 0 or a positive number");
+        Require(!run.Deterministic, "run.deterministic", "true",
+            "the same bits on every number of ranks are not available in this version", "set run.deterministic: false");
         Require(run.CheckpointEvery >= 0, "run.checkpoint_every", run.CheckpointEvery, "must not be negative",
             "use a number of steps, or 0 for a checkpoint after the last step only");
         Require(run.KeepCheckpoints > 0, "run.keep_checkpoints", run.KeepCheckpoints, "must be at least 1",

@@ -28,7 +28,11 @@ internal static class DataInspectVerb
         if (tokenizer is not null && shard.TokenizerHash is { } hash && hash != tokenizer.Hash)
             Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {hash}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
 
-        var console = AnsiConsole.Console;
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+            ColorSystem = Console.IsOutputRedirected ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+        });
         var facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         Row("file", $"{shard.Path} ({shard.ByteCount.ToString("N0", CultureInfo.InvariantCulture)} bytes)");
         Row("written by", shard.Writer ?? "unknown");

@@ -24,6 +24,8 @@ public sealed class RunConfigRulesTests
     [InlineData("run.directory=\"\"", "run.directory", "", "")]
     [InlineData("run.steps=0", "run.steps", "0", "")]
     [InlineData("run.seed=-1", "run.seed", "-1", "")]
+    [InlineData("run.deterministic=true", "run.deterministic", "true", "run.deterministic: false")]
+    [InlineData("data.shuffle_row_groups=0", "data.shuffle_row_groups", "0", "")]
     [InlineData("run.checkpoint_every=-5", "run.checkpoint_every", "-5", "")]
     [InlineData("run.keep_checkpoints=0", "run.keep_checkpoints", "0", "")]
     [InlineData("run.log_every=0", "run.log_every", "0", "")]
