@@ -1,6 +1,4 @@
 using System.CommandLine;
-using KvShiftScale.Parallel;
-using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Verbs;
 
@@ -16,34 +14,20 @@ internal static class CommandLine
         var parsed = Build(launch).Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            if (launch.Rank > 0) return ExitCode.Usage;
-            foreach (var error in parsed.Errors) Console.Error.WriteLine($"kvshift: {error.Message}");
-            Console.Error.WriteLine("Run 'kvshift --help' or 'kvshift VERB --help' for the usage.");
+            FaultReport.Tell(launch, string.Join("\nkvshift: ", parsed.Errors.Select(error => error.Message))
+                + "\nRun 'kvshift --help' or 'kvshift VERB --help' for the usage.");
             return ExitCode.Usage;
         }
         try
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception exception) when (exception is ConfigException or UsageException or MeshLayoutException)
-        {
-            // Every rank finds the same fault; one tells.
-            if (launch.Rank <= 0) Console.Error.WriteLine($"kvshift: {exception.Message}");
-            return ExitCode.Usage;
-        }
-        catch (Exception exception) when (exception is IOException or InvalidDataException or UnauthorizedAccessException)
-        {
-            Console.Error.WriteLine($"kvshift{Rank(launch)}: {exception.Message}");
-            return ExitCode.Failed;
-        }
         catch (Exception exception)
         {
-            Console.Error.WriteLine($"kvshift{Rank(launch)}: {exception}");
-            return ExitCode.Failed;
+            FaultReport.Tell(launch, FaultReport.Describe(exception));
+            return FaultReport.ExitCodeOf(exception);
         }
     }
-
-    private static string Rank(RankEnvironment launch) => launch.LaunchedByMpi ? $" (rank {launch.Rank})" : "";
 
     private static RootCommand Build(RankEnvironment launch) => new("Pretrains transformers with KV shifting attention.")
     {

@@ -34,20 +34,14 @@ internal static class TrainVerb
             using var reporter = RunReporter.Start(config, ranks);
             return new TrainingRun(config, ranks, threads, demandNew, reporter).Execute();
         }
-        catch (Exception exception) when (exception is not ConfigException && ranks.World.Size > 1)
+        catch (Exception exception) when (ranks.World.Size > 1)
         {
             // The other ranks may be waiting for this one inside a collective: the whole launch ends, with this rank's words.
-            Console.Error.WriteLine($"kvshift (rank {ranks.World.Rank} of {ranks.World.Size}): {Describe(exception)}");
-            Console.Error.Flush();
-            ranks.Abort(ExitCode.Failed);
+            FaultReport.Tell(launch, FaultReport.Describe(exception));
+            ranks.Abort(FaultReport.ExitCodeOf(exception));
             throw;
         }
     }
-
-    private static string Describe(Exception exception)
-        => exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
-            ? exception.Message
-            : exception.ToString();
 
     /// <summary>Console and telemetry of one rank; only the first one writes to the console.</summary>
     private sealed class RunReporter : IRunReporter, IDisposable

@@ -1,0 +1,33 @@
+using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Training;
+
+namespace KvShiftScale.Trainer;
+
+/// <summary>How a failure is told, and which exit code it has.</summary>
+internal static class FaultReport
+{
+    // mpirun ends all ranks as soon as one has left with a code. Ranks other than the first wait this long before they speak and leave, so
+    // that a fault which all have found is told once, and one that only they have found is told too.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+
+    /// <summary>Writes to standard error: at once on the first rank, with some patience on others.</summary>
+    public static void Tell(RankEnvironment launch, string message)
+    {
+        if (launch.Rank > 0) Thread.Sleep(s_patience);
+        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {message}" : $"kvshift: {message}");
+        Console.Error.Flush();
+    }
+
+    /// <summary>2 for what a user got wrong before any work began, 1 for everything else.</summary>
+    public static int ExitCodeOf(Exception exception)
+        => exception is ConfigException or UsageException or MeshLayoutException ? ExitCode.Usage : ExitCode.Failed;
+
+    /// <summary>The message alone where it says what to do; with the stack where somebody has to look into the code.</summary>
+    public static string Describe(Exception exception)
+        => ExitCodeOf(exception) == ExitCode.Usage
+            || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
+            ? exception.Message
+            : exception.ToString();
+}
