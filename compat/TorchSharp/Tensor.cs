@@ -94,25 +94,25 @@ public static partial class torch
             }
         }
 
-        public long ndim => NativeMethods.ts_rank(Handle);
+        public long ndim => Kept(NativeMethods.ts_rank(Handle));
 
-        public ScalarType dtype => (ScalarType)NativeMethods.ts_dtype(Handle);
+        public ScalarType dtype => Kept((ScalarType)NativeMethods.ts_dtype(Handle));
 
-        public Device device => new((DeviceType)NativeMethods.ts_device_type(Handle), NativeMethods.ts_device_index(Handle));
+        public Device device => Kept(new Device((DeviceType)NativeMethods.ts_device_type(Handle), NativeMethods.ts_device_index(Handle)));
 
-        public DeviceType device_type => (DeviceType)NativeMethods.ts_device_type(Handle);
+        public DeviceType device_type => Kept((DeviceType)NativeMethods.ts_device_type(Handle));
 
-        public long numel() => NativeMethods.ts_numel(Handle);
+        public long numel() => Kept(NativeMethods.ts_numel(Handle));
 
-        public long dim() => NativeMethods.ts_rank(Handle);
+        public long dim() => Kept(NativeMethods.ts_rank(Handle));
 
         public long size(int dim) => shape[dim < 0 ? dim + (int)ndim : dim];
 
-        public bool is_contiguous() => NativeMethods.ts_is_contiguous(Handle) != 0;
+        public bool is_contiguous() => Kept(NativeMethods.ts_is_contiguous(Handle) != 0);
 
         public bool requires_grad
         {
-            get => NativeMethods.ts_requires_grad(Handle) != 0;
+            get => Kept(NativeMethods.ts_requires_grad(Handle) != 0);
             set => NativeMethods.Check(NativeMethods.ts_set_requires_grad(Handle, value ? 1 : 0));
         }
 
@@ -122,7 +122,7 @@ public static partial class torch
             return this;
         }
 
-        public bool is_leaf => NativeMethods.ts_is_leaf(Handle) != 0;
+        public bool is_leaf => Kept(NativeMethods.ts_is_leaf(Handle) != 0);
 
         /// <summary>The accumulated gradient, a new handle at every call; null before backward.</summary>
         public Tensor? grad
@@ -165,7 +165,7 @@ public static partial class torch
 
         public Storage<T> storage<T>() where T : unmanaged => new(this);
 
-        public long storage_offset() => NativeMethods.ts_storage_offset(Handle);
+        public long storage_offset() => Kept(NativeMethods.ts_storage_offset(Handle));
 
         /// <summary>The only element; waits for the device.</summary>
         public T item<T>() where T : unmanaged
@@ -182,6 +182,13 @@ public static partial class torch
                 _ => throw new ArgumentException($"a {dtype} tensor read as {typeof(T).Name}"),
             };
             return (T)value;
+        }
+
+        // No finalizer of this tensor runs before the value has been read.
+        private T Kept<T>(T value)
+        {
+            GC.KeepAlive(this);
+            return value;
         }
 
         private void ReleaseHandle()

@@ -20,9 +20,27 @@ internal static class FaultReport
         Console.Error.Flush();
     }
 
+    /// <summary>
+    /// Runs the work of one of several ranks. When it fails, the others may be waiting for this rank inside a collective, so the whole
+    /// launch ends, with this rank's words.
+    /// </summary>
+    public static int Guard(RankEnvironment launch, ParallelContext ranks, Func<int> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (Exception exception) when (ranks.World.Size > 1)
+        {
+            Tell(launch, Describe(exception));
+            ranks.Abort(ExitCodeOf(exception));
+            throw;
+        }
+    }
+
     /// <summary>2 for what a user got wrong before any work began, 1 for everything else.</summary>
     public static int ExitCodeOf(Exception exception)
-        => exception is ConfigException or UsageException or MeshLayoutException ? ExitCode.Usage : ExitCode.Failed;
+        => exception is ConfigException or UsageException or MeshLayoutException or FileNotFoundException ? ExitCode.Usage : ExitCode.Failed;
 
     /// <summary>The message alone where it says what to do; with the stack where somebody has to look into the code.</summary>
     public static string Describe(Exception exception)

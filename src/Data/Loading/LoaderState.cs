@@ -10,7 +10,9 @@ namespace KvShiftScale.Data;
 /// <param name="GlobalBatch">Rows of a step.</param>
 /// <param name="ShuffleRowGroups">Row groups that are shuffled together.</param>
 /// <param name="Sources">Fingerprints of the sources, in configuration order.</param>
-public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources)
+/// <param name="DocumentMask">Documents stand alone in their rows.</param>
+public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources,
+    bool DocumentMask = true)
 {
     /// <summary>
     /// Why <paramref name="now"/> would not go on with the same rows, in words; null when it would. Steps are not compared.
@@ -35,6 +37,11 @@ public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBa
         if (ShuffleRowGroups != now.ShuffleRowGroups)
         {
             return $"data.shuffle_row_groups was {ShuffleRowGroups} and is {now.ShuffleRowGroups}";
+        }
+
+        if (DocumentMask != now.DocumentMask)
+        {
+            return $"data.document_mask was {DocumentMask} and is {now.DocumentMask}";
         }
 
         if (Sources.Count != now.Sources.Count)

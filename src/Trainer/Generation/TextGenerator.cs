@@ -14,7 +14,7 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         tokenizer.Encode(prompt, ids);
         if (ids.Count == 0) ids.Add(tokenizer.EndOfTextId);
         if (ids.Count >= model.Context)
-            throw new ArgumentException($"the prompt has {ids.Count} tokens; the model's context of {model.Context} leaves no room to continue");
+            throw new UsageException($"the prompt has {ids.Count} tokens; the model's context of {model.Context} leaves no room to continue");
 
         var caches = model.NewCaches();
         using var generator = new Generator((ulong)options.Seed);
@@ -44,7 +44,8 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         using var scope = NewDisposeScope();
         using var mode = no_grad();
         var logits = model.Decode(tensor(ids), caches);
-        var last = logits.narrow(0, logits.size(0) - 1, 1).to(ScalarType.Float32);
+        // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
+        var last = logits.narrow(0, logits.size(0) - 1, 1).narrow(1, 0, Math.Min(logits.size(1), tokenizer.VocabularySize)).to(ScalarType.Float32);
         if (options.Greedy) return (int)last.argmax(1).item<long>();
 
         var probabilities = (last / options.Temperature).softmax(1);

@@ -58,6 +58,17 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
             : throw new InvalidDataException($"{path}: '{key}' is missing or no {typeof(T).Name}; a model folder needs it");
         T Optional<T>(string key, T otherwise) => root is JsonObject known && known[key] is not null ? Value<T>(key) : otherwise;
 
+        // What a checkpoint asks for and this model cannot do would give a wrong loss without a word.
+        Refuse("rope_scaling", value => value is not null);
+        Refuse("attention_bias", value => value is JsonValue flag && flag.TryGetValue<bool>(out var set) && set);
+        Refuse("mlp_bias", value => value is JsonValue flag && flag.TryGetValue<bool>(out var set) && set);
+        Refuse("hidden_act", value => value is JsonValue name && name.TryGetValue<string>(out var text) && text != "silu");
+        void Refuse(string key, Func<JsonNode?, bool> isUnsupported)
+        {
+            if (root is JsonObject known && known.ContainsKey(key) && isUnsupported(known[key]))
+                throw new InvalidDataException($"{path}: '{key}' is {known[key]?.ToJsonString()}, which this model does not have");
+        }
+
         var heads = Whole("num_attention_heads");
         var model = new ModelConfig
         {

@@ -14,17 +14,22 @@ internal static class ModelFolder
     private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
 
     /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
-    public static void Write(string directory, KvShiftTransformer model, string? tokenizerDirectory)
+    public static void Write(string directory, KvShiftTransformer model, string? tokenizerPath)
     {
         Directory.CreateDirectory(directory);
         File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), new ModelDescription(model.Config, model.Context).ToJson());
         TensorFile.Write(Path.Combine(directory, WeightsFileName),
             [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
             new Dictionary<string, string> { ["format"] = "pt" });
-        if (tokenizerDirectory is null) return;
+        if (tokenizerPath is null) return;
+        if (File.Exists(tokenizerPath))
+        {
+            File.Copy(tokenizerPath, Path.Combine(directory, s_tokenizerFiles[0]), overwrite: true);
+            return;
+        }
         foreach (var name in s_tokenizerFiles)
         {
-            var source = Path.Combine(tokenizerDirectory, name);
+            var source = Path.Combine(tokenizerPath, name);
             if (File.Exists(source)) File.Copy(source, Path.Combine(directory, name), overwrite: true);
         }
     }

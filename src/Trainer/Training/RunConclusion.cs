@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
 using KvShiftScale.Trainer.Checkpoints;
@@ -16,10 +17,11 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
 {
     private const int SampleTokens = 96;
 
-    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     /// <summary>Writes the files; ones that are there are replaced.</summary>
-    public void Write(TrainingState state, KvShiftTransformer model, double? validationLoss, bool stopped)
+    public void Write(TrainingState state, KvShiftTransformer model, bool stopped)
     {
         var records = MetricsLog.Read(folder.Metrics).ToList();
         if (state.InitialValidationLoss is { } initial) records.Insert(0, BeforeTraining(initial));
@@ -30,7 +32,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             state.Tokens,
             Finished = !stopped,
             FirstValidationLoss = state.InitialValidationLoss,
-            LastValidationLoss = validationLoss,
+            summary.LastValidationLoss,
             summary.LastLoss,
             summary.MedianTokensPerSecond,
             summary.TrainingSeconds,

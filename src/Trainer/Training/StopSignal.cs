@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>
-/// SIGTERM, SIGINT and SIGUSR2 (which launch/train sends, because mpirun hands it on) as a wish to stop. The training loop asks at the end of each step, and all ranks agree on the step at which
-/// they stop; until then a second signal changes nothing.
+/// SIGTERM, SIGINT and SIGUSR2 (which launch/train sends, because mpirun hands it on) as a wish to stop. The training loop asks at the end of
+/// each step, and all ranks agree on the step at which they stop; a second signal changes nothing.
 /// </summary>
 internal sealed class StopSignal : IDisposable
 {

@@ -68,7 +68,6 @@ internal sealed class TrainingLoop
             _reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {loss:F4}"));
         }
 
-        var lastValidation = state.InitialValidationLoss;
         var stopped = false;
         using (var batches = new TrainingBatches(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, Share, state.Step))
         {
@@ -80,20 +79,21 @@ internal sealed class TrainingLoop
                 var outcome = _step.Run(step, batches, _stop.IsRequested);
                 _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
                 _intervalSteps++;
-                stopped = outcome.StopRequested;
+                var isLast = step == _config.Run.Steps;
+                // A wish to stop that comes with the last step changes nothing: the run is done.
+                stopped = outcome.StopRequested && !isLast;
                 state = state with { Step = step, Tokens = state.Tokens + _tokensPerStep, Loader = batches.State(step) };
 
-                var isLast = step == _config.Run.Steps;
                 double? validationLoss = null;
                 if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
-                    lastValidation = validationLoss = Validate();
+                    validationLoss = Validate();
                 if (isLast || stopped || validationLoss is not null || IsDue(step, _config.Run.LogEvery))
                     Log(metrics, outcome, state, validationLoss, batches);
                 if (isLast || stopped || IsDue(step, _config.Run.CheckpointEvery)) Save(state, ref saved);
             }
         }
 
-        if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, lastValidation, stopped);
+        if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, stopped);
         if (!stopped) return ExitCode.Done;
         _reporter.Say($"stopped by a signal after step {state.Step}; the same command goes on from there");
         return ExitCode.Stopped;

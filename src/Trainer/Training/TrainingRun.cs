@@ -1,15 +1,17 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.ModelFiles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Puts a run together: data, model, optimizer, checkpoint, loop. All ranks run it side by side.</summary>
-internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool demandNew, IRunReporter reporter)
+internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool demandNew, IRunReporter reporter, StopSignal stop)
 {
     private readonly RunFolder _folder = new(config);
 
@@ -30,13 +32,13 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
 
         var training = OpenData("data.train", config.Data.Train);
         var validation = config.Data.Validation.Count == 0 ? null : OpenData("data.validation", config.Data.Validation);
+        CheckTokenizer(training, validation);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
         var reducer = new DataParallelReducer(model.Parameters, ranks.Data);
         var state = Restore(model, optimizer, training);
         if (IsFirstRank) Begin(model, training, state);
 
-        using var stop = new StopSignal();
         var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, training, validation,
             PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
         return loop.Run(state);
@@ -83,15 +85,56 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         found = ranks.BroadcastText(found);
 
         var loader = new LoaderState(config.Run.Seed, 0, config.Data.Context, config.Data.GlobalBatch, config.Data.ShuffleRowGroups,
-            [.. training.Sources.Select(source => source.Fingerprint)]);
+            [.. training.Sources.Select(source => source.Fingerprint)], config.Data.DocumentMask);
         if (found.Length == 0)
         {
             model.Initialize(config.Run.Seed);
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
+        RequireSameRun(found, loader);
         var state = TrainingCheckpoint.Load(found, model, optimizer);
-        state.Loader.RequireSameOrder(loader);
         return state with { ResumedAt = [.. state.ResumedAt, state.Step] };
+    }
+
+    private void RequireSameRun(string checkpoint, LoaderState loader)
+    {
+        const string Remedy = "put back what the run was begun with, or begin a new run under another run.name";
+        if (TrainingState.Read(checkpoint).Loader.DifferenceFrom(loader) is { } difference)
+            throw new ConfigException(new ConfigFault("data", difference, $"must be what it was when {checkpoint} was saved", Remedy));
+        var saved = ModelDescription.Read(checkpoint).Model;
+        var wanted = new ModelDescription(config.Model, config.Data.Context);
+        if (new ModelDescription(saved, config.Data.Context).ToJson() != wanted.ToJson())
+        {
+            throw new ConfigException(new ConfigFault("model", $"{wanted.Model}", $"must be the shape of {checkpoint}, which is {saved}", Remedy));
+        }
+    }
+
+    // The sample and the checkpoints need the tokenizer; that it is missing or another one is better known before training than after.
+    private void CheckTokenizer(params ShardCatalog?[] catalogs)
+    {
+        if (config.Data.Tokenizer is not { } path) return;
+        TokenizerModel tokenizer;
+        try
+        {
+            tokenizer = TokenizerModel.Load(path);
+        }
+        catch (IOException missing)
+        {
+            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder or a tokenizer.json", missing.Message));
+        }
+        if (tokenizer.VocabularySize > config.Model.VocabSize)
+        {
+            throw new ConfigException(new ConfigFault("model.vocab_size", $"{config.Model.VocabSize}",
+                $"must be at least the tokenizer's vocabulary of {tokenizer.VocabularySize}", $"set model.vocab_size: {tokenizer.VocabularySize}"));
+        }
+        foreach (var catalog in catalogs)
+        {
+            if (catalog?.TokenizerHash is { } hash && hash != tokenizer.Hash)
+            {
+                throw new ConfigException(new ConfigFault("data.tokenizer", $"{path} ({tokenizer.Hash})",
+                    $"must be the tokenizer that made the shards, {hash}", "prepare the shards again, or name the tokenizer that made them"));
+            }
+        }
     }
 
     private void Begin(KvShiftTransformer model, ShardCatalog training, TrainingState state)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using KvShiftScale.Data;
 
 namespace KvShiftScale.Trainer.Training;
@@ -9,12 +10,17 @@ internal sealed record TrainingState
     /// <summary>Name of the file in a checkpoint.</summary>
     public const string FileName = "state.json";
 
-    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions s_options = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     /// <summary>Updates done.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Targets trained on so far, over all ranks.</summary>
+    /// <summary>Tokens read so far, over all ranks: rows times context.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Position in the data and what the data was.</summary>

@@ -43,7 +43,7 @@ internal sealed class TrainingStep(
         if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
         var learningRate = schedule.At(step);
         optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
-        return new StepOutcome(loss * scale, targets, norm, learningRate, stop);
+        return new StepOutcome(loss * scale, norm, learningRate, stop);
     }
 
     private double ForwardBackward(TokenBatch batch)

@@ -37,6 +37,11 @@ internal static class DataPrepareVerb
         {
             // A finished folder is left as it is, so that the command may be repeated.
             var done = ShardManifest.Read(output);
+            if (done.Tokenizer != TokenizerModel.Load(tokenizerPath).Hash)
+            {
+                throw new UsageException(
+                    $"found finished shards of tokenizer {done.Tokenizer} in {output}; wanted those of {tokenizerPath}. Remove the folder, or choose another --output");
+            }
             Console.Error.WriteLine(FormattableString.Invariant(
                 $"data: {output} is finished: {done.Rows:N0} documents, {done.Tokens:N0} tokens; remove it to prepare it again"));
             return ExitCode.Done;

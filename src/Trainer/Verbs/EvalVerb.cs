@@ -38,26 +38,29 @@ internal static class EvalVerb
         var catalog = OpenData(data);
 
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
-        ComputeThreads.Set(launch, configured: 0);
-        using var model = ModelFolder.Read(folder, vanilla, settings.Any(setting => setting.Key == ContextKey) ? batch.Context : null);
-        if (catalog.VocabularySize is { } size && size > model.Config.VocabSize)
+        return FaultReport.Guard(launch, ranks, () =>
         {
-            throw new UsageException(
-                $"found shards of a vocabulary of {size} ids for a model of {model.Config.VocabSize}; wanted shards made with the model's tokenizer");
-        }
+            ComputeThreads.Set(launch, configured: 0);
+            using var model = ModelFolder.Read(folder, vanilla, settings.Any(setting => setting.Key == ContextKey) ? batch.Context : null);
+            if (catalog.VocabularySize is { } size && size > model.Config.VocabSize)
+            {
+                throw new UsageException(
+                    $"found shards of a vocabulary of {size} ids for a model of {model.Config.VocabSize}; wanted shards made with the model's tokenizer");
+            }
 
-        using var progress = new ProgressLine();
-        var rows = 0L;
-        var batches = new EvaluationBatches(catalog, model.Context, batch.MicroBatch, model.Config.VocabSize,
-            new DataShare(ranks.Data.Rank, ranks.Data.Size));
-        var (loss, targets) = new Validation(model, ranks).Run(batches, count =>
-        {
-            rows += count;
-            progress.Update(FormattableString.Invariant($"eval: {rows:N0} rows"));
+            using var progress = new ProgressLine();
+            var rows = 0L;
+            var batches = new EvaluationBatches(catalog, model.Context, batch.MicroBatch, model.Config.VocabSize,
+                new DataShare(ranks.Data.Rank, ranks.Data.Size));
+            var (loss, targets) = new Validation(model, ranks).Run(batches, count =>
+            {
+                rows += count;
+                progress.Update(FormattableString.Invariant($"eval: {rows:N0} rows"));
+            });
+            if (ranks.World.Rank == 0)
+                Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) }));
+            return ExitCode.Done;
         });
-        if (ranks.World.Rank == 0)
-            Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) }));
-        return ExitCode.Done;
     }
 
     private static DataConfig ReadSettings(IReadOnlyList<ConfigOverride> settings)

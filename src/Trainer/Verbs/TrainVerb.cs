@@ -24,23 +24,18 @@ internal static class TrainVerb
 
     private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew)
     {
+        // From the first moment to the last: a signal while libraries load or metrics are flushed must not kill the rank.
+        using var stop = new StopSignal();
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi);
-        try
+        return FaultReport.Guard(launch, ranks, () =>
         {
             RunConfigRules.Check(config, ranks.World.Size);
             var threads = ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
             using var reporter = RunReporter.Start(config, ranks);
-            return new TrainingRun(config, ranks, threads, demandNew, reporter).Execute();
-        }
-        catch (Exception exception) when (ranks.World.Size > 1)
-        {
-            // The other ranks may be waiting for this one inside a collective: the whole launch ends, with this rank's words.
-            FaultReport.Tell(launch, FaultReport.Describe(exception));
-            ranks.Abort(FaultReport.ExitCodeOf(exception));
-            throw;
-        }
+            return new TrainingRun(config, ranks, threads, demandNew, reporter, stop).Execute();
+        });
     }
 
     /// <summary>Console and telemetry of one rank; only the first one writes to the console.</summary>
