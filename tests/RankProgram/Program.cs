@@ -7,6 +7,7 @@ var scenarios = new Dictionary<string, Action>
     ["collectives"] = CollectiveScenario.Run,
     ["mesh"] = MeshScenario.Run,
     ["refused-layout"] = MeshScenario.RunRefused,
+    ["gradients"] = GradientScenario.Run,
     ["mpi.net"] = MpiNetScenario.Run,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,

@@ -11,6 +11,7 @@ internal sealed class OtlpReceiver : IDisposable
 {
     private readonly HttpListener _listener = new();
     private readonly Thread _thread;
+    private readonly ConcurrentDictionary<(string Instance, string Metric), string> _values = [];
 
     public OtlpReceiver()
     {
@@ -36,6 +37,10 @@ internal sealed class OtlpReceiver : IDisposable
 
     /// <summary>The newest data point of each metric with its unit: a number, or count and sum of a histogram.</summary>
     public ConcurrentDictionary<string, (string Unit, string Value)> Metrics { get; } = [];
+
+    /// <summary>The newest value of one metric from each process (service.instance.id) that sent it.</summary>
+    public IReadOnlyList<(string Instance, string Value)> ValuesOf(string metric)
+        => [.. _values.Where(value => value.Key.Metric == metric).Select(value => (value.Key.Instance, value.Value))];
 
     public void Dispose()
     {
@@ -76,8 +81,10 @@ internal sealed class OtlpReceiver : IDisposable
             {
                 var data = metric.Messages(5).Concat(metric.Messages(7)).Concat(metric.Messages(9)).Single();
                 var point = data.Messages(1).Single();
-                Metrics[metric.Text(1)] = (metric.Text(3), metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
-                    : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}"));
+                var value = metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
+                    : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}");
+                Metrics[metric.Text(1)] = (metric.Text(3), value);
+                _values[(Resource["service.instance.id"], metric.Text(1))] = value;
             }
         }
     }

@@ -1,0 +1,32 @@
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Testing;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Parallel.Tests.Training;
+
+public sealed class DataParallelReducerTests
+{
+    [Fact]
+    public void AloneItKeepsGradientsAndZeroesWhatNoForwardPassUsed()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        var used = parameters.Create("used", weightDecay: true, 2);
+        var unused = parameters.Create("unused", weightDecay: true, 2);
+        used.Accumulate(TensorValues.Make(ScalarType.Float32, [2], 1, 2));
+        unused.Accumulate(TensorValues.Make(ScalarType.Float32, [2], 8, 9));
+        parameters.BeginStep();
+        used.Accumulate(TensorValues.Make(ScalarType.Float32, [2], 3, 4));
+
+        new DataParallelReducer(parameters, ProcessGroup.Solo("data")).Reduce();
+
+        Assert.Equal([3, 4], TensorValues.Of(used.Gradient));
+        Assert.Equal([0, 0], TensorValues.Of(unused.Gradient));
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void RanksSumTheirGradientsBucketByBucket(int ranks)
+        => MpiRun.Execute(ranks, "KvShiftScale.RankProgram.dll", ["gradients"]);
+}

@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using Xunit.Sdk;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+/// <summary>A process of the real program. Disposing it ends the process and its children if they still run.</summary>
+internal sealed partial class ProgramRun : IDisposable
+{
+    // Linux's numbers.
+    public const int SigTerm = 15;
+    public const int SigUsr2 = 12;
+
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(60);
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+
+    private ProgramRun(ProcessStartInfo start)
+    {
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) => Append(_output, line.Data);
+        _process.ErrorDataReceived += (_, line) => Append(_error, line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>Path of the program beside the tests.</summary>
+    public static string KvShift => Path.Combine(AppContext.BaseDirectory, "kvshift.dll");
+
+    /// <summary>Standard output of a run that ended, with \n as line break.</summary>
+    public string Output => Text(_output);
+
+    /// <summary>Standard error of a run that ended, with \n as line break.</summary>
+    public string Error => Text(_error);
+
+    /// <summary>The last line of standard output.</summary>
+    public string LastLine => Output.TrimEnd('\n').Split('\n')[^1];
+
+    /// <summary>Exit code of a run that ended.</summary>
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Starts kvshift as a process of its own, without MPI.</summary>
+    public static ProgramRun Start(params string[] arguments) => StartFile("dotnet", [KvShift, .. arguments]);
+
+    /// <summary>Starts any program.</summary>
+    public static ProgramRun StartFile(string file, string[] arguments)
+    {
+        var start = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["TERM"] = "dumb";
+        return new ProgramRun(start);
+    }
+
+    /// <summary>Runs kvshift to its end and fails with its output unless the exit code is the one wanted.</summary>
+    public static ProgramRun Execute(int exitCode, params string[] arguments)
+    {
+        var run = Start(arguments);
+        run.WaitFor(exitCode);
+        return run;
+    }
+
+    /// <summary>Sends a signal to this one process.</summary>
+    public void Signal(int number) => Assert.Equal(0, Kill(_process.Id, number));
+
+    /// <summary>Waits for the end and fails with the output unless the exit code is the one wanted.</summary>
+    public void WaitFor(int exitCode)
+    {
+        if (!_process.WaitForExit(s_timeout))
+        {
+            Dispose();
+            throw new XunitException($"{Describe()} did not end in {s_timeout.TotalSeconds:0} s and was killed:\n{Output}\n{Error}");
+        }
+
+        // Once more without a bound: only this waits for the ends of both streams.
+        _process.WaitForExit();
+        if (_process.ExitCode != exitCode)
+            throw new XunitException($"{Describe()} gave exit code {_process.ExitCode}, wanted {exitCode}:\n{Output}\n{Error}");
+    }
+
+    public void Dispose()
+    {
+        if (_process.HasExited) return;
+        _process.Kill(entireProcessTree: true);
+        _process.WaitForExit();
+    }
+
+    private string Describe() => $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)}";
+
+    private static string Text(StringBuilder text)
+    {
+        lock (text) return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        if (line is null) return;
+        lock (text) text.Append(line).Append('\n');
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}

@@ -1,0 +1,151 @@
+using KvShiftScale.Testing;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+[Collection(nameof(EndToEndGroup))]
+public sealed class ResumeTests(TrainingFixture fixture)
+{
+    private const int Steps = 100;
+
+    // Long enough to be interrupted: a second or two. No checkpoint is due before the end, so that the signal's is the only one.
+    private static readonly string[] s_long =
+        [$"run.steps={Steps}", "data.global_batch=16", "data.micro_batch=2", "run.checkpoint_every=0", "run.validate_every=0"];
+
+    [Theory]
+    [InlineData(ProgramRun.SigTerm)]
+    [InlineData(ProgramRun.SigUsr2)]
+    public void InterruptedRunEndsWithTheBitsOfAnUnbrokenOne(int signal)
+    {
+        var unbroken = Unbroken();
+        var name = $"stopped-by-{signal}";
+        using (var run = ProgramRun.Start(fixture.TrainArguments(name, s_long)))
+        {
+            fixture.WaitForSteps(name, 3);
+            run.Signal(signal);
+            run.WaitFor(ExitCode.Stopped);
+        }
+
+        var stoppedAt = fixture.RunOf(name).Last.Step;
+        Assert.InRange(stoppedAt, 3, Steps - 1);
+        Assert.Equal([fixture.RunOf(name).Checkpoint(stoppedAt)], Checkpoints(name));
+
+        var resumed = fixture.Train(name, s_long);
+
+        resumed.AssertSameCurve(unbroken, 0);
+        Assert.Equal(unbroken.Last.ValidationLoss, resumed.Last.ValidationLoss);
+        Assert.Equal(unbroken.Weights(Steps), resumed.Weights(Steps));
+        Assert.Contains($"resumed after step {stoppedAt}", File.ReadAllText(resumed.PathOf("report.html")));
+    }
+
+    [Fact]
+    public void TwoRanksStoppedGoOnAsOne()
+    {
+        const string name = "two-then-one";
+        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, s_long)))
+        {
+            fixture.WaitForSteps(name, 3);
+            ProgramRun.StartFile("kill", ["-USR2", $"{run.ProcessId}"]).WaitFor(0);
+            Assert.True(run.WaitForExit() == ExitCode.Stopped, run.Output);
+        }
+
+        Assert.InRange(fixture.RunOf(name).Last.Step, 3, Steps - 1);
+        fixture.Train(name, s_long).AssertSameCurve(Unbroken(), 1e-4);
+    }
+
+    [Fact]
+    public void LaunchScriptTurnsSigtermIntoACheckpoint()
+    {
+        const string name = "by-script";
+        // The script finds the program relative to itself; here that is the one under test.
+        var release = fixture.PathOf("checkout", "artifacts", "bin", "KvShiftScale.Trainer", "release");
+        Directory.CreateDirectory(Path.GetDirectoryName(release)!);
+        Directory.CreateSymbolicLink(release, AppContext.BaseDirectory);
+        var script = fixture.PathOf("checkout", "launch", "train");
+        Directory.CreateDirectory(Path.GetDirectoryName(script)!);
+        File.Copy(LaunchScript(), script);
+
+        using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, s_long).Skip(1)]);
+        fixture.WaitForSteps(name, 3);
+        run.Signal(ProgramRun.SigTerm);
+        run.WaitFor(ExitCode.Stopped);
+
+        var stoppedAt = fixture.RunOf(name).Last.Step;
+        Assert.InRange(stoppedAt, 3, Steps - 1);
+        Assert.Equal([fixture.RunOf(name).Checkpoint(stoppedAt)], Checkpoints(name));
+    }
+
+    [Fact]
+    public void DamagedNewestCheckpointIsNamedAndTheOneBeforeIsUsed()
+    {
+        var intact = fixture.OneRank;
+        var run = intact.CopyTo(fixture.RunOf("damaged-checkpoint").Path);
+        var weights = Path.Combine(run.Checkpoint(20), "model.safetensors");
+        var bytes = File.ReadAllBytes(weights);
+        bytes[^100] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+
+        using var again = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("damaged-checkpoint"));
+
+        var told = again.Output + again.Error;
+        Assert.Contains($"checkpoint rejected: {run.Checkpoint(20)}", told);
+        Assert.Contains("model.safetensors has another SHA-256", told);
+        Assert.Contains("going on from the checkpoint of step 16", told);
+        run.AssertSameCurve(intact, 0);
+        Assert.Equal(intact.Weights(20), run.Weights(20));
+    }
+
+    [Fact]
+    public void OtherTrainingDataIsRefusedWithTheDifference()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("other-data").Path);
+        var before = File.ReadAllBytes(run.PathOf("metrics.jsonl"));
+
+        using var again = ProgramRun.Execute(ExitCode.Usage,
+            fixture.TrainArguments("other-data", "run.steps=30", $"data.train=[{fixture.ValidationShard}]"));
+
+        var tokens = fixture.Encode(TrainingFixture.TrainingTexts).Sum(ids => ids.Length);
+        var otherTokens = fixture.Encode(TrainingFixture.ValidationTexts).Sum(ids => ids.Length);
+        Assert.Contains($"must be what it was when {run.Checkpoint(20)} was saved", again.Error);
+        Assert.Contains($"1 files with 160 documents and {tokens} tokens then; 1 files with 24 documents and {otherTokens} tokens now", again.Error);
+        Assert.Equal(before, File.ReadAllBytes(run.PathOf("metrics.jsonl")));
+    }
+
+    [Theory]
+    [InlineData("run.seed=4", "run.seed was 3 and is 4")]
+    [InlineData("data.context=40", "data.context was 48 and is 40")]
+    [InlineData("data.global_batch=8", "data.global_batch was 4 and is 8")]
+    [InlineData("data.shuffle_row_groups=2", "data.shuffle_row_groups was 8 and is 2")]
+    [InlineData("model.ffn_size=32", "must be the shape of")]
+    public void AnotherOrderOfTheDataOrAnotherShapeIsRefused(string setting, string difference)
+    {
+        var name = "order-" + setting.Split('=')[0];
+        fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
+
+        using var again = ProgramRun.Execute(ExitCode.Usage, fixture.TrainArguments(name, "run.steps=30", setting));
+
+        Assert.Contains(difference, again.Error);
+    }
+
+    [Fact]
+    public void FinishedRunHasNothingToDo()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("finished").Path);
+
+        fixture.Train("finished");
+
+        run.AssertSameCurve(fixture.OneRank, 0);
+        Assert.Equal(fixture.OneRank.Weights(20), run.Weights(20));
+    }
+
+    private TrainedRun Unbroken()
+        => Directory.Exists(fixture.RunOf("unbroken").Path) ? fixture.RunOf("unbroken") : fixture.Train("unbroken", s_long);
+
+    private string[] Checkpoints(string name) => Directory.GetDirectories(fixture.RunOf(name).PathOf("checkpoints"));
+
+    private static string LaunchScript()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln"))) folder = folder.Parent!;
+        return Path.Combine(folder.FullName, "launch", "train");
+    }
+}

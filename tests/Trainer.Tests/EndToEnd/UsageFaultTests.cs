@@ -1,0 +1,71 @@
+using KvShiftScale.Testing;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+/// <summary>What cannot be run ends with exit code 2, says what to do, and leaves no trace in the folder of runs.</summary>
+[Collection(nameof(EndToEndGroup))]
+public sealed class UsageFaultTests(TrainingFixture fixture)
+{
+    // Arguments separated by spaces; CONFIG, ROOT, DATA and MODEL stand for paths of the fixture. Then what standard error has to say.
+    [Theory]
+    [InlineData("train CONFIG --set run.stepz=5", "run.stepz = 5", "'stepz' is not a key of 'run'", "run.steps")]
+    [InlineData("train CONFIG --set rum.steps=5", "rum", "rule:", "remedy:", "run")]
+    [InlineData("train CONFIG --set model.hidden_size=large", "model.hidden_size = large", "rule:", "remedy:")]
+    [InlineData("train CONFIG --set precision=fp31", "precision = fp31", "rule:", "fp32", "remedy:")]
+    [InlineData("train CONFIG --set optimizer.decay=linear", "optimizer.decay = linear", "rule:", "constant", "cosine", "remedy:")]
+    [InlineData("train CONFIG --set data.global_batch=3 --set data.micro_batch=2", "data.micro_batch = 2", "must divide the 3 sequences", "set 1 or 3")]
+    [InlineData("train CONFIG --set model.vocab_size=299", "model.vocab_size = 299", "must be at least", "300", "set model.vocab_size: 300")]
+    [InlineData("train CONFIG --set data.train=[ROOT/nowhere/*.parquet]", "data.train = ROOT/nowhere/*.parquet", "must match a file", "remedy:")]
+    [InlineData("train CONFIG --set data.validation=[ROOT/nowhere.parquet]", "data.validation = ROOT/nowhere.parquet", "rule:", "remedy:")]
+    [InlineData("train CONFIG --set data.tokenizer=ROOT/nowhere", "data.tokenizer = ROOT/nowhere", "must be a tokenizer folder")]
+    [InlineData("train ROOT/missing.yaml", "ROOT/missing.yaml")]
+    [InlineData("train CONFIG --new --set run.name=one-rank", "run.name = one-rank", "--new wants a folder that does not exist", "choose another run.name")]
+    [InlineData("train CONFIG --fast", "--fast")]
+    [InlineData("train", "argument missing", "'train'", "--help")]
+    [InlineData("trian CONFIG", "trian")]
+    [InlineData("eval --model ROOT/missing --data DATA", "ROOT/missing", "--model")]
+    [InlineData("eval --model MODEL --data ROOT/nowhere/*.parquet", "ROOT/nowhere")]
+    [InlineData("eval --model MODEL --data DATA --set run.steps=1", "run.steps=1", "data.micro_batch", "data.context")]
+    [InlineData("generate --model MODEL --prompt the --temperature 0", "--temperature 0", "--greedy")]
+    [InlineData("generate --model MODEL --prompt the --top-p 1.5", "--top-p 1.5", "at most 1")]
+    [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 100 --output ROOT/runs/tokenizer", "--vocab-size 100", "257")]
+    [InlineData("data prepare --input ROOT/train.jsonl --tokenizer ROOT/tokenizer --output ROOT/runs/data --shard-tokens 0", "--shard-tokens 0", "at least 1")]
+    [InlineData("data verify ROOT/nowhere", "ROOT/nowhere")]
+    public void FaultIsNamedBeforeAnyWork(string arguments, params string[] expected)
+    {
+        var before = Snapshot();
+
+        using var run = ProgramRun.Execute(ExitCode.Usage, [.. arguments.Split(' ').Select(Resolve)]);
+
+        Assert.All(expected, part => Assert.Contains(Resolve(part), run.Error));
+        Assert.DoesNotContain("   at ", run.Error);
+        Assert.Equal("", run.Output);
+        Assert.Equal(before, Snapshot());
+    }
+
+    [Fact]
+    public void RanksThatDoNotDivideTheBatchAreRefusedOnce()
+    {
+        var before = Snapshot();
+
+        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("uneven", "data.global_batch=5"), ExitCode.Usage);
+
+        Assert.Contains("data.global_batch = 5", output);
+        Assert.Contains("must be a multiple of the 2 data-parallel ranks", output);
+        Assert.Contains("set 4 or 6", output);
+        Assert.Single(output.Split('\n'), line => line.Contains("rule:", StringComparison.Ordinal));
+        Assert.Equal(before, Snapshot());
+    }
+
+    private string Resolve(string text) => text.Replace("CONFIG", fixture.ConfigPath, StringComparison.Ordinal)
+        .Replace("ROOT", fixture.PathOf(), StringComparison.Ordinal)
+        .Replace("MODEL", fixture.ModelPath, StringComparison.Ordinal)
+        .Replace("DATA", fixture.ValidationShard, StringComparison.Ordinal);
+
+    private string[] Snapshot()
+    {
+        Assert.NotEmpty(fixture.OneRank.Records);
+        return [.. new DirectoryInfo(fixture.RunsPath).GetFileSystemInfos("*", SearchOption.AllDirectories)
+            .Select(entry => $"{entry.FullName} {entry.LastWriteTimeUtc.Ticks}").Order(StringComparer.Ordinal)];
+    }
+}
