@@ -14,6 +14,11 @@ namespace KvShiftScale.Data;
 public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources,
     bool DocumentMask = true)
 {
+    /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
+    public static LoaderState Of(ShardCatalog catalog, DataConfig config, long seed, long step)
+        => new(seed, step, config.Context, config.GlobalBatch, config.ShuffleRowGroups,
+            [.. catalog.Sources.Select(source => source.Fingerprint)], config.DocumentMask);
+
     /// <summary>
     /// Why <paramref name="now"/> would not go on with the same rows, in words; null when it would. Steps are not compared.
     /// </summary>
@@ -58,16 +63,5 @@ public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBa
         }
 
         return null;
-    }
-
-    /// <summary>Refuses to go on with other rows than the run had before it was stopped.</summary>
-    /// <exception cref="InvalidDataException">The order differs; the message names the first difference.</exception>
-    public void RequireSameOrder(LoaderState now)
-    {
-        if (DifferenceFrom(now) is { } difference)
-        {
-            throw new InvalidDataException(
-                $"The training data is not what it was when step {Step} was saved: {difference}. Restore it, or begin a new run.");
-        }
     }
 }

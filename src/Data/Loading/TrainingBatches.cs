@@ -63,8 +63,7 @@ public sealed class TrainingBatches : IDisposable
     public double WaitSeconds => _ready.Waited.TotalSeconds;
 
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
-    public LoaderState State(long step)
-        => new(_seed, step, _config.Context, _config.GlobalBatch, _config.ShuffleRowGroups, [.. _catalog.Sources.Select(source => source.Fingerprint)], _config.DocumentMask);
+    public LoaderState State(long step) => LoaderState.Of(_catalog, _config, _seed, step);
 
     /// <summary>The next micro-batch of this share; the caller disposes it.</summary>
     /// <exception cref="InvalidDataException">A shard is damaged or holds an id outside the vocabulary.</exception>

@@ -152,7 +152,8 @@ public sealed class TokenShard : IDisposable
         }
     }
 
-    // The package reports damaged pages with whatever its decoders run into, and a bad footer as IOException.
+    // The package reports damaged pages with whatever its decoders run into, a bad footer as IOException, and a list in data page V2 as
+    // NotImplementedException; the drop-in always throws ParquetException.
     private static bool IsDamage(Exception exception)
         => exception is ParquetException or InvalidDataException or IOException or ArgumentException or ArithmeticException
             or IndexOutOfRangeException or InvalidOperationException or NotSupportedException or NotImplementedException;

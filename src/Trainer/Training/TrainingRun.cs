@@ -2,6 +2,7 @@ using KvShiftScale.Data;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Configuration;
@@ -81,11 +82,17 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
             var search = _folder.Checkpoints.FindNewestGood();
             foreach (var rejected in search.Rejected) reporter.Warn($"checkpoint rejected: {rejected}");
             found = search.Newest?.Directory ?? "";
+            // One that was never finished is what a kill leaves, and there may be nothing before it. A finished one that is damaged is
+            // somebody's run: beginning again would write over it.
+            if (found.Length == 0 && search.Rejected.FirstOrDefault(rejected => !Path.GetFileName(rejected.Directory).StartsWith('.')) is { } damaged)
+            {
+                throw new InvalidDataException(
+                    $"{damaged}. No checkpoint of {_folder.Path} is good, so the run cannot go on. Restore one, or begin a new run under another run.name.");
+            }
         }
         found = ranks.BroadcastText(found);
 
-        var loader = new LoaderState(config.Run.Seed, 0, config.Data.Context, config.Data.GlobalBatch, config.Data.ShuffleRowGroups,
-            [.. training.Sources.Select(source => source.Fingerprint)], config.Data.DocumentMask);
+        var loader = LoaderState.Of(training, config.Data, config.Run.Seed, step: 0);
         if (found.Length == 0)
         {
             model.Initialize(config.Run.Seed);
@@ -143,6 +150,6 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         RunConfigWriter.Save(config, _folder.Configuration);
         var start = state.Step == 0 ? "starting" : $"going on from the checkpoint of step {state.Step}";
         reporter.Say(FormattableString.Invariant(
-            $"{config.Run.Name}: {start}; {model.Parameters.ElementCount:N0} parameters, {training.TokenCount:N0} training tokens in {training.DocumentCount:N0} documents, {ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each"));
+            $"{config.Run.Name}: {start}; {model.Parameters.ElementCount:N0} parameters, {training.TokenCount:N0} training tokens in {training.DocumentCount:N0} documents, {ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels"));
     }
 }

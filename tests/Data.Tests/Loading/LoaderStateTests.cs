@@ -25,7 +25,7 @@ public sealed class LoaderStateTests
 
         Assert.Equal((9L, 5L, 4, 2), (restored.Seed, restored.Step, restored.Context, restored.GlobalBatch));
         Assert.Equal(30, restored.Sources[0].Tokens);
-        restored.RequireSameOrder(batches.State(step: 3));
+        Assert.Null(restored.DifferenceFrom(batches.State(step: 3)));
     }
 
     [Fact]
@@ -48,13 +48,5 @@ public sealed class LoaderStateTests
         Assert.Equal(
             "data.train[1] (b/*.parquet): 1 files with 5 documents and 60 tokens then; 1 files with 5 documents and 61 tokens now",
             Saved.DifferenceFrom(Saved with { Sources = [Saved.Sources[0], Saved.Sources[1] with { Tokens = 61 }] }));
-    }
-
-    [Fact]
-    public void ChangedDataIsRefused()
-    {
-        var error = Assert.Throws<InvalidDataException>(() => Saved.RequireSameOrder(Saved with { Seed = 2 }));
-
-        Assert.Contains("when step 40 was saved: run.seed was 1 and is 2.", error.Message, StringComparison.Ordinal);
     }
 }

@@ -95,6 +95,22 @@ public sealed class ResumeTests(TrainingFixture fixture)
     }
 
     [Fact]
+    public void ARunWithoutAnyGoodCheckpointIsNotWrittenOver()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("all-damaged").Path);
+        var before = File.ReadAllBytes(run.PathOf("metrics.jsonl"));
+        foreach (var weights in Directory.GetFiles(run.Path, "model.safetensors", SearchOption.AllDirectories))
+        {
+            File.WriteAllBytes(weights, [1, 2, 3]);
+        }
+
+        using var again = ProgramRun.Execute(ExitCode.Failed, fixture.TrainArguments("all-damaged"));
+
+        Assert.Contains("No checkpoint of", again.Error);
+        Assert.Equal(before, File.ReadAllBytes(run.PathOf("metrics.jsonl")));
+    }
+
+    [Fact]
     public void OtherTrainingDataIsRefusedWithTheDifference()
     {
         var run = fixture.OneRank.CopyTo(fixture.RunOf("other-data").Path);
