@@ -1,14 +1,58 @@
 namespace KvShiftScale.Models;
 
-/// <summary>Which of key and value are mixed with the previous token's (paper section 2.2 and its ablations).</summary>
+/// <summary>How attention mixes a token's projections with those of the tokens before it (paper section 2.2 and its ablations).</summary>
 public enum KvShiftVariant
 {
-    /// <summary>Keys and values: KV shifting attention.</summary>
+    /// <summary>Keys and values, two free scalars each: KV shifting attention.</summary>
     Kv,
 
-    /// <summary>Neither: the vanilla transformer.</summary>
+    /// <summary>Keys only.</summary>
+    K,
+
+    /// <summary>Values only.</summary>
+    V,
+
+    /// <summary>Nothing: the vanilla transformer.</summary>
     None,
+
+    /// <summary>Queries too (paper appendix J).</summary>
+    Qkv,
+
+    /// <summary>Keys and values; the current token's weight is sigmoid(x), the previous one's 1 - sigmoid(x) (paper section 4.6).</summary>
+    Gate,
+
+    /// <summary>Keys and values; each scalar is clipped into [0, 1] at use (paper section 4.6).</summary>
+    Clip,
+
+    /// <summary>Keys and values over two positions, the current one counted: the same as <see cref="Kv"/>.</summary>
+    Window2,
+
+    /// <summary>Keys and values over three positions: t - 2 to t.</summary>
+    Window3,
+
+    /// <summary>Keys and values over four positions: t - 3 to t.</summary>
+    Window4,
 }
+
+/// <summary>How the scalars of the shift start.</summary>
+public enum KvShiftInitialization
+{
+    /// <summary>The current token's weight uniform in [0, 1), the rest of the window so that the sum is 1 (the paper).</summary>
+    Uniform,
+
+    /// <summary>Softmax over the window of a standard normal draw (Baichuan-M1's released class).</summary>
+    Softmax,
+
+    /// <summary>The current token 1, the others 0: starts as the vanilla transformer.</summary>
+    Identity,
+}
+
+/// <summary>Shape of one layer's attention.</summary>
+/// <param name="Heads">Query heads.</param>
+/// <param name="KvHeads">Key and value heads.</param>
+/// <param name="HeadSize">Width of one head.</param>
+/// <param name="Window">Keys that a query sees, its own counted; 0 is all of its document so far.</param>
+public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadSize, int Window);
 
 /// <summary>The <c>model</c> section of a run's configuration: shape of a KV-shifting decoder.</summary>
 public sealed record ModelConfig
@@ -46,6 +90,24 @@ public sealed record ModelConfig
     /// <summary>What is shifted.</summary>
     public KvShiftVariant KvShift { get; init; } = KvShiftVariant.Kv;
 
+    /// <summary>How the scalars of the shift start.</summary>
+    public KvShiftInitialization KvShiftInit { get; init; } = KvShiftInitialization.Uniform;
+
+    /// <summary>
+    /// Keys that a query of a sliding layer sees, its own counted. 0: no sliding layers. Otherwise every second layer slides (odd
+    /// indices, as in Baichuan-M1), with the sliding_ fields for its shape.
+    /// </summary>
+    public int SlidingWindow { get; init; }
+
+    /// <summary>Query heads of a sliding layer. 0 means <see cref="Heads"/>.</summary>
+    public int SlidingHeads { get; init; }
+
+    /// <summary>Key and value heads of a sliding layer. 0 means those of the other layers.</summary>
+    public int SlidingKvHeads { get; init; }
+
+    /// <summary>Width of one head of a sliding layer. 0 means that of the other layers.</summary>
+    public int SlidingHeadSize { get; init; }
+
     /// <summary>Standard deviation of the initial embedding and weight matrices.</summary>
     public double InitStd { get; init; } = 0.02;
 
@@ -54,4 +116,12 @@ public sealed record ModelConfig
 
     /// <summary><see cref="HeadSize"/> with its default resolved.</summary>
     public int ResolvedHeadSize => HeadSize == 0 ? HiddenSize / Heads : HeadSize;
+
+    /// <summary>Shape of the attention of layer <paramref name="layer"/>, counted from 0.</summary>
+    public AttentionShape Attention(int layer)
+    {
+        if (SlidingWindow == 0 || layer % 2 == 0) return new(Heads, ResolvedKvHeads, ResolvedHeadSize, Window: 0);
+        return new(SlidingHeads == 0 ? Heads : SlidingHeads, SlidingKvHeads == 0 ? ResolvedKvHeads : SlidingKvHeads,
+            SlidingHeadSize == 0 ? ResolvedHeadSize : SlidingHeadSize, SlidingWindow);
+    }
 }
