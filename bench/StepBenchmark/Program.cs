@@ -33,7 +33,7 @@ var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers 
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
 using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context);
 model.Initialize(seed: 1);
-var reducer = new DataParallelReducer(model.Parameters, context.Data);
+var reducer = new GradientReducer(model.Parameters, context.Replicas);
 using var optimizer = new AdamW(model.Parameters, optimizerConfig);
 
 var rows = GlobalBatch / context.Data.Size;
@@ -81,7 +81,7 @@ double Step(long step)
     loss.backward();
     reducer.Reduce();
     const double ValidTargets = GlobalBatch * Context;
-    var norm = GradientNorm.Of(model.Parameters) / ValidTargets;
+    var norm = GradientNorm.Of(model.Parameters, context.Tensor) / ValidTargets;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / ValidTargets, step);
     return loss.item<float>() / (rows * Context);
 }

@@ -96,6 +96,17 @@ KVS_API int32_t kvs_cross_entropy(int32_t dtype, int64_t rows, int64_t vocabular
                                   int32_t ignore_index, int32_t write_gradient, double gradient_scale, double* loss_sum,
                                   int64_t* valid);
 
+// Columns first_id .. first_id + columns - 1 of logits whose other columns other ranks hold. statistics [3, rows] gets for each row
+// the largest logit (-inf without columns), the sum of exp(logit - largest), and the logit at targets[row], 0 where the target is
+// not among these columns. logits is overwritten with exp(logit - largest).
+KVS_API int32_t kvs_cross_entropy_part(int32_t dtype, int64_t rows, int64_t columns, int64_t first_id, void* logits,
+                                       const int32_t* targets, void* statistics);
+
+// Turns what kvs_cross_entropy_part left into the gradient of the loss: row * factors[row], less 1 at the target where it is among
+// these columns; zeros where targets[row] < 0, which is no target.
+KVS_API int32_t kvs_cross_entropy_part_gradient(int32_t dtype, int64_t rows, int64_t columns, int64_t first_id,
+                                                void* exponentials, const int32_t* targets, const void* factors);
+
 // dweight[ids[r]] += dy[r] for r in order; dweight [vocabulary, columns] is not cleared first.
 KVS_API int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t columns, int64_t vocabulary, const int32_t* ids,
                                        const void* dy, void* dweight);

@@ -1,11 +1,11 @@
 # One CTest test for each group of kernels and instruction set; those that the processor lacks report themselves as skipped.
-add_executable(kernels_test kernels_test.cpp kernels_test_arguments.cpp kernels_test_attention.cpp kernels_test_loss.cpp
+add_executable(kernels_test kernels_test.cpp kernels_test_arguments.cpp kernels_test_attention.cpp kernels_test_loss.cpp kernels_test_loss_part.cpp
     kernels_test_rows.cpp kernels_test_shift_rope.cpp)
 target_compile_options(kernels_test PRIVATE -Wall -Wextra -Werror -O2)
 target_link_libraries(kernels_test PRIVATE kvshift)
 
 foreach(isa IN LISTS KVSHIFT_ISAS)
-    foreach(group rms_norm shift_rope attention swiglu cross_entropy embedding optimizer matmul arguments)
+    foreach(group rms_norm shift_rope attention swiglu cross_entropy cross_entropy_part embedding optimizer matmul arguments)
         add_test(NAME kernels.${group}.${isa} COMMAND kernels_test ${group})
         set_tests_properties(kernels.${group}.${isa} PROPERTIES ENVIRONMENT KVSHIFT_ISA=${isa} SKIP_RETURN_CODE 77)
     endforeach()

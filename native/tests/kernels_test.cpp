@@ -15,6 +15,7 @@ constexpr Group groups[] = {
     {"rms_norm", kernels_test::test_rms_norm},           {"shift_rope", kernels_test::test_shift_rope},
     {"attention", kernels_test::test_attention},         {"swiglu", kernels_test::test_swiglu},
     {"cross_entropy", kernels_test::test_cross_entropy}, {"embedding", kernels_test::test_embedding},
+    {"cross_entropy_part", kernels_test::test_cross_entropy_part},
     {"optimizer", kernels_test::test_optimizer},         {"matmul", kernels_test::test_matmul},
     {"arguments", kernels_test::test_arguments},
 };

@@ -139,6 +139,7 @@ void test_shift_rope(Checks& checks);
 void test_attention(Checks& checks);
 void test_swiglu(Checks& checks);
 void test_cross_entropy(Checks& checks);
+void test_cross_entropy_part(Checks& checks);
 void test_embedding(Checks& checks);
 void test_optimizer(Checks& checks);
 void test_matmul(Checks& checks);

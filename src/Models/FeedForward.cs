@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -8,19 +9,25 @@ namespace KvShiftScale.Models;
 /// <summary>SwiGLU feed-forward: down(silu(gate(x)) * up(x)).</summary>
 public sealed class FeedForward : nn.Module<Tensor, Tensor>
 {
+    private readonly TensorRegion _region;
     private readonly Linear _gate;
     private readonly Linear _up;
     private readonly Linear _down;
 
-    public FeedForward(ParameterBuckets parameters, string name, ModelConfig config) : base(name)
+    public FeedForward(ParameterBuckets parameters, string name, ModelConfig config, TensorRegion region) : base(name)
     {
-        _gate = new Linear(parameters, $"{name}.gate_proj", config.HiddenSize, config.FfnSize);
-        _up = new Linear(parameters, $"{name}.up_proj", config.HiddenSize, config.FfnSize);
-        _down = new Linear(parameters, $"{name}.down_proj", config.FfnSize, config.HiddenSize);
+        _region = region;
+        _gate = new Linear(parameters, $"{name}.gate_proj", region.Divided(axis: 0, config.FfnSize, config.HiddenSize));
+        _up = new Linear(parameters, $"{name}.up_proj", region.Divided(axis: 0, config.FfnSize, config.HiddenSize));
+        _down = new Linear(parameters, $"{name}.down_proj", region.Divided(axis: 1, config.HiddenSize, config.FfnSize));
         register_module("gate_proj", _gate);
         register_module("up_proj", _up);
         register_module("down_proj", _down);
     }
 
-    public override Tensor forward(Tensor x) => _down.call(SwiGluOperation.Apply(_gate.call(x), _up.call(x)));
+    public override Tensor forward(Tensor x)
+    {
+        x = _region.Enter(x);
+        return _region.Leave(_down.call(SwiGluOperation.Apply(_gate.call(x), _up.call(x))));
+    }
 }

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -13,6 +14,9 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
 {
     private readonly ModelConfig _config;
     private readonly RotaryTable _rotary;
+    private readonly TensorRegion _region;
+    private readonly int _heads;
+    private readonly int _kvHeads;
     private readonly Linear _query;
     private readonly Linear _key;
     private readonly Linear _value;
@@ -20,16 +24,20 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     private readonly ParameterSlot? _keyShift;
     private readonly ParameterSlot? _valueShift;
 
-    public KvShiftAttention(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary) : base(name)
+    public KvShiftAttention(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary, TensorRegion region) : base(name)
     {
         _config = config;
         _rotary = rotary;
+        _region = region;
+        // Of this rank; neighbours share a head where there are fewer than ranks.
+        _heads = config.Heads / region.Size;
+        _kvHeads = Math.Max(1, config.ResolvedKvHeads / region.Size);
         var queryWidth = config.Heads * config.ResolvedHeadSize;
         var kvWidth = config.ResolvedKvHeads * config.ResolvedHeadSize;
-        _query = new Linear(parameters, $"{name}.q_proj", config.HiddenSize, queryWidth);
-        _key = new Linear(parameters, $"{name}.k_proj", config.HiddenSize, kvWidth);
-        _value = new Linear(parameters, $"{name}.v_proj", config.HiddenSize, kvWidth);
-        _output = new Linear(parameters, $"{name}.o_proj", queryWidth, config.HiddenSize);
+        _query = new Linear(parameters, $"{name}.q_proj", region.Divided(axis: 0, queryWidth, config.HiddenSize));
+        _key = new Linear(parameters, $"{name}.k_proj", region.DividedByHead(config.ResolvedKvHeads, kvWidth, config.HiddenSize));
+        _value = new Linear(parameters, $"{name}.v_proj", region.DividedByHead(config.ResolvedKvHeads, kvWidth, config.HiddenSize));
+        _output = new Linear(parameters, $"{name}.o_proj", region.Divided(axis: 1, config.HiddenSize, queryWidth));
         register_module("q_proj", _query);
         register_module("k_proj", _key);
         register_module("v_proj", _value);
@@ -37,20 +45,21 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         if (config.KvShift == KvShiftVariant.None) return;
 
         // Scalars get no weight decay: 0 is no natural value of theirs (they start with a sum of 1), and the paper says nothing.
-        _keyShift = parameters.Create($"{name}.k_shift", weightDecay: false, config.ResolvedKvHeads, 2);
-        _valueShift = parameters.Create($"{name}.v_shift", weightDecay: false, config.ResolvedKvHeads, 2);
+        _keyShift = parameters.Create($"{name}.k_shift", weightDecay: false, region.DividedByHead(config.ResolvedKvHeads, config.ResolvedKvHeads, 2));
+        _valueShift = parameters.Create($"{name}.v_shift", weightDecay: false, region.DividedByHead(config.ResolvedKvHeads, config.ResolvedKvHeads, 2));
         register_parameter("k_shift", _keyShift.Parameter);
         register_parameter("v_shift", _valueShift.Parameter);
     }
 
     public override Tensor forward(Tensor x, TokenLayout layout)
     {
-        var query = ShiftRotateOperation.Apply(_query.call(x), _config.Heads, shift: null, _rotary, layout);
-        var key = ShiftRotateOperation.Apply(_key.call(x), _config.ResolvedKvHeads, _keyShift, _rotary, layout);
+        x = _region.Enter(x);
+        var query = ShiftRotateOperation.Apply(_query.call(x), _heads, shift: null, _rotary, layout);
+        var key = ShiftRotateOperation.Apply(_key.call(x), _kvHeads, _keyShift, _rotary, layout);
         var value = _value.call(x);
         if (_valueShift is not null)
-            value = ShiftRotateOperation.Apply(value, _config.ResolvedKvHeads, _valueShift, rotary: null, layout);
-        return _output.call(AttentionOperation.Apply(query, key, value, _config.Heads, _config.ResolvedKvHeads, layout));
+            value = ShiftRotateOperation.Apply(value, _kvHeads, _valueShift, rotary: null, layout);
+        return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _heads, _kvHeads, layout)));
     }
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>

@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -9,6 +10,7 @@ namespace KvShiftScale.Models;
 /// <summary>A decoder-only transformer with KV shifting attention. Parameters carry the names of Llama checkpoints.</summary>
 public sealed class KvShiftTransformer : nn.Module
 {
+    private readonly TensorRegion _region;
     private readonly Embedding _embedding;
     private readonly List<TransformerBlock> _blocks = [];
     private readonly RmsNorm _norm;
@@ -18,21 +20,23 @@ public sealed class KvShiftTransformer : nn.Module
     /// <param name="config">Shape.</param>
     /// <param name="parameters">Where parameters are allocated; not initialised here.</param>
     /// <param name="context">The longest sequence that the model will see.</param>
-    public KvShiftTransformer(ModelConfig config, ParameterBuckets parameters, int context) : base("model")
+    /// <param name="region">How tensor-parallel ranks divide the model; nothing given: this rank holds all of it. Disposed with the model.</param>
+    public KvShiftTransformer(ModelConfig config, ParameterBuckets parameters, int context, TensorRegion? region = null) : base("model")
     {
+        _region = region ?? TensorRegion.Whole();
         Config = config;
         Parameters = parameters;
         Context = context;
         _rotary = new RotaryTable(context, config.ResolvedHeadSize, config.RopeBase, parameters.DataType, parameters.Device);
-        _embedding = new Embedding(parameters, "model.embed_tokens", config.VocabSize, config.HiddenSize);
+        _embedding = new Embedding(parameters, "model.embed_tokens", _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
         register_module("model.embed_tokens", _embedding);
         for (var layer = 0; layer < config.Layers; layer++)
         {
-            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, _rotary);
+            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, _rotary, _region);
             _blocks.Add(block);
             register_module($"model.layers.{layer}", block);
         }
-        _norm = new RmsNorm(parameters, "model.norm", config.HiddenSize, config.NormEpsilon);
+        _norm = new RmsNorm(parameters, "model.norm", config.HiddenSize, config.NormEpsilon, _region);
         register_module("model.norm", _norm);
         if (config.TieEmbeddings)
         {
@@ -40,7 +44,7 @@ public sealed class KvShiftTransformer : nn.Module
         }
         else
         {
-            _head = parameters.Create("lm_head.weight", weightDecay: true, config.VocabSize, config.HiddenSize);
+            _head = parameters.Create("lm_head.weight", weightDecay: true, _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
             register_parameter("lm_head.weight", _head.Parameter);
         }
     }
@@ -62,7 +66,7 @@ public sealed class KvShiftTransformer : nn.Module
     /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout)
-        => LinearCrossEntropyOperation.Apply(Hidden(ids, layout), _head, targets);
+        => LinearCrossEntropyOperation.Apply(_region.Enter(Hidden(ids, layout)), _head, targets, _region.Group);
 
     /// <summary>[batch * tokens, vocabulary] logits.</summary>
     public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Hidden(ids, layout));
@@ -88,13 +92,14 @@ public sealed class KvShiftTransformer : nn.Module
         base.Dispose(disposing);
         if (!disposing) return;
         _rotary.Dispose();
+        _region.Dispose();
         Parameters.Dispose();
     }
 
     private Tensor Hidden(Tensor ids, TokenLayout layout)
     {
         if (layout.Tokens > Context) throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
-        var residual = _embedding.call(ids);
+        var residual = _region.Leave(_embedding.call(ids));
         Tensor? pending = null;
         foreach (var block in _blocks) (residual, pending) = block.Forward(residual, pending, layout);
         return Final(residual, pending);

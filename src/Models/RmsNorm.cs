@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -10,9 +11,9 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     private readonly ParameterSlot _weight;
     private readonly double _epsilon;
 
-    public RmsNorm(ParameterBuckets parameters, string name, int size, double epsilon) : base(name)
+    public RmsNorm(ParameterBuckets parameters, string name, int size, double epsilon, TensorRegion region) : base(name)
     {
-        _weight = parameters.Create($"{name}.weight", weightDecay: false, size);
+        _weight = parameters.Create($"{name}.weight", weightDecay: false, region.Replicated(size));
         _epsilon = epsilon;
         register_parameter("weight", _weight.Parameter);
     }

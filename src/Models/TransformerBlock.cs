@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -14,12 +15,12 @@ public sealed class TransformerBlock : nn.Module
     private readonly RmsNorm _ffnNorm;
     private readonly FeedForward _ffn;
 
-    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary) : base(name)
+    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary, TensorRegion region) : base(name)
     {
-        _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon);
-        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, rotary);
-        _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon);
-        _ffn = new FeedForward(parameters, $"{name}.mlp", config);
+        _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon, region);
+        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, rotary, region);
+        _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon, region);
+        _ffn = new FeedForward(parameters, $"{name}.mlp", config, region);
         register_module("input_layernorm", _attentionNorm);
         register_module("self_attn", _attention);
         register_module("post_attention_layernorm", _ffnNorm);

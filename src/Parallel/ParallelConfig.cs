@@ -5,6 +5,9 @@ public enum OptimizerSharding
 {
     /// <summary>Every data-parallel rank holds the whole state.</summary>
     None,
+
+    /// <summary>Each of n ranks with the same parameters holds and updates 1/n of the state (ZeRO stage 1).</summary>
+    Zero1,
 }
 
 /// <summary>The <c>parallel</c> section of a run's configuration.</summary>
@@ -12,6 +15,9 @@ public sealed record ParallelConfig
 {
     /// <summary>Tensor-parallel degree: ranks that share one copy of the model.</summary>
     public int Tensor { get; init; } = 1;
+
+    /// <summary>Context-parallel degree: ranks that share one sequence.</summary>
+    public int Context { get; init; } = 1;
 
     /// <summary>Sequence parallelism inside a tensor-parallel group.</summary>
     public bool Sequence { get; init; }

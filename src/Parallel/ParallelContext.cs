@@ -12,12 +12,16 @@ public sealed class ParallelContext : IDisposable
 {
     private readonly MPI.Environment? _environment;
 
-    private ParallelContext(MeshLayout layout, ProcessGroup world, ProcessGroup data, ProcessGroup tensor, MPI.Environment? environment)
+    private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
+        MPI.Environment? environment)
     {
         Layout = layout;
         World = world;
-        Data = data;
-        Tensor = tensor;
+        // The order of these is the same on every rank: each forms its groups by one collective over the world.
+        Data = split("data", place => (place.Context * layout.TensorDegree + place.Tensor, place.Data));
+        Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
+        Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
+        Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
         _environment = environment;
     }
 
@@ -27,11 +31,17 @@ public sealed class ParallelContext : IDisposable
     /// <summary>Every rank of the launch.</summary>
     public ProcessGroup World { get; }
 
-    /// <summary>The ranks that hold the same part of the model, each for its share of the samples. Its rank is the data index.</summary>
+    /// <summary>The ranks that differ in their share of the samples alone. Its rank is the data index.</summary>
     public ProcessGroup Data { get; }
 
-    /// <summary>The ranks that share this replica of the model. Its rank is the tensor index.</summary>
+    /// <summary>The ranks that share this one's sequences. Its rank is the context index.</summary>
+    public ProcessGroup Context { get; }
+
+    /// <summary>The ranks that share one copy of the parameters. Its rank is the tensor index.</summary>
     public ProcessGroup Tensor { get; }
+
+    /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: data and context together.</summary>
+    public ProcessGroup Replicas { get; }
 
     /// <summary>This rank's place in <see cref="Layout"/>.</summary>
     public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
@@ -49,7 +59,7 @@ public sealed class ParallelContext : IDisposable
     {
         if (!launchedByMpi)
         {
-            return Alone(MeshLayout.Create(1, config.Tensor));
+            return Alone(MeshLayout.Create(1, config.Tensor, config.Context));
         }
 
         CollectivesLibrary.RequireUsable();
@@ -58,7 +68,7 @@ public sealed class ParallelContext : IDisposable
         MeshLayout layout;
         try
         {
-            layout = MeshLayout.Create(Communicator.world.Size, config.Tensor);
+            layout = MeshLayout.Create(Communicator.world.Size, config.Tensor, config.Context);
         }
         catch (MeshLayoutException)
         {
@@ -68,9 +78,13 @@ public sealed class ParallelContext : IDisposable
 
         var world = ProcessGroup.World("world");
         var place = layout.CoordinatesOf(world.Rank);
-        var data = world.Split("data", color: place.Tensor, key: place.Data);
-        var tensor = world.Split("tensor", color: place.Data, key: place.Tensor);
-        return new ParallelContext(layout, world, data, tensor, environment);
+        return new ParallelContext(layout, Split, world, environment);
+
+        ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
+        {
+            var (color, key) = placeIn(place);
+            return world.Split(name, color, key);
+        }
     }
 
     /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
@@ -110,12 +124,14 @@ public sealed class ParallelContext : IDisposable
     /// <summary>Frees the groups and ends MPI. Collective: returns when every rank has come here.</summary>
     public void Dispose()
     {
+        Replicas.Dispose();
         Tensor.Dispose();
+        Context.Dispose();
         Data.Dispose();
         World.Dispose();
         _environment?.Dispose();
     }
 
     private static ParallelContext Alone(MeshLayout layout)
-        => new(layout, ProcessGroup.Solo("world"), ProcessGroup.Solo("data"), ProcessGroup.Solo("tensor"), null);
+        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null);
 }

@@ -13,7 +13,7 @@ public sealed class ModelCostTests
         })
         {
             using var fixture = new ModelFixture(config, TorchSharp.torch.ScalarType.Float32);
-            Assert.Equal(fixture.Model.Parameters.ElementCount, ModelCost.Parameters(config));
+            Assert.Equal(fixture.Model.Parameters.GlobalElementCount, ModelCost.Parameters(config));
         }
     }
 

@@ -111,6 +111,40 @@ extern "C" int32_t kvs_cross_entropy(int32_t dtype, int64_t rows, int64_t vocabu
     });
 }
 
+extern "C" int32_t kvs_cross_entropy_part(int32_t dtype, int64_t rows, int64_t columns, int64_t first_id, void* logits,
+                                          const int32_t* targets, void* statistics) {
+    return guarded([&] {
+        const Arguments arguments("kvs_cross_entropy_part");
+        arguments.size("rows", rows);
+        arguments.size("columns", columns);
+        arguments.size("first_id", first_id);
+        arguments.buffer("logits", logits, rows * columns);
+        arguments.buffer("targets", targets, rows);
+        arguments.buffer("statistics", statistics, 3 * rows);
+        arguments.with_element_type(dtype, [&](auto type) {
+            kernels_of<decltype(type)>().cross_entropy_part(
+                {rows, columns, as(logits, type), targets, first_id, as(statistics, type)}, thread_count());
+        });
+    });
+}
+
+extern "C" int32_t kvs_cross_entropy_part_gradient(int32_t dtype, int64_t rows, int64_t columns, int64_t first_id, void* exponentials,
+                                                   const int32_t* targets, const void* factors) {
+    return guarded([&] {
+        const Arguments arguments("kvs_cross_entropy_part_gradient");
+        arguments.size("rows", rows);
+        arguments.size("columns", columns);
+        arguments.size("first_id", first_id);
+        arguments.buffer("exponentials", exponentials, rows * columns);
+        arguments.buffer("targets", targets, rows);
+        arguments.buffer("factors", factors, rows);
+        arguments.with_element_type(dtype, [&](auto type) {
+            kernels_of<decltype(type)>().cross_entropy_part_gradient(
+                {rows, columns, as(exponentials, type), targets, first_id, as(factors, type)}, thread_count());
+        });
+    });
+}
+
 extern "C" int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t columns, int64_t vocabulary, const int32_t* ids,
                                           const void* dy, void* dweight) {
     return guarded([&] {

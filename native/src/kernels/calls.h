@@ -113,6 +113,26 @@ struct CrossEntropy {
     T gradient_scale;
 };
 
+// One rank's columns of the logits. statistics [3, rows]: largest, sum of exp(logit - largest), logit at the target or 0.
+template <typename T>
+struct CrossEntropyPart {
+    int64_t rows, columns;
+    T* logits;
+    const int32_t* targets;
+    int64_t first_id;
+    T* statistics;
+};
+
+// factors [rows]: what turns the exponentials that the part left into probabilities.
+template <typename T>
+struct CrossEntropyPartGradient {
+    int64_t rows, columns;
+    T* exponentials;
+    const int32_t* targets;
+    int64_t first_id;
+    const T* factors;
+};
+
 template <typename T>
 struct EmbeddingBackward {
     int64_t rows, columns;
@@ -150,6 +170,8 @@ struct TypedKernels {
     void (*swiglu_forward)(const SwiGluForward<T>&, int threads);
     void (*swiglu_backward)(const SwiGluBackward<T>&, int threads);
     double (*cross_entropy)(const CrossEntropy<T>&, int threads);
+    void (*cross_entropy_part)(const CrossEntropyPart<T>&, int threads);
+    void (*cross_entropy_part_gradient)(const CrossEntropyPartGradient<T>&, int threads);
     void (*embedding_backward)(const EmbeddingBackward<T>&, int threads);
     void (*adamw)(const AdamW<T>&, int threads);
     double (*sum_of_squares)(const SumOfSquares<T>&, int threads);

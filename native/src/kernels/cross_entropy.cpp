@@ -76,6 +76,36 @@ double cross_entropy(const CrossEntropy<T>& call, int threads) {
     return sum;
 }
 
+template <typename T>
+void cross_entropy_part(const CrossEntropyPart<T>& call, int threads) {
+    parallel_for(threads_for(call.rows * call.columns, threads), call.rows, [&](int64_t index) {
+        T* row = call.logits + index * call.columns;
+        const int64_t local = call.targets[index] - call.first_id;
+        const T largest = largest_of(row, call.columns);
+        call.statistics[index] = largest;
+        call.statistics[2 * call.rows + index] = local >= 0 && local < call.columns ? row[local] : T(0);
+        call.statistics[call.rows + index] = sum_exponentials<T, true>(row, call.columns, largest);
+    });
+}
+
+template <typename T>
+void cross_entropy_part_gradient(const CrossEntropyPartGradient<T>& call, int threads) {
+    parallel_for(threads_for(call.rows * call.columns, threads), call.rows, [&](int64_t index) {
+        T* row = call.exponentials + index * call.columns;
+        const int64_t local = call.targets[index] - call.first_id;
+        if (call.targets[index] < 0) {
+            __builtin_memset(row, 0, static_cast<size_t>(call.columns) * sizeof(T));
+            return;
+        }
+        scale_row(row, call.columns, call.factors[index]);
+        if (local >= 0 && local < call.columns) row[local] -= T(1);
+    });
+}
+
+template void cross_entropy_part(const CrossEntropyPart<float>&, int);
+template void cross_entropy_part(const CrossEntropyPart<double>&, int);
+template void cross_entropy_part_gradient(const CrossEntropyPartGradient<float>&, int);
+template void cross_entropy_part_gradient(const CrossEntropyPartGradient<double>&, int);
 template double cross_entropy(const CrossEntropy<float>&, int);
 template double cross_entropy(const CrossEntropy<double>&, int);
 

@@ -24,6 +24,10 @@ void swiglu_backward(const SwiGluBackward<T>& call, int threads);
 template <typename T>
 double cross_entropy(const CrossEntropy<T>& call, int threads);
 template <typename T>
+void cross_entropy_part(const CrossEntropyPart<T>& call, int threads);
+template <typename T>
+void cross_entropy_part_gradient(const CrossEntropyPartGradient<T>& call, int threads);
+template <typename T>
 void embedding_backward(const EmbeddingBackward<T>& call, int threads);
 template <typename T>
 void adamw(const AdamW<T>& call, int threads);

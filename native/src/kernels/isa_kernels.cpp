@@ -18,6 +18,8 @@ constexpr TypedKernels<T> typed_kernels = {
     swiglu_forward<T>,
     swiglu_backward<T>,
     cross_entropy<T>,
+    cross_entropy_part<T>,
+    cross_entropy_part_gradient<T>,
     embedding_backward<T>,
     adamw<T>,
     sum_of_squares<T>,

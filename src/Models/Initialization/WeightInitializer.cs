@@ -20,29 +20,31 @@ public static class WeightInitializer
     private static void Fill(ParameterSlot slot, ModelConfig config, long seed)
     {
         using var scope = NewDisposeScope();
-        var count = slot.Parameter.numel();
         if (slot.Name.EndsWith("norm.weight", StringComparison.Ordinal))
         {
             slot.Parameter.fill_(1);
             return;
         }
         var random = new CounterRandom(seed, slot.Name);
-        var values = new double[count];
-        if (slot.Name.EndsWith("_shift", StringComparison.Ordinal))
+        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(random) : Weight(random, slot.Name, config);
+        // Padding stays 0. The rest is the element of the whole parameter, whichever part of it this rank holds.
+        var values = new double[slot.Shard.ElementCount];
+        foreach (var (local, global, length) in slot.Shard.Runs())
         {
-            for (var head = 0; head < count / 2; head++)
-            {
-                values[2 * head + 1] = random.Uniform(head);
-                values[2 * head] = 1 - values[2 * head + 1];
-            }
-        }
-        else
-        {
-            var writesResidual = slot.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-                || slot.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-            var deviation = writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
-            for (var i = 0; i < values.Length; i++) values[i] = deviation * random.Normal(i);
+            for (var i = 0L; i < length; i++) values[local + i] = element(global + i);
         }
         slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
     }
+
+    private static Func<long, double> Weight(CounterRandom random, string name, ModelConfig config)
+    {
+        var writesResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal)
+            || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+        var deviation = writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
+        return index => deviation * random.Normal(index);
+    }
+
+    // [heads, 2]: column 1 is drawn, column 0 is what it lacks to 1.
+    private static Func<long, double> ShiftScalar(CounterRandom random)
+        => index => index % 2 == 1 ? random.Uniform(index / 2) : 1 - random.Uniform(index / 2);
 }

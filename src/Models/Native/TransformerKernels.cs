@@ -40,4 +40,12 @@ internal static partial class TransformerKernels
     [LibraryImport(Library)]
     internal static partial int kvs_cross_entropy(int dtype, long rows, long vocabulary, nint logits, nint targets, int ignoreIndex,
         int writeGradient, double gradientScale, out double lossSum, out long valid);
+
+    [LibraryImport(Library)]
+    internal static partial int kvs_cross_entropy_part(int dtype, long rows, long columns, long firstId, nint logits, nint targets,
+        nint statistics);
+
+    [LibraryImport(Library)]
+    internal static partial int kvs_cross_entropy_part_gradient(int dtype, long rows, long columns, long firstId, nint exponentials,
+        nint targets, nint factors);
 }

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -20,18 +21,19 @@ internal static class LinearCrossEntropyOperation
     private const long ChunkElements = 2 << 20;
 
     /// <param name="hidden">[rows, hidden_size].</param>
-    /// <param name="weight">[vocabulary, hidden_size].</param>
+    /// <param name="weight">[vocabulary, hidden_size], or this rank's rows of it.</param>
     /// <param name="targets">int32 [rows] in host memory; <see cref="IgnoredTarget"/> where there is none.</param>
-    /// <returns>Scalar: the sum of the losses.</returns>
-    public static Tensor Apply(Tensor hidden, ParameterSlot weight, Tensor targets)
+    /// <param name="group">The ranks that hold the other rows of the weight. The gradient of hidden is this rank's part of a sum over them.</param>
+    /// <returns>Scalar: the sum of the losses, in float32 at least.</returns>
+    public static Tensor Apply(Tensor hidden, ParameterSlot weight, Tensor targets, ProcessGroup group)
     {
-        if (!KernelDataType.Supports(hidden))
+        if (hidden.device_type != TorchSharp.DeviceType.CPU)
         {
             var logits = nn.functional.linear(hidden, weight.AsInput());
             return nn.functional.cross_entropy(logits, targets.to(int64, hidden.device), ignore_index: IgnoredTarget,
                 reduction: nn.Reduction.Sum);
         }
-        return Fused.apply(hidden, weight.Parameter, targets, weight, is_grad_enabled());
+        return Fused.apply(hidden, weight.Parameter, targets, weight, is_grad_enabled(), group);
     }
 
     private sealed class Fused : SingleTensorFunction<Fused>
@@ -40,34 +42,45 @@ internal static class LinearCrossEntropyOperation
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (hidden, weight, targets, withGradient) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (bool)vars[4]);
-            var (rows, vocabulary) = (hidden.size(0), weight.size(0));
-            var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / vocabulary));
+            var (hidden, targets, slot, withGradient) = ((Tensor)vars[0], (Tensor)vars[2], (ParameterSlot)vars[3], (bool)vars[4]);
+            var group = (ProcessGroup)vars[5];
+            // Rows of padding have no logits.
+            var (rows, vocabulary) = (hidden.size(0), slot.Shard.ValidExtent);
+            var weight = ((Tensor)vars[1]).narrow(0, 0, vocabulary);
+            var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / Math.Max(1, vocabulary)));
             var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype) : null;
-            var dweight = withGradient ? empty(vocabulary, hidden.size(1), hidden.dtype) : null;
+            var dweight = withGradient ? zeros([.. slot.Shape], slot.Gradient.dtype) : null;
             var lossSum = 0.0;
             for (var start = 0L; start < rows; start += chunkRows)
             {
                 using var scope = NewDisposeScope();
                 var count = Math.Min(chunkRows, rows - start);
                 var h = hidden.narrow(0, start, count);
-                var logits = DenseKernels.Matmul(h, false, weight, true);
+                // The softmax is taken in float32 at least; logits of fewer bits become that a chunk at a time.
+                var logits = DenseKernels.Matmul(h, false, weight, true).to(slot.Gradient.dtype);
                 var chunkTargets = targets.narrow(0, start, count);
-                KernelStatus.ThrowIfFailed(TransformerKernels.kvs_cross_entropy(KernelDataType.Of(logits), count, vocabulary,
-                    TensorMemory.Address(logits), TensorMemory.Address(chunkTargets), IgnoredTarget, withGradient ? 1 : 0, 1.0,
-                    out var chunkLoss, out _));
-                GC.KeepAlive(chunkTargets);
-                lossSum += chunkLoss;
+                lossSum += group.Size > 1
+                    ? VocabularyLoss.InPlace(group, logits, chunkTargets, slot.Shard.Start, withGradient)
+                    : WholeLoss(logits, chunkTargets, withGradient);
                 if (!withGradient) continue;
-                DenseKernels.MatmulInto(dhidden!.narrow(0, start, count), 0, logits, false, weight, false);
-                DenseKernels.MatmulInto(dweight!, start == 0 ? 0 : 1, logits, true, h, false);
+                var dlogits = logits.to(hidden.dtype);
+                DenseKernels.MatmulInto(dhidden!.narrow(0, start, count), 0, dlogits, false, weight, false);
+                DenseKernels.MatmulInto(dweight!.narrow(0, 0, vocabulary), 1, dlogits, true, h, false);
             }
             if (withGradient)
             {
                 ctx.save_for_backward([dhidden!, dweight!]);
-                ctx.save_data("slot", vars[3]);
+                ctx.save_data("slot", slot);
             }
-            return tensor([lossSum], hidden.dtype).view([]);
+            return tensor([lossSum], slot.Gradient.dtype).view([]);
+        }
+
+        private static double WholeLoss(Tensor logits, Tensor targets, bool withGradient)
+        {
+            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_cross_entropy(KernelDataType.Of(logits), logits.size(0), logits.size(1),
+                TensorMemory.Address(logits), TensorMemory.Address(targets), IgnoredTarget, withGradient ? 1 : 0, 1.0, out var loss, out _));
+            GC.KeepAlive(targets);
+            return loss;
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
@@ -78,7 +91,7 @@ internal static class LinearCrossEntropyOperation
             var scale = grad_output.to(ScalarType.Float64).item<double>();
             var slot = (ParameterSlot)ctx.get_data("slot");
             slot.Accumulate(scale == 1 ? dweight : dweight * scale);
-            return [scale == 1 ? dhidden : dhidden * scale, null!, null!, null!, null!];
+            return [scale == 1 ? dhidden : dhidden * scale, null!, null!, null!, null!, null!];
         }
     }
 }

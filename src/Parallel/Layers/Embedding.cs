@@ -4,12 +4,18 @@ using static TorchSharp.torch.autograd;
 
 namespace KvShiftScale.Parallel.Layers;
 
-/// <summary>Rows of W [vocabulary, hidden_size] by id: ids int32 [rows], result [rows, hidden_size].</summary>
+/// <summary>
+/// Rows of W [vocabulary, hidden_size] by id: ids int32 [rows], result [rows, hidden_size]. A rank that holds some rows of W makes zeros
+/// for the ids of the others; the sum over ranks is the result.
+/// </summary>
 public sealed class Embedding : nn.Module<Tensor, Tensor>
 {
-    public Embedding(ParameterBuckets parameters, string name, long vocabularySize, long hiddenSize) : base(name)
+    /// <param name="parameters">Where the matrix is allocated.</param>
+    /// <param name="name">Name of the layer.</param>
+    /// <param name="weight">The part of W that this rank holds, divided by rows.</param>
+    public Embedding(ParameterBuckets parameters, string name, ParameterShard weight) : base(name)
     {
-        Weight = parameters.Create($"{name}.weight", weightDecay: true, vocabularySize, hiddenSize);
+        Weight = parameters.Create($"{name}.weight", weightDecay: true, weight);
         register_parameter("weight", Weight.Parameter);
     }
 
@@ -18,7 +24,8 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor ids)
     {
-        return Lookup.apply(Weight.Parameter, ids, Weight);
+        var shard = Weight.Shard;
+        return shard.Extent >= shard.GlobalShape[0] ? Lookup.apply(Weight.Parameter, ids, Weight) : PartialLookup.apply(Weight.Parameter, ids, Weight);
     }
 
     private sealed class Lookup : SingleTensorFunction<Lookup>
@@ -36,6 +43,31 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             ((ParameterSlot)ctx.get_data("slot")).AccumulateRows(ctx.get_saved_variables()[0], grad_output.contiguous());
+            return [null!, null!, null!];
+        }
+    }
+
+    private sealed class PartialLookup : SingleTensorFunction<PartialLookup>
+    {
+        public override string Name => nameof(Embedding);
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            var (weight, ids, slot) = ((Tensor)vars[0], (Tensor)vars[1], (ParameterSlot)vars[2]);
+            var local = ids - slot.Shard.Start;
+            // 1 where the row is here; elsewhere row 0 stands in and is multiplied by 0.
+            var here = local.gt(-1).to(ScalarType.Int32) - local.gt(slot.Shard.Extent - 1).to(ScalarType.Int32);
+            local = local * here;
+            var factor = here.to(weight.dtype).view(-1, 1);
+            ctx.save_for_backward([local, factor]);
+            ctx.save_data("slot", slot);
+            return weight.index_select(0, local) * factor;
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        {
+            var saved = ctx.get_saved_variables();
+            ((ParameterSlot)ctx.get_data("slot")).AccumulateRows(saved[0], grad_output * saved[1]);
             return [null!, null!, null!];
         }
     }

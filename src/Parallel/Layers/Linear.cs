@@ -5,14 +5,21 @@ using static TorchSharp.torch.autograd;
 
 namespace KvShiftScale.Parallel.Layers;
 
-/// <summary>y = x W^T without bias: x [rows, input_size], W [output_size, input_size], y [rows, output_size].</summary>
+/// <summary>
+/// y = x W^T without bias: x [rows, input_size], W [output_size, input_size], y [rows, output_size]. A rank that holds some rows of W
+/// makes some columns of y (column parallel); one that holds some columns of W takes some columns of x and makes a part of the sum y
+/// (row parallel).
+/// </summary>
 public sealed class Linear : nn.Module<Tensor, Tensor>
 {
     private readonly ParameterSlot _weight;
 
-    public Linear(ParameterBuckets parameters, string name, long inputSize, long outputSize) : base(name)
+    /// <param name="parameters">Where the weight is allocated.</param>
+    /// <param name="name">Name of the layer.</param>
+    /// <param name="weight">The part of W [output_size, input_size] that this rank holds.</param>
+    public Linear(ParameterBuckets parameters, string name, ParameterShard weight) : base(name)
     {
-        _weight = parameters.Create($"{name}.weight", weightDecay: true, outputSize, inputSize);
+        _weight = parameters.Create($"{name}.weight", weightDecay: true, weight);
         register_parameter("weight", _weight.Parameter);
     }
 

@@ -47,6 +47,14 @@ public static partial class DenseKernels
             return;
         }
         using var scope = NewDisposeScope();
+        if (destination.dtype != left.dtype)
+        {
+            // A product of fewer bits, added in the destination's type.
+            var product = Matmul(left, transposeLeft, right, transposeRight);
+            if (beta == 0) destination.copy_(product);
+            else destination.mul_(beta).add_(product);
+            return;
+        }
         destination.addmm_(transposeLeft ? left.t() : left, transposeRight ? right.t() : right, (float)beta);
     }
 

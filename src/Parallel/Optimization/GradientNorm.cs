@@ -7,13 +7,21 @@ namespace KvShiftScale.Parallel.Optimization;
 /// <summary>The global L2 norm of the gradient, each parameter counted once.</summary>
 public static class GradientNorm
 {
-    /// <summary>Norm of the reduced gradients, before any scale.</summary>
-    public static double Of(ParameterBuckets parameters)
+    /// <summary>Norm of the reduced gradients, before any scale: the same on every rank.</summary>
+    /// <param name="parameters">Parameters of this rank.</param>
+    /// <param name="holders">
+    /// The ranks that hold different gradients: those of one copy of the parameters, or all ranks where replicas share the optimizer.
+    /// </param>
+    public static unsafe double Of(ParameterBuckets parameters, ProcessGroup holders)
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
         var sum = 0.0;
-        foreach (var bucket in parameters.Buckets) sum += DenseKernels.SumOfSquares(bucket.FlatGradients());
+        foreach (var bucket in parameters.Buckets)
+        {
+            if (bucket.Traits.IsPrimary) sum += DenseKernels.SumOfSquares(bucket.OwnedGradients());
+        }
+        holders.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
         return Math.Sqrt(sum);
     }
 

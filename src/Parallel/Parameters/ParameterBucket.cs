@@ -4,39 +4,61 @@ namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>
 /// Neighbouring parameters in one allocation, and their gradients in another of the same layout: what is reduced by one
-/// collective and updated by one call of the optimizer.
+/// collective and updated by one call of the optimizer. All parameters of a bucket are treated alike.
 /// </summary>
 public sealed class ParameterBucket : IDisposable
 {
+    // Parts of a shared bucket begin at whole cache lines.
+    private const long PartAlignment = 16;
+
     private readonly Tensor _parameterStorage;
     private readonly Tensor _gradientStorage;
     private readonly List<ParameterSlot> _slots = [];
+    private readonly OptimizerShare _share;
+    private bool _sealed;
 
-    internal ParameterBucket(long capacity, bool weightDecay, ScalarType dtype, Device device)
+    internal ParameterBucket(long capacity, BucketTraits traits, ScalarType dtype, Device device, OptimizerShare share)
     {
         Capacity = capacity;
-        WeightDecay = weightDecay;
-        _parameterStorage = empty(capacity, dtype, device).DetachFromDisposeScope();
-        _gradientStorage = empty(capacity, dtype, device).DetachFromDisposeScope();
+        Traits = traits;
+        _share = share;
+        var allocated = Padded(capacity);
+        _parameterStorage = empty(allocated, dtype, device).DetachFromDisposeScope();
+        _gradientStorage = empty(allocated, GradientTypeOf(dtype), device).DetachFromDisposeScope();
     }
 
     /// <summary>Elements that fit.</summary>
     public long Capacity { get; }
 
-    /// <summary>Elements in use; the rest of the allocation is never touched.</summary>
+    /// <summary>Elements in use.</summary>
     public long Length { get; private set; }
 
-    /// <summary>Whether the optimizer decays these parameters.</summary>
-    public bool WeightDecay { get; }
+    /// <summary>What all parameters of the bucket have in common.</summary>
+    public BucketTraits Traits { get; }
+
+    /// <summary>Elements in use and padding up to as many equal parts as ranks share the bucket.</summary>
+    public long PaddedLength => Padded(Length);
+
+    /// <summary>First element of the part that this rank updates.</summary>
+    public long OwnedStart => PaddedLength / _share.Count * _share.Index;
+
+    /// <summary>Elements of the part that this rank updates: all that are in use where nobody shares the bucket.</summary>
+    public long OwnedLength => PaddedLength / _share.Count;
 
     /// <summary>The parameters in this bucket, in order of their offsets.</summary>
     public IReadOnlyList<ParameterSlot> Slots => _slots;
 
-    /// <summary>All parameters, flat: a view that the caller disposes.</summary>
-    public Tensor FlatParameters() => _parameterStorage.narrow(0, 0, Length);
+    /// <summary>All parameters, flat, with padding: a view that the caller disposes.</summary>
+    public Tensor FlatParameters() => _parameterStorage.narrow(0, 0, PaddedLength);
 
-    /// <summary>All gradients, flat: a view that the caller disposes.</summary>
-    public Tensor FlatGradients() => _gradientStorage.narrow(0, 0, Length);
+    /// <summary>All gradients, flat, with padding: a view that the caller disposes.</summary>
+    public Tensor FlatGradients() => _gradientStorage.narrow(0, 0, PaddedLength);
+
+    /// <summary>The parameters that this rank updates: a view that the caller disposes.</summary>
+    public Tensor OwnedParameters() => _parameterStorage.narrow(0, OwnedStart, OwnedLength);
+
+    /// <summary>The gradients of what this rank updates: a view that the caller disposes.</summary>
+    public Tensor OwnedGradients() => _gradientStorage.narrow(0, OwnedStart, OwnedLength);
 
     public void Dispose()
     {
@@ -45,21 +67,45 @@ public sealed class ParameterBucket : IDisposable
         _gradientStorage.Dispose();
     }
 
-    internal ParameterSlot Add(string name, long[] shape, long length)
+    /// <summary>Gradients are summed in float32 at least.</summary>
+    internal static ScalarType GradientTypeOf(ScalarType dtype) => dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+
+    internal ParameterSlot Add(string name, ParameterShard shard)
     {
+        if (_sealed) throw new InvalidOperationException($"parameter {name} comes after the first step");
         using var scope = NewDisposeScope();
-        var parameter = new TorchSharp.Modules.Parameter(_parameterStorage.narrow(0, Length, length).view(shape));
-        var gradient = _gradientStorage.narrow(0, Length, length).view(shape);
+        long[] shape = [.. shard.Shape];
+        var parameter = new TorchSharp.Modules.Parameter(_parameterStorage.narrow(0, Length, shard.ElementCount).view(shape));
+        var gradient = _gradientStorage.narrow(0, Length, shard.ElementCount).view(shape);
         parameter.DetachFromDisposeScope();
         gradient.DetachFromDisposeScope();
-        var slot = new ParameterSlot(name, shape, parameter, gradient, Length);
+        var slot = new ParameterSlot(name, shard, parameter, gradient, Length);
         _slots.Add(slot);
-        Length += length;
+        Length += shard.ElementCount;
         return slot;
     }
 
     internal void BeginStep()
     {
+        if (!_sealed) Seal();
         foreach (var slot in _slots) slot.BeginStep();
+    }
+
+    // Padding takes part in collectives and updates; zero gradients keep it what it is.
+    private void Seal()
+    {
+        _sealed = true;
+        if (PaddedLength == Length) return;
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        _parameterStorage.narrow(0, Length, PaddedLength - Length).zero_();
+        _gradientStorage.narrow(0, Length, PaddedLength - Length).zero_();
+    }
+
+    private long Padded(long length)
+    {
+        if (_share.Count == 1) return length;
+        var unit = PartAlignment * _share.Count;
+        return (length + unit - 1) / unit * unit;
     }
 }

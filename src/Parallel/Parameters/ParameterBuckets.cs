@@ -3,28 +3,38 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>
-/// All parameters of a model, allocated in buckets in the order in which layers ask for them. Matrices and the parameters without weight decay go to separate buckets.
+/// All parameters of a model that this rank holds, allocated in buckets in the order in which layers ask for them. Parameters that are
+/// decayed, reduced or counted differently go to separate buckets.
 /// </summary>
 public sealed class ParameterBuckets : IDisposable
 {
     private readonly long _bucketCapacity;
+    private readonly OptimizerShare _share;
     private readonly List<ParameterBucket> _buckets = [];
     private readonly List<ParameterSlot> _slots = [];
     private readonly HashSet<string> _names = [];
 
-    /// <param name="dtype">Element type of parameters and gradients.</param>
+    /// <param name="dtype">Element type of the parameters.</param>
     /// <param name="device">Where they live.</param>
-    /// <param name="bucketBytes">Size of one bucket; a parameter that is larger gets a bucket of its own.</param>
-    public ParameterBuckets(ScalarType dtype, Device device, long bucketBytes)
+    /// <param name="bucketBytes">Size of one bucket's gradients; a parameter that is larger gets a bucket of its own.</param>
+    /// <param name="share">The part of every bucket that this rank updates; nothing given: everything.</param>
+    public ParameterBuckets(ScalarType dtype, Device device, long bucketBytes, OptimizerShare? share = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bucketBytes);
         DataType = dtype;
         Device = device;
+        _share = share ?? OptimizerShare.Whole;
         _bucketCapacity = Math.Max(1, bucketBytes / (dtype == ScalarType.Float64 ? 8 : 4));
     }
 
-    /// <summary>Element type of parameters and gradients.</summary>
+    /// <summary>Element type of the parameters, in which layers compute.</summary>
     public ScalarType DataType { get; }
+
+    /// <summary>Element type of gradients and of the optimizer's state: float32, or float64 with float64 parameters.</summary>
+    public ScalarType GradientType => ParameterBucket.GradientTypeOf(DataType);
+
+    /// <summary>Whether several ranks share the optimizer's work on each bucket.</summary>
+    public bool IsShared => _share.Count > 1;
 
     /// <summary>Where the parameters live.</summary>
     public Device Device { get; }
@@ -35,26 +45,27 @@ public sealed class ParameterBuckets : IDisposable
     /// <summary>Parameters in order of creation.</summary>
     public IReadOnlyList<ParameterSlot> Slots => _slots;
 
-    /// <summary>Elements of all parameters.</summary>
-    public long ElementCount { get; private set; }
+    /// <summary>Elements of all parameters of the model, whatever part of them this rank holds.</summary>
+    public long GlobalElementCount { get; private set; }
 
-    /// <summary>Allocates a parameter, not initialised. A name stands for one parameter only.</summary>
-    public ParameterSlot Create(string name, bool weightDecay, params long[] shape)
+    /// <summary>Allocates a parameter that every rank holds whole, not initialised. A name stands for one parameter only.</summary>
+    public ParameterSlot Create(string name, bool weightDecay, params long[] shape) => Create(name, weightDecay, ParameterShard.Whole(shape));
+
+    /// <summary>Allocates this rank's part of a parameter, not initialised. A name stands for one parameter only.</summary>
+    public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard)
     {
         if (!_names.Add(name)) throw new ArgumentException($"parameter {name} is created twice", nameof(name));
-        var length = 1L;
-        foreach (var extent in shape) length = checked(length * extent);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
-
-        var bucket = _buckets.FindLast(candidate => candidate.WeightDecay == weightDecay);
+        var traits = new BucketTraits(weightDecay, shard.PartialOver, shard.IsPrimary);
+        var length = shard.ElementCount;
+        var bucket = _buckets.FindLast(candidate => candidate.Traits == traits);
         if (bucket is null || bucket.Capacity - bucket.Length < length)
         {
-            bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), weightDecay, DataType, Device);
+            bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), traits, DataType, Device, _share);
             _buckets.Add(bucket);
         }
-        var slot = bucket.Add(name, shape, length);
+        var slot = bucket.Add(name, shard);
         _slots.Add(slot);
-        ElementCount += length;
+        GlobalElementCount += shard.GlobalShape.Aggregate(1L, (product, size) => checked(product * size));
         return slot;
     }
 

@@ -10,10 +10,10 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public sealed class ParameterSlot : IDisposable
 {
-    internal ParameterSlot(string name, long[] shape, Parameter parameter, Tensor gradient, long offset)
+    internal ParameterSlot(string name, ParameterShard shard, Parameter parameter, Tensor gradient, long offset)
     {
         Name = name;
-        Shape = shape;
+        Shard = shard;
         Parameter = parameter;
         Gradient = gradient;
         Offset = offset;
@@ -22,8 +22,11 @@ public sealed class ParameterSlot : IDisposable
     /// <summary>Full name: <c>model.layers.0.self_attn.q_proj.weight</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Shape of the parameter and of its gradient.</summary>
-    public IReadOnlyList<long> Shape { get; }
+    /// <summary>Which part of the parameter this is.</summary>
+    public ParameterShard Shard { get; }
+
+    /// <summary>Shape of this part and of its gradient.</summary>
+    public IReadOnlyList<long> Shape => Shard.Shape;
 
     /// <summary>The parameter: a view of its bucket.</summary>
     public Parameter Parameter { get; }

@@ -49,7 +49,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
                 File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : null),
             WrittenAt = DateTimeOffset.Now,
             ResumedAfterSteps = state.ResumedAt,
-            ParameterCount = model.Parameters.ElementCount,
+            ParameterCount = model.Parameters.GlobalElementCount,
             SamplePrompt = sample is null ? null : config.Run.SamplePrompt,
             SampleText = sample,
         };

@@ -20,7 +20,7 @@ internal static class TrainingCheckpoint
         ModelFolder.Write(draft.Directory, model, tokenizerDirectory);
         TensorFile.Write(draft.PathOf(OptimizerFileName), [.. model.Parameters.Slots.SelectMany(slot =>
         {
-            var (first, second) = optimizer.MomentsOf(slot);
+            var (_, _, _, first, second) = optimizer.StateOf(slot)!;
             return new[] { ($"exp_avg.{slot.Name}", slot.Shape, first), ($"exp_avg_sq.{slot.Name}", slot.Shape, second) };
         })]);
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), state.ToJson());
@@ -40,7 +40,7 @@ internal static class TrainingCheckpoint
         using var reader = SafetensorsReader.Open(path);
         foreach (var slot in model.Parameters.Slots)
         {
-            var (first, second) = optimizer.MomentsOf(slot);
+            var (_, _, _, first, second) = optimizer.StateOf(slot)!;
             TensorFile.Read(reader, path, $"exp_avg.{slot.Name}", slot.Shape, first);
             TensorFile.Read(reader, path, $"exp_avg_sq.{slot.Name}", slot.Shape, second);
         }

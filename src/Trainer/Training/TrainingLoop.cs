@@ -33,7 +33,7 @@ internal sealed class TrainingLoop
     private double _waitSecondsBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
-        KvShiftTransformer model, AdamW optimizer, DataParallelReducer reducer, ShardCatalog training, ShardCatalog? validationData,
+        KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, ShardCatalog training, ShardCatalog? validationData,
         double peakFlopsPerSecond)
     {
         _config = config;

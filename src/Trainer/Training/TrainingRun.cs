@@ -36,7 +36,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         CheckTokenizer(training, validation);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
-        var reducer = new DataParallelReducer(model.Parameters, ranks.Data);
+        var reducer = new GradientReducer(model.Parameters, ranks.Replicas);
         var state = Restore(model, optimizer, training);
         if (IsFirstRank) Begin(model, training, state);
 
@@ -68,9 +68,17 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
 
     private KvShiftTransformer BuildModel()
     {
-        var dtype = config.Precision == Precision.Fp64 ? ScalarType.Float64 : ScalarType.Float32;
-        var parameters = new ParameterBuckets(dtype, CPU, (long)config.Parallel.BucketMebibytes << 20);
-        return new KvShiftTransformer(config.Model, parameters, config.Data.Context);
+        var share = config.Parallel.OptimizerSharding == OptimizerSharding.Zero1
+            ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
+            : OptimizerShare.Whole;
+        var dtype = config.Precision switch
+        {
+            Precision.Fp64 => ScalarType.Float64,
+            Precision.Bf16 => ScalarType.BFloat16,
+            _ => ScalarType.Float32,
+        };
+        var parameters = new ParameterBuckets(dtype, CPU, (long)config.Parallel.BucketMebibytes << 20, share);
+        return new KvShiftTransformer(config.Model, parameters, config.Data.Context, new TensorRegion(ranks.Tensor, config.Parallel.Sequence));
     }
 
     // One rank looks for the checkpoint, since looking reads every byte; all load the same one.
@@ -150,6 +158,6 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         RunConfigWriter.Save(config, _folder.Configuration);
         var start = state.Step == 0 ? "starting" : $"going on from the checkpoint of step {state.Step}";
         reporter.Say(FormattableString.Invariant(
-            $"{config.Run.Name}: {start}; {model.Parameters.ElementCount:N0} parameters, {training.TokenCount:N0} training tokens in {training.DocumentCount:N0} documents, {ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels"));
+            $"{config.Run.Name}: {start}; {model.Parameters.GlobalElementCount:N0} parameters, {training.TokenCount:N0} training tokens in {training.DocumentCount:N0} documents, {ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels"));
     }
 }

@@ -10,7 +10,7 @@ namespace KvShiftScale.Trainer.Training;
 internal sealed class TrainingStep(
     KvShiftTransformer model,
     ParallelContext ranks,
-    DataParallelReducer reducer,
+    GradientReducer reducer,
     AdamW optimizer,
     LearningRateSchedule schedule,
     double clipNorm)
@@ -39,12 +39,15 @@ internal sealed class TrainingStep(
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
         var (loss, targets, stop) = Sum(lossSum, validTargets, stopRequested);
         var scale = 1.0 / Math.Max(1, targets);
-        var norm = GradientNorm.Of(model.Parameters) * scale;
+        var norm = GradientNorm.Of(model.Parameters, NormHolders) * scale;
         if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
         var learningRate = schedule.At(step);
         optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
+        reducer.GatherParameters();
         return new StepOutcome(loss * scale, norm, learningRate, stop);
     }
+
+    private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
 
     private double ForwardBackward(TokenBatch batch)
     {
@@ -62,7 +65,7 @@ internal sealed class TrainingStep(
         _totals[0] = lossSum;
         _totals[1] = targets;
         _totals[2] = stop ? 1 : 0;
-        fixed (double* totals = _totals) ranks.Data.AllReduce((nint)totals, _totals.Length, CollectiveDataType.Float64, ReduceOperation.Sum);
+        fixed (double* totals = _totals) ranks.Replicas.AllReduce((nint)totals, _totals.Length, CollectiveDataType.Float64, ReduceOperation.Sum);
         return (_totals[0], (long)_totals[1], _totals[2] > 0);
     }
 }

@@ -16,8 +16,8 @@ public sealed class MeshLayoutTests
     {
         var layout = MeshLayout.Create(worldSize: 8, tensorDegree: 4);
         Assert.Equal(2, layout.DataDegree);
-        Assert.Equal(new MeshCoordinates(data, tensor), layout.CoordinatesOf(rank));
-        Assert.Equal(rank, layout.RankAt(new MeshCoordinates(data, tensor)));
+        Assert.Equal(new MeshCoordinates(data, 0, tensor), layout.CoordinatesOf(rank));
+        Assert.Equal(rank, layout.RankAt(new MeshCoordinates(data, 0, tensor)));
     }
 
     [Theory]
@@ -31,7 +31,7 @@ public sealed class MeshLayoutTests
     {
         var layout = MeshLayout.Create(worldSize, tensorDegree);
         Assert.Equal(dataDegree, layout.DataDegree);
-        Assert.Equal(new MeshCoordinates(dataDegree - 1, tensorDegree - 1), layout.CoordinatesOf(worldSize - 1));
+        Assert.Equal(new MeshCoordinates(dataDegree - 1, 0, tensorDegree - 1), layout.CoordinatesOf(worldSize - 1));
     }
 
     // The nearest divisor (the smaller of two as near) and the nearest number of ranks.
@@ -70,5 +70,5 @@ public sealed class MeshLayoutTests
     [InlineData(0, 2)]
     [InlineData(-1, 1)]
     public void Coordinates_outside_the_mesh_have_no_rank(int data, int tensor)
-        => Assert.Throws<ArgumentOutOfRangeException>(() => MeshLayout.Create(4, 2).RankAt(new MeshCoordinates(data, tensor)));
+        => Assert.Throws<ArgumentOutOfRangeException>(() => MeshLayout.Create(4, 2).RankAt(new MeshCoordinates(data, 0, tensor)));
 }

@@ -47,7 +47,7 @@ public sealed class AdamWTests
 
         for (var s = 0; s < slots.Length; s++)
         {
-            var (first, second) = optimizer.MomentsOf(slots[s]);
+            var (_, _, _, first, second) = optimizer.StateOf(slots[s])!;
             TensorValues.AssertClose(expected[s].Parameter, slots[s].Parameter, tolerance);
             TensorValues.AssertClose(expected[s].First, first, tolerance);
             TensorValues.AssertClose(expected[s].Second, second, tolerance);
@@ -86,7 +86,7 @@ public sealed class AdamWTests
         }
 
         using var optimizer = new AdamW(parameters, Config);
-        new DataParallelReducer(parameters, ProcessGroup.Solo("data")).Reduce();
+        new GradientReducer(parameters, ProcessGroup.Solo("data")).Reduce();
         optimizer.Step(0.5, 1, 1);
 
         // 2 (1 - 0.5 * 0.3)
@@ -102,7 +102,7 @@ public sealed class AdamWTests
         parameters.Create("a", weightDecay: true, 1);
         using var optimizer = new AdamW(parameters, Config);
 
-        Assert.Throws<ArgumentException>(() => optimizer.MomentsOf(others.Create("a", weightDecay: true, 1)));
+        Assert.Throws<ArgumentException>(() => optimizer.StateOf(others.Create("a", weightDecay: true, 1)));
     }
 
     // Different for every slot, element and step, of either sign, and rounded to what float32 has.

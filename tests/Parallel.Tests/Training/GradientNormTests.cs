@@ -18,7 +18,7 @@ public sealed class GradientNormTests
         parameters.Create("c", weightDecay: false, 3).Accumulate(TensorValues.Make(dtype, [3], 6, 6, 0));
 
         // 25 + 4 + 72 = 101, all exact.
-        Assert.Equal(Math.Sqrt(101), GradientNorm.Of(parameters));
+        Assert.Equal(Math.Sqrt(101), GradientNorm.Of(parameters, ProcessGroup.Solo("tensor")));
     }
 
     [Theory]
@@ -30,7 +30,7 @@ public sealed class GradientNormTests
         using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
         parameters.Create("a", weightDecay: true, 3).Accumulate(TensorValues.Make(ScalarType.Float32, [3], 1, value, 1));
 
-        Assert.False(double.IsFinite(GradientNorm.Of(parameters)));
+        Assert.False(double.IsFinite(GradientNorm.Of(parameters, ProcessGroup.Solo("tensor"))));
     }
 
     [Theory]

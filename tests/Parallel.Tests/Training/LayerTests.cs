@@ -15,7 +15,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
-        using var layer = new Linear(parameters, "proj", inputSize: 3, outputSize: 2);
+        using var layer = new Linear(parameters, "proj", ParameterShard.Whole(2, 3));
         var slot = Assert.Single(parameters.Slots);
         Assert.Equal("proj.weight", slot.Name);
         using (no_grad()) slot.Parameter.copy_(TensorValues.Make(dtype, [2, 3], 1, 2, 3, 4, 5, 6));
@@ -36,7 +36,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
-        using var layer = new Linear(parameters, "proj", inputSize: 2, outputSize: 1);
+        using var layer = new Linear(parameters, "proj", ParameterShard.Whole(1, 2));
         var slot = parameters.Slots[0];
         using (no_grad()) slot.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [1, 2], 1, 1));
 
@@ -54,7 +54,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
-        using var layer = new Embedding(parameters, "embed", vocabularySize: 4, hiddenSize: 2);
+        using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(4, 2));
         using (no_grad()) layer.Weight.Parameter.copy_(TensorValues.Make(dtype, [4, 2], 1, 2, 3, 4, 5, 6, 7, 8));
         Assert.Equal("embed.weight", layer.Weight.Name);
 
@@ -71,7 +71,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
-        using var layer = new Embedding(parameters, "embed", vocabularySize: 3, hiddenSize: 2);
+        using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(3, 2));
         using (no_grad()) layer.Weight.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [3, 2], 1, 2, 3, 4, 5, 6));
         var upstream = TensorValues.Make(ScalarType.Float64, [1, 3], 1, 10, 100);
 

@@ -22,11 +22,11 @@ public sealed class ParameterBucketsTests
         Assert.Equal(["a b", "norm shift", "c", "large", "d"], parameters.Buckets.Select(bucket => string.Join(' ', bucket.Slots.Select(slot => slot.Name))));
         Assert.Equal([10, 10, 2, 16, 1], parameters.Buckets.Select(bucket => bucket.Length));
         Assert.Equal([10, 10, 10, 16, 10], parameters.Buckets.Select(bucket => bucket.Capacity));
-        Assert.Equal([true, false, true, true, true], parameters.Buckets.Select(bucket => bucket.WeightDecay));
+        Assert.Equal([true, false, true, true, true], parameters.Buckets.Select(bucket => bucket.Traits.WeightDecay));
         Assert.Equal(["a", "norm", "b", "c", "large", "d", "shift"], parameters.Slots.Select(slot => slot.Name));
         Assert.Equal([0, 0, 3, 0, 0, 0, 4], parameters.Slots.Select(slot => slot.Offset));
         Assert.Equal([1, 7], parameters.Slots[2].Shape);
-        Assert.Equal(39, parameters.ElementCount);
+        Assert.Equal(39, parameters.GlobalElementCount);
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class ParameterBucketsTests
         var exception = Assert.Throws<ArgumentException>(() => parameters.Create("model.norm.weight", weightDecay: true, 2));
 
         Assert.Contains("model.norm.weight", exception.Message);
-        Assert.Equal(4, parameters.ElementCount);
+        Assert.Equal(4, parameters.GlobalElementCount);
     }
 
     [Fact]

@@ -27,7 +27,7 @@ internal static class GradientScenario
         var nowhere = parameters.Create("nowhere", weightDecay: false, 5);
         Expect.Equal(true, parameters.Buckets.Count > 3, "more than three buckets");
 
-        var reducer = new DataParallelReducer(parameters, group);
+        var reducer = new GradientReducer(parameters, group);
         for (var step = 0; step < 2; step++)
         {
             parameters.BeginStep();

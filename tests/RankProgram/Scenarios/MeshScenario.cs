@@ -10,7 +10,7 @@ internal static class MeshScenario
         using var context = ParallelContext.Create(new ParallelConfig { Tensor = 2 }, launchedByMpi: true);
         var rank = context.World.Rank;
         var replicas = context.World.Size / 2;
-        Expect.Equal(new MeshCoordinates(rank / 2, rank % 2), context.Coordinates, "coordinates");
+        Expect.Equal(new MeshCoordinates(rank / 2, 0, rank % 2), context.Coordinates, "coordinates");
         Expect.Equal((2, rank % 2), (context.Tensor.Size, context.Tensor.Rank), "tensor group");
         Expect.Equal((replicas, rank / 2), (context.Data.Size, context.Data.Rank), "data group");
         Expect.Equal($"data rank {rank / 2} of {replicas}", context.Data.ToString(), "text of the data group");

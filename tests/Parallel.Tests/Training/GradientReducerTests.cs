@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Tests.Training;
 
-public sealed class DataParallelReducerTests
+public sealed class GradientReducerTests
 {
     [Fact]
     public void AloneItKeepsGradientsAndZeroesWhatNoForwardPassUsed()
@@ -18,7 +18,7 @@ public sealed class DataParallelReducerTests
         parameters.BeginStep();
         used.Accumulate(TensorValues.Make(ScalarType.Float32, [2], 3, 4));
 
-        new DataParallelReducer(parameters, ProcessGroup.Solo("data")).Reduce();
+        new GradientReducer(parameters, ProcessGroup.Solo("data")).Reduce();
 
         Assert.Equal([3, 4], TensorValues.Of(used.Gradient));
         Assert.Equal([0, 0], TensorValues.Of(unused.Gradient));

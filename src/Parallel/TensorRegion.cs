@@ -1,0 +1,169 @@
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace KvShiftScale.Parallel;
+
+/// <summary>
+/// How one copy of the model is divided among tensor-parallel ranks. Between <see cref="Enter"/> and <see cref="Leave"/> every rank
+/// sees all tokens and computes with its part of the weights; outside it holds whole activations, or, sequence-parallel, its part of
+/// the tokens (Shoeybi et al. 2019; Korthikanti et al. 2022). Both are identities on one rank.
+/// </summary>
+public sealed class TensorRegion : IDisposable
+{
+    private readonly Dictionary<int, ProcessGroup> _headReplicas = [];
+
+    /// <param name="group">The ranks that share one copy of the parameters.</param>
+    /// <param name="sequence">Tokens are divided outside the region.</param>
+    public TensorRegion(ProcessGroup group, bool sequence)
+    {
+        Group = group;
+        IsSequenceParallel = sequence && group.Size > 1;
+    }
+
+    /// <summary>The ranks that share one copy of the parameters.</summary>
+    public ProcessGroup Group { get; }
+
+    /// <summary>Number of these ranks.</summary>
+    public int Size => Group.Size;
+
+    /// <summary>Whether tokens are divided outside the region.</summary>
+    public bool IsSequenceParallel { get; }
+
+    /// <summary>One rank that holds everything.</summary>
+    public static TensorRegion Whole() => new(ProcessGroup.Solo("tensor"), sequence: false);
+
+    /// <summary>
+    /// Forward: all tokens, [rows, columns]. Backward: sums what the ranks' weights contributed to the gradient, for the tokens that
+    /// this rank holds outside.
+    /// </summary>
+    public Tensor Enter(Tensor x)
+        => Size == 1 ? x : IsSequenceParallel ? GatherTokens.apply(x, this) : SumGradients.apply(x, this);
+
+    /// <summary>
+    /// Forward: the sum of the ranks' partial results, for the tokens that this rank holds outside. Backward: the gradient of all
+    /// tokens.
+    /// </summary>
+    public Tensor Leave(Tensor x)
+        => Size == 1 ? x : IsSequenceParallel ? ScatterTokens.apply(x, this) : SumResults.apply(x, this);
+
+    /// <summary>A parameter that all ranks hold whole and use on the tokens that they hold outside the region: a norm's weight.</summary>
+    public ParameterShard Replicated(params IReadOnlyList<long> shape)
+        => ParameterShard.Whole(shape) with { PartialOver = IsSequenceParallel ? Group : null, IsPrimary = Group.Rank == 0 };
+
+    /// <summary>A parameter whose <paramref name="axis"/> is divided evenly.</summary>
+    /// <exception cref="MeshLayoutException">The ranks do not divide it.</exception>
+    public ParameterShard Divided(int axis, params IReadOnlyList<long> shape)
+    {
+        if (Size == 1) return ParameterShard.Whole(shape);
+        if (shape[axis] % Size != 0)
+            throw new MeshLayoutException($"{shape[axis]} cannot be divided among parallel.tensor = {Size} ranks");
+        var extent = shape[axis] / Size;
+        return ParameterShard.Part(shape, axis, extent * Group.Rank, extent);
+    }
+
+    /// <summary>
+    /// A parameter whose first axis belongs to key and value heads, in equal parts. Where there are fewer heads than ranks, several
+    /// neighbours hold the same head, and its gradient is the sum of theirs.
+    /// </summary>
+    /// <exception cref="MeshLayoutException">Neither number divides the other.</exception>
+    public ParameterShard DividedByHead(int heads, params IReadOnlyList<long> shape)
+    {
+        if (Size <= heads) return Divided(0, shape);
+        if (Size % heads != 0) throw new MeshLayoutException($"{heads} KV heads and parallel.tensor = {Size} ranks: neither divides the other");
+        var ranksPerHead = Size / heads;
+        var extent = shape[0] / heads;
+        return ParameterShard.Part(shape, 0, extent * (Group.Rank / ranksPerHead), extent) with
+        {
+            PartialOver = HeadReplicas(ranksPerHead),
+            IsPrimary = Group.Rank % ranksPerHead == 0,
+        };
+    }
+
+    /// <summary>
+    /// A matrix with a row for each token id, divided into equal parts of a multiple of 8 rows; the last ones end in padding. On one rank
+    /// there is none.
+    /// </summary>
+    public ParameterShard DividedByVocabulary(long vocabulary, long columns)
+    {
+        if (Size == 1) return ParameterShard.Whole(vocabulary, columns);
+        const long Multiple = 8;
+        var extent = ((vocabulary + Size - 1) / Size + Multiple - 1) / Multiple * Multiple;
+        return ParameterShard.Part([vocabulary, columns], 0, extent * Group.Rank, extent);
+    }
+
+    public void Dispose()
+    {
+        foreach (var group in _headReplicas.Values) group.Dispose();
+    }
+
+    // Collective over the group; every rank builds the same model and so comes here in the same order.
+    private ProcessGroup HeadReplicas(int ranksPerHead)
+    {
+        if (!_headReplicas.TryGetValue(ranksPerHead, out var replicas))
+        {
+            replicas = Group.Split("head replicas", Group.Rank / ranksPerHead, Group.Rank);
+            _headReplicas.Add(ranksPerHead, replicas);
+        }
+        return replicas;
+    }
+
+    // A gradient may be shared with other nodes of the graph, so what is summed in place is a copy.
+    private Tensor Summed(Tensor x)
+    {
+        var sum = x.clone();
+        Group.AllReduce(sum);
+        return sum;
+    }
+
+    private sealed class SumGradients : SingleTensorFunction<SumGradients>
+    {
+        public override string Name => "TensorRegion.Enter";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            ctx.save_data("region", vars[1]);
+            return ((Tensor)vars[0]).alias();
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+            => [((TensorRegion)ctx.get_data("region")).Summed(grad_output.contiguous()), null!];
+    }
+
+    private sealed class SumResults : SingleTensorFunction<SumResults>
+    {
+        public override string Name => "TensorRegion.Leave";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars) => ((TensorRegion)vars[1]).Summed((Tensor)vars[0]);
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) => [grad_output, null!];
+    }
+
+    private sealed class GatherTokens : SingleTensorFunction<GatherTokens>
+    {
+        public override string Name => "TensorRegion.Enter";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            ctx.save_data("region", vars[1]);
+            return ((TensorRegion)vars[1]).Group.AllGatherRows((Tensor)vars[0]);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+            => [((TensorRegion)ctx.get_data("region")).Group.ReduceScatterRows(grad_output.contiguous()), null!];
+    }
+
+    private sealed class ScatterTokens : SingleTensorFunction<ScatterTokens>
+    {
+        public override string Name => "TensorRegion.Leave";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            ctx.save_data("region", vars[1]);
+            return ((TensorRegion)vars[1]).Group.ReduceScatterRows((Tensor)vars[0]);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+            => [((TensorRegion)ctx.get_data("region")).Group.AllGatherRows(grad_output.contiguous()), null!];
+    }
+}
