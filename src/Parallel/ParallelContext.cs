@@ -11,9 +11,10 @@ namespace KvShiftScale.Parallel;
 public sealed class ParallelContext : IDisposable
 {
     private readonly MPI.Environment? _environment;
+    private readonly bool _ownsWorld;
 
     private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
-        MPI.Environment? environment)
+        MPI.Environment? environment, bool ownsWorld)
     {
         Layout = layout;
         World = world;
@@ -23,6 +24,7 @@ public sealed class ParallelContext : IDisposable
         Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
         Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
         _environment = environment;
+        _ownsWorld = ownsWorld;
     }
 
     /// <summary>How the ranks are divided.</summary>
@@ -76,16 +78,13 @@ public sealed class ParallelContext : IDisposable
             throw;
         }
 
-        var world = ProcessGroup.World("world");
-        var place = layout.CoordinatesOf(world.Rank);
-        return new ParallelContext(layout, Split, world, environment);
-
-        ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
-        {
-            var (color, key) = placeIn(place);
-            return world.Split(name, color, key);
-        }
+        return Divided(layout, ProcessGroup.World("world"), environment, ownsWorld: true);
     }
+
+    /// <summary>The same ranks in another layout, valid as long as this context is. Collective.</summary>
+    /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
+    public ParallelContext Divide(ParallelConfig config)
+        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, environment: null, ownsWorld: false);
 
     /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
     public string BroadcastText(string text, int root = 0)
@@ -128,10 +127,22 @@ public sealed class ParallelContext : IDisposable
         Tensor.Dispose();
         Context.Dispose();
         Data.Dispose();
-        World.Dispose();
+        if (_ownsWorld) World.Dispose();
         _environment?.Dispose();
     }
 
+    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, MPI.Environment? environment, bool ownsWorld)
+    {
+        var place = layout.CoordinatesOf(world.Rank);
+        return new ParallelContext(layout, Split, world, environment, ownsWorld);
+
+        ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
+        {
+            var (color, key) = placeIn(place);
+            return world.Split(name, color, key);
+        }
+    }
+
     private static ParallelContext Alone(MeshLayout layout)
-        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null);
+        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null, ownsWorld: true);
 }

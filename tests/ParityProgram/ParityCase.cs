@@ -1,0 +1,29 @@
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+
+namespace KvShiftScale.ParityProgram;
+
+/// <summary>One layout of one small training run, to be compared with the same run on one rank.</summary>
+/// <param name="Layout">Degrees and options; what the ranks leave is data parallel.</param>
+/// <param name="MicroBatch">Rows of a micro-batch; the rest of a rank's rows are accumulated.</param>
+/// <param name="Model">Shape.</param>
+internal sealed record ParityCase(ParallelConfig Layout, int MicroBatch, ModelConfig Model)
+{
+    /// <summary>Tokens of a row.</summary>
+    public int Context { get; init; } = 12;
+
+    /// <summary>Rows of a step.</summary>
+    public int GlobalBatch { get; init; } = 4;
+
+    /// <summary>Steps.</summary>
+    public int Steps { get; init; } = 10;
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        var m = Model;
+        var layout = $"tensor {Layout.Tensor} context {Layout.Context}{(Layout.Sequence ? " sequence" : "")}{(Layout.OptimizerSharding == OptimizerSharding.Zero1 ? " zero1" : "")}";
+        return $"{layout}, batch {GlobalBatch} in {MicroBatch}, vocabulary {m.VocabSize}, hidden {m.HiddenSize}, layers {m.Layers}, heads {m.Heads}/{m.ResolvedKvHeads}, "
+            + $"ffn {m.FfnSize}, {m.KvShift}{(m.TieEmbeddings ? ", tied" : "")}";
+    }
+}

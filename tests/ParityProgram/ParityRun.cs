@@ -1,0 +1,48 @@
+using KvShiftScale.Data;
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Training;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.ParityProgram;
+
+/// <summary>What a run left: a loss and a gradient norm for each step, and this rank's parts of the parameters in float64.</summary>
+internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadOnlyList<(string Name, ParameterShard Shard, double[] Values)> Parameters)
+{
+    private const long Seed = 7;
+
+    /// <summary>Trains with the product's own step.</summary>
+    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, ScalarType dtype)
+    {
+        var data = new DataConfig
+        {
+            Context = test.Context,
+            GlobalBatch = test.GlobalBatch,
+            MicroBatch = test.MicroBatch,
+        };
+        var optimizerConfig = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 };
+        var share = test.Layout.OptimizerSharding == OptimizerSharding.Zero1
+            ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
+            : OptimizerShare.Whole;
+        // Buckets that end in the middle of a layer.
+        var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 4096, share);
+        using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.Sequence));
+        model.Initialize(Seed);
+        using var optimizer = new AdamW(parameters, optimizerConfig);
+        var step = new TrainingStep(model, ranks, new GradientReducer(parameters, ranks.Replicas), optimizer,
+            new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm);
+        using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, Seed, test.Model.VocabSize,
+            new DataShare(ranks.Data.Rank, ranks.Data.Size));
+        var (losses, norms) = (new double[test.Steps], new double[test.Steps]);
+        for (var i = 0; i < test.Steps; i++)
+        {
+            var outcome = step.Run(i + 1, batches, stopRequested: false);
+            (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
+        }
+        using var scope = NewDisposeScope();
+        return new ParityRun(losses, norms,
+            [.. parameters.Slots.Select(slot => (slot.Name, slot.Shard, slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()))]);
+    }
+}
