@@ -11,14 +11,29 @@ namespace KvShiftScale.Parallel;
 /// </summary>
 /// <param name="parameters">Parameters of this rank.</param>
 /// <param name="replicas">The ranks that hold the same part of the parameters.</param>
-public sealed class GradientReducer(ParameterBuckets parameters, ProcessGroup replicas)
+/// <param name="canonical">Sums in an order that does not depend on the number of data-parallel ranks; null: in MPI's.</param>
+public sealed class GradientReducer(ParameterBuckets parameters, ProcessGroup replicas, CanonicalReduction? canonical = null) : IDisposable
 {
+    /// <summary>Parts of this rank's samples whose gradients are summed apart; 1 where the order is not canonical.</summary>
+    public int LeavesPerRank => canonical?.LeavesPerRank ?? 1;
+
+    /// <summary>Whether sums have an order that does not depend on the number of data-parallel ranks.</summary>
+    public bool IsCanonical => canonical is not null;
+
+    /// <summary>Ends one of <see cref="LeavesPerRank"/> equal parts of the step's micro-batches.</summary>
+    public void EndLeaf() => canonical?.EndLeaf();
+
     /// <summary>
     /// Returns when the gradients that this rank updates hold the sum over all ranks. A parameter that no forward pass used counts as
     /// zero. All ranks call it once a step.
     /// </summary>
     public void Reduce()
     {
+        if (canonical is not null)
+        {
+            canonical.JoinRanks();
+            return;
+        }
         foreach (var slot in parameters.Slots) slot.ZeroIfAbsent();
         using var scope = NewDisposeScope();
         foreach (var bucket in parameters.Buckets)
@@ -44,6 +59,8 @@ public sealed class GradientReducer(ParameterBuckets parameters, ProcessGroup re
             replicas.AllGather(TensorMemory.Address(owned), TensorMemory.Address(all), owned.numel(), TensorCollectives.ElementType(all));
         }
     }
+
+    public void Dispose() => canonical?.Dispose();
 
     // The output of a reduce-scatter has to be apart from its input, so it takes a detour.
     private void ReduceOwned(ParameterBucket bucket, Tensor gradients)

@@ -25,6 +25,12 @@ public sealed record ParallelConfig
     /// <summary>How optimizer state is spread over data-parallel ranks.</summary>
     public OptimizerSharding OptimizerSharding { get; init; } = OptimizerSharding.None;
 
+    /// <summary>
+    /// Parts of a step whose gradients are summed in a fixed tree when <c>run.deterministic</c> is set; a power of two. 0: one for each
+    /// micro-batch.
+    /// </summary>
+    public int CanonicalLeaves { get; init; }
+
     /// <summary>Upper bound of one flat gradient bucket, in MiB.</summary>
     public int BucketMebibytes { get; init; } = 32;
 

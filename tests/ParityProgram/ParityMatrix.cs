@@ -1,5 +1,6 @@
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;
 
@@ -18,6 +19,35 @@ internal static class ParityMatrix
         FfnSize = 24,
         InitStd = 0.2,
     };
+
+    // Rounding cannot hide an error in float64: ten steps of a model of this size stay below 1e-12.
+    private const double Bound = 1e-10;
+
+    /// <summary>Runs every case against one rank, prints a line for each, and returns the exit code.</summary>
+    public static int Run(ParallelContext ranks, string folder)
+    {
+        var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, s_model.VocabSize, 4000) : "");
+        var failures = 0;
+        var references = new Dictionary<string, ParityRun>();
+        foreach (var test in Of(ranks.World.Size))
+        {
+            // Every rank computes what one rank computes.
+            var key = $"{test.Model} {test.Context} {test.GlobalBatch}";
+            if (!references.TryGetValue(key, out var reference))
+            {
+                using var alone = ParallelContext.Single();
+                reference = ParityRun.Train(test with { Layout = new ParallelConfig() }, alone, shard, ScalarType.Float64);
+                references.Add(key, reference);
+            }
+            using var divided = ranks.Divide(test.Layout);
+            var run = ParityRun.Train(test, divided, shard, ScalarType.Float64);
+            var comparison = ParityComparison.Of(run, reference, ranks.World);
+            var holds = comparison.IsWithin(Bound);
+            if (!holds) failures++;
+            if (ranks.World.Rank == 0) Console.WriteLine($"{(holds ? "ok  " : "FAIL")} {ranks.World.Size} ranks {test}: {comparison}");
+        }
+        return failures == 0 ? 0 : 1;
+    }
 
     /// <summary>The cases of a launch of <paramref name="ranks"/> ranks.</summary>
     public static IEnumerable<ParityCase> Of(int ranks)

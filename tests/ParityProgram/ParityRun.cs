@@ -31,7 +31,9 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
         using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.Sequence));
         model.Initialize(Seed);
         using var optimizer = new AdamW(parameters, optimizerConfig);
-        var step = new TrainingStep(model, ranks, new GradientReducer(parameters, ranks.Replicas), optimizer,
+        using var reducer = new GradientReducer(parameters, ranks.Replicas,
+            test.Layout.CanonicalLeaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, test.Layout.CanonicalLeaves) : null);
+        var step = new TrainingStep(model, ranks, reducer, optimizer,
             new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm);
         using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, Seed, test.Model.VocabSize,
             new DataShare(ranks.Data.Rank, ranks.Data.Size));

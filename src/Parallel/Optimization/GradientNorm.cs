@@ -25,6 +25,23 @@ public static class GradientNorm
         return Math.Sqrt(sum);
     }
 
+    /// <summary>
+    /// As <see cref="Of"/>, from whole gradients and a parameter at a time, so that the bits do not depend on how buckets are shared.
+    /// </summary>
+    /// <param name="parameters">Parameters of this rank, each with its whole gradient.</param>
+    /// <param name="tensor">The ranks that share one copy of the parameters.</param>
+    public static unsafe double Canonical(ParameterBuckets parameters, ProcessGroup tensor)
+    {
+        using var mode = no_grad();
+        var sum = 0.0;
+        foreach (var slot in parameters.Slots)
+        {
+            if (slot.Shard.IsPrimary) sum += DenseKernels.SumOfSquares(slot.Gradient);
+        }
+        tensor.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
+        return Math.Sqrt(sum);
+    }
+
     /// <summary>The factor that brings <paramref name="norm"/> down to <paramref name="clipNorm"/>; 1 where it is below or 0.</summary>
     public static double ClipFactor(double norm, double clipNorm) => clipNorm > 0 && norm > clipNorm ? clipNorm / norm : 1;
 }

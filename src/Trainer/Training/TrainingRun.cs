@@ -36,7 +36,9 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         CheckTokenizer(training, validation);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
-        var reducer = new GradientReducer(model.Parameters, ranks.Replicas);
+        using var reducer = new GradientReducer(model.Parameters, ranks.Replicas, config.Run.Deterministic
+            ? new CanonicalReduction(model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves)
+            : null);
         var state = Restore(model, optimizer, training);
         if (IsFirstRank) Begin(model, training, state);
 
@@ -65,6 +67,8 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         }
         return catalog;
     }
+
+    private int CanonicalLeaves => config.Parallel.CanonicalLeaves > 0 ? config.Parallel.CanonicalLeaves : config.Data.GlobalBatch / config.Data.MicroBatch;
 
     private KvShiftTransformer BuildModel()
     {

@@ -15,8 +15,6 @@ internal sealed class TrainingStep(
     LearningRateSchedule schedule,
     double clipNorm)
 {
-    private readonly double[] _totals = new double[3];
-
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
@@ -26,20 +24,26 @@ internal sealed class TrainingStep(
     {
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
-        var (lossSum, validTargets) = (0.0, 0L);
-        var microBatches = batches.MicroBatchesPerStep;
-        for (var micro = 0; micro < microBatches; micro++)
+        // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
+        var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
+        var validTargets = 0L;
+        var microBatches = batches.MicroBatchesPerStep / reducer.LeavesPerRank;
+        for (var leaf = 0; leaf < reducer.LeavesPerRank; leaf++)
         {
-            using var batch = batches.Next();
-            lossSum += ForwardBackward(batch);
-            validTargets += batch.ValidTargets;
+            for (var micro = 0; micro < microBatches; micro++)
+            {
+                using var batch = batches.Next();
+                leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += ForwardBackward(batch);
+                validTargets += batch.ValidTargets;
+            }
+            reducer.EndLeaf();
         }
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
-        var (loss, targets, stop) = Sum(lossSum, validTargets, stopRequested);
+        var (loss, targets, stop) = Sum(leaves, validTargets, stopRequested);
         var scale = 1.0 / Math.Max(1, targets);
-        var norm = GradientNorm.Of(model.Parameters, NormHolders) * scale;
+        var norm = (reducer.IsCanonical ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
         if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
         var learningRate = schedule.At(step);
         optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
@@ -60,12 +64,13 @@ internal sealed class TrainingStep(
         return loss.to(ScalarType.Float64).item<double>();
     }
 
-    private unsafe (double LossSum, long Targets, bool Stop) Sum(double lossSum, long targets, bool stop)
+    // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
+    private unsafe (double LossSum, long Targets, bool Stop) Sum(double[] leaves, long targets, bool stop)
     {
-        _totals[0] = lossSum;
-        _totals[1] = targets;
-        _totals[2] = stop ? 1 : 0;
-        fixed (double* totals = _totals) ranks.Replicas.AllReduce((nint)totals, _totals.Length, CollectiveDataType.Float64, ReduceOperation.Sum);
-        return (_totals[0], (long)_totals[1], _totals[2] > 0);
+        double[] totals = [.. leaves, targets, stop ? 1 : 0];
+        fixed (double* first = totals) ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
+        var lossSum = 0.0;
+        for (var leaf = 0; leaf < leaves.Length; leaf++) lossSum += totals[leaf];
+        return (lossSum, (long)totals[^2], totals[^1] > 0);
     }
 }
