@@ -141,7 +141,7 @@ public static partial class torch
             }
         }
 
-        public void backward() => autograd.Run([this], null, retainGraph: false, createGraph: false);
+        public void backward() => autograd.backward([this]);
 
         /// <summary>The elements in place: contiguous CPU tensors below 2 GiB only.</summary>
         public Span<byte> bytes

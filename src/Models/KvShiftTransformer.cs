@@ -58,6 +58,9 @@ public sealed class KvShiftTransformer : nn.Module
     /// <summary>The longest sequence.</summary>
     public int Context { get; }
 
+    /// <summary>Which activations are made again in backward.</summary>
+    public Recompute Recompute { get; init; }
+
     /// <summary>Fills the parameters: a pure function of (seed, parameter name, element).</summary>
     public void Initialize(long seed) => WeightInitializer.Fill(this, seed);
 
@@ -101,7 +104,13 @@ public sealed class KvShiftTransformer : nn.Module
         if (layout.Tokens > Context) throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
         var residual = _region.Leave(_embedding.call(ids));
         Tensor? pending = null;
-        foreach (var block in _blocks) (residual, pending) = block.Forward(residual, pending, layout);
+        var recompute = Recompute == Recompute.Full && is_grad_enabled();
+        foreach (var block in _blocks)
+        {
+            (residual, pending) = recompute
+                ? RecomputedBlock.Apply(block, residual, pending, layout)
+                : block.Forward(residual, pending, layout);
+        }
         return Final(residual, pending);
     }
 

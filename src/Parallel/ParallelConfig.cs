@@ -10,6 +10,19 @@ public enum OptimizerSharding
     Zero1,
 }
 
+/// <summary>Which activations are made again in backward instead of being kept.</summary>
+public enum Recompute
+{
+    /// <summary>None: the fastest.</summary>
+    None,
+
+    /// <summary>What costs little to make again: norms, the SwiGLU product, shifted keys and values.</summary>
+    Selective,
+
+    /// <summary>Everything but the inputs of each block: about a third more compute.</summary>
+    Full,
+}
+
 /// <summary>The <c>parallel</c> section of a run's configuration.</summary>
 public sealed record ParallelConfig
 {
@@ -30,6 +43,9 @@ public sealed record ParallelConfig
     /// micro-batch.
     /// </summary>
     public int CanonicalLeaves { get; init; }
+
+    /// <summary>Which activations are made again in backward instead of being kept.</summary>
+    public Recompute Recompute { get; init; } = Recompute.None;
 
     /// <summary>Upper bound of one flat gradient bucket, in MiB.</summary>
     public int BucketMebibytes { get; init; } = 32;

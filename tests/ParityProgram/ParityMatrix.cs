@@ -63,8 +63,12 @@ internal static class ParityMatrix
                     foreach (var microBatch in (int[])[1, 2])
                     {
                         if (4 / data % microBatch != 0 || 4 % data != 0) continue;
-                        yield return new ParityCase(
-                            new ParallelConfig { Tensor = tensor, Sequence = sequence, OptimizerSharding = sharding }, microBatch, s_model);
+                        foreach (var recompute in (Recompute[])[Recompute.None, Recompute.Full])
+                        {
+                            yield return new ParityCase(
+                                new ParallelConfig { Tensor = tensor, Sequence = sequence, OptimizerSharding = sharding, Recompute = recompute },
+                                microBatch, s_model);
+                        }
                     }
                 }
             }

@@ -8,20 +8,25 @@ public static partial class torch
     /// <summary>Differentiation.</summary>
     public static partial class autograd
     {
-        internal static unsafe void Run(IList<Tensor> tensors, IList<Tensor>? gradients, bool retainGraph, bool createGraph)
+        /// <summary>Adds the gradients of the tensors' leaves, or of <paramref name="inputs"/> alone; a graph is kept where asked.</summary>
+        public static unsafe void backward(IList<Tensor> tensors, IList<Tensor>? grad_tensors = null, bool? retain_graph = null,
+            bool create_graph = false, IList<Tensor>? inputs = null)
         {
             var roots = Handles(tensors);
-            var seeds = gradients is null ? [] : Handles(gradients);
+            var seeds = grad_tensors is null ? [] : Handles(grad_tensors);
+            var leaves = inputs is null ? [] : Handles(inputs);
             int status;
             long thrown;
             fixed (nint* rootPointer = roots)
             fixed (nint* seedPointer = seeds)
+            fixed (nint* leafPointer = leaves)
             {
-                status = NativeMethods.ts_backward(rootPointer, roots.Length, seedPointer, seeds.Length, retainGraph ? 1 : 0,
-                    createGraph ? 1 : 0, out thrown);
+                status = NativeMethods.ts_backward(rootPointer, roots.Length, seedPointer, seeds.Length, (retain_graph ?? create_graph) ? 1 : 0,
+                    create_graph ? 1 : 0, leafPointer, leaves.Length, out thrown);
             }
             GC.KeepAlive(tensors);
-            GC.KeepAlive(gradients);
+            GC.KeepAlive(grad_tensors);
+            GC.KeepAlive(inputs);
             if (thrown != 0)
             {
                 var handle = GCHandle.FromIntPtr((nint)thrown);

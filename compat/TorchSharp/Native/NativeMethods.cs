@@ -132,7 +132,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int ts_set_grad(nint tensor, nint gradient);
     [LibraryImport(Library)] internal static partial int ts_is_grad_enabled();
     [LibraryImport(Library)] internal static partial void ts_set_grad_enabled(int enabled);
-    [LibraryImport(Library)] internal static partial int ts_backward(nint* tensors, int count, nint* gradients, int gradientCount, int retainGraph, int createGraph, out long exception);
+    [LibraryImport(Library)] internal static partial int ts_backward(nint* tensors, int count, nint* gradients, int gradientCount, int retainGraph, int createGraph, nint* inputs, int inputCount, out long exception);
     [LibraryImport(Library)] internal static partial int ts_function_attach(nint* inputs, int inputCount, nint* outputs, int* differentiable, int outputCount, nint* saved, int savedCount, int materialize, long context, delegate* unmanaged<long, nint, nint*, int, nint*, int, long> run, delegate* unmanaged<long, void> release);
     [LibraryImport(Library)] internal static partial int ts_function_saved_count(nint node);
     [LibraryImport(Library)] internal static partial int ts_function_saved(nint node, int index, out nint result);

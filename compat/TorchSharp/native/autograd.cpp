@@ -86,11 +86,13 @@ TS_API void ts_set_grad_enabled(int32_t enabled) { at::GradMode::set_enabled(ena
 
 // exception: where a managed backward threw, the handle that it returned; the caller owns it.
 TS_API int32_t ts_backward(const Handle* tensors, int32_t count, const Handle* gradients, int32_t gradient_count,
-                           int32_t retain_graph, int32_t create_graph, int64_t* exception) {
+                           int32_t retain_graph, int32_t create_graph, const Handle* inputs, int32_t input_count,
+                           int64_t* exception) {
     *exception = 0;
     return guarded([&] {
         try {
-            torch::autograd::backward(list(tensors, count), list(gradients, gradient_count), retain_graph != 0, create_graph != 0);
+            torch::autograd::backward(list(tensors, count), list(gradients, gradient_count), retain_graph != 0, create_graph != 0,
+                                      list(inputs, input_count));
         } catch (const ManagedException& thrown) {
             std::swap(*exception, *thrown.handle);
             throw;

@@ -82,7 +82,10 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
             _ => ScalarType.Float32,
         };
         var parameters = new ParameterBuckets(dtype, CPU, (long)config.Parallel.BucketMebibytes << 20, share);
-        return new KvShiftTransformer(config.Model, parameters, config.Data.Context, new TensorRegion(ranks.Tensor, config.Parallel.Sequence));
+        return new KvShiftTransformer(config.Model, parameters, config.Data.Context, new TensorRegion(ranks.Tensor, config.Parallel.Sequence))
+        {
+            Recompute = config.Parallel.Recompute,
+        };
     }
 
     // One rank looks for the checkpoint, since looking reads every byte; all load the same one.
