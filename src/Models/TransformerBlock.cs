@@ -14,10 +14,10 @@ public sealed class TransformerBlock : nn.Module
     private readonly RmsNorm _ffnNorm;
     private readonly FeedForward _ffn;
 
-    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary) : base(name)
+    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary) : base(name)
     {
         _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon);
-        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, rotary);
+        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, shape, rotary);
         _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon);
         _ffn = new FeedForward(parameters, $"{name}.mlp", config);
         register_module("input_layernorm", _attentionNorm);
