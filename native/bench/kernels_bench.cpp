@@ -113,25 +113,27 @@ void bench_matmuls(const Roofs& roofs) {
            flops, 0, roofs);
 }
 
-void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count) {
+void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count, int64_t window = 0) {
     const int64_t count = row_count * row_tokens * hidden;
     const auto q = random_values(count), k = random_values(count + 1), v = random_values(count + 2),
                dout = random_values(count + 3);
     std::vector<float> out(count), dq(count), dk(count), dv(count), log_sum_exp(row_count * heads * row_tokens);
     std::vector<int32_t> positions(row_count * row_tokens);
     for (int64_t token = 0; token < row_count * row_tokens; ++token) positions[token] = static_cast<int32_t>(token % row_tokens);
-    // Two products forward and five backward over the half of the scores that is visible.
-    const double product = 2.0 * head_size * static_cast<double>(row_count * heads) * (0.5 * row_tokens * (row_tokens + 1));
-    const std::string suffix = " T=" + std::to_string(row_tokens);
+    // Two products forward and five backward over the scores that are visible: a triangle, or with a window a band that begins as one.
+    const int64_t band = window == 0 ? row_tokens : window;
+    const double visible = 0.5 * band * (band + 1) + static_cast<double>(row_tokens - band) * band;
+    const double product = 2.0 * head_size * static_cast<double>(row_count * heads) * visible;
+    const std::string suffix = " T=" + std::to_string(row_tokens) + (window == 0 ? "" : " window=" + std::to_string(window));
     report("attention_forward" + suffix, fastest([&] {
                check(kvs_attention_forward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
-                                           v.data(), positions.data(), 0.125, out.data(), log_sum_exp.data()));
+                                           v.data(), positions.data(), window, 0.125, out.data(), log_sum_exp.data()));
            }),
            2 * product, 0, roofs);
     report("attention_backward" + suffix, fastest([&] {
                check(kvs_attention_backward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
-                                            v.data(), positions.data(), 0.125, out.data(), log_sum_exp.data(), dout.data(),
-                                            dq.data(), dk.data(), dv.data()));
+                                            v.data(), positions.data(), window, 0.125, out.data(), log_sum_exp.data(),
+                                            dout.data(), dq.data(), dk.data(), dv.data()));
            }),
            5 * product, 0, roofs);
 }
@@ -233,6 +235,7 @@ int main(int argument_count, char** arguments) {
     bench_matmuls(roofs);
     bench_attention(roofs, tokens, batch);
     bench_attention(roofs, 4096, 1);
+    bench_attention(roofs, 4096, 1, 512);
     bench_norm(roofs);
     bench_shift_rope(roofs);
     bench_swiglu(roofs);

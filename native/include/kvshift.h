@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature below; the managed side refuses another value.
-#define KVS_ABI_VERSION 1
+#define KVS_ABI_VERSION 2
 
 enum kvs_status {
     KVS_OK = 0,
@@ -71,18 +71,19 @@ KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t to
                                         const void* cosine, const void* sine, const void* dy, void* dx, int64_t dx_stride,
                                         void* dshift);
 
-// Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row. q, out
-// [batch, tokens, heads, head_size]; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv head
-// h / (heads / kv_heads). log_sum_exp [batch, heads, tokens] is kept for backward. Memory is O(tokens), not O(tokens^2).
+// Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row, of which a window > 0 leaves the last
+// window ones, t counted. q, out [batch, tokens, heads, head_size]; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv
+// head h / (heads / kv_heads). log_sum_exp [batch, heads, tokens] is kept for backward. Memory is O(tokens), not O(tokens^2); time is
+// O(tokens * window) with a window.
 KVS_API int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
                                       int64_t head_size, const void* q, const void* k, const void* v,
-                                      const int32_t* positions, double scale, void* out, void* log_sum_exp);
+                                      const int32_t* positions, int64_t window, double scale, void* out, void* log_sum_exp);
 
 // dq, dk, dv are overwritten.
 KVS_API int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
                                        int64_t head_size, const void* q, const void* k, const void* v,
-                                       const int32_t* positions, double scale, const void* out, const void* log_sum_exp,
-                                       const void* dout, void* dq, void* dk, void* dv);
+                                       const int32_t* positions, int64_t window, double scale, const void* out,
+                                       const void* log_sum_exp, const void* dout, void* dq, void* dk, void* dv);
 
 // y = gate * sigmoid(gate) * up, elementwise over count.
 KVS_API int32_t kvs_swiglu_forward(int32_t dtype, int64_t count, const void* gate, const void* up, void* y);

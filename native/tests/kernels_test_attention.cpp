@@ -12,17 +12,19 @@ struct AttentionResult {
 template <typename T>
 struct AttentionCase {
     int64_t batch, tokens, heads, kv_heads, head_size;
+    int64_t window;
     double scale;
     std::vector<T> q, k, v, dout;
     std::vector<int32_t> positions;
 
     AttentionCase(int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_size, Documents documents,
-                  double spread = 1)
+                  double spread = 1, int64_t window = 0)
         : batch(batch),
           tokens(tokens),
           heads(heads),
           kv_heads(kv_heads),
           head_size(head_size),
+          window(window),
           scale(1 / std::sqrt(static_cast<double>(head_size))),
           q(random_values<T>(batch * tokens * heads * head_size, 1, spread)),
           k(random_values<T>(batch * tokens * kv_heads * head_size, 2, spread)),
@@ -36,11 +38,11 @@ struct AttentionCase {
             std::vector<T>(q.size(), T(99)), std::vector<T>(static_cast<size_t>(batch * heads * tokens), T(99)),
             std::vector<T>(q.size(), T(99)), std::vector<T>(k.size(), T(99)), std::vector<T>(v.size(), T(99))};
         checks.succeeds(kvs_attention_forward(dtype<T>, batch, tokens, heads, kv_heads, head_size, q.data(), k.data(), v.data(),
-                                              positions.data(), scale, result.out.data(), result.log_sum_exp.data()),
+                                              positions.data(), window, scale, result.out.data(), result.log_sum_exp.data()),
                         "attention_forward");
         checks.succeeds(kvs_attention_backward(dtype<T>, batch, tokens, heads, kv_heads, head_size, q.data(), k.data(), v.data(),
-                                               positions.data(), scale, result.out.data(), result.log_sum_exp.data(), dout.data(),
-                                               result.dq.data(), result.dk.data(), result.dv.data()),
+                                               positions.data(), window, scale, result.out.data(), result.log_sum_exp.data(),
+                                               dout.data(), result.dq.data(), result.dk.data(), result.dv.data()),
                         "attention_backward");
         return result;
     }
@@ -58,7 +60,8 @@ struct AttentionCase {
     }
 
     void add_query(AttentionResult<double>& result, int64_t row, int64_t head, int64_t token) const {
-        const int64_t first = token - positions[static_cast<size_t>(row * tokens + token)];
+        const int64_t position = positions[static_cast<size_t>(row * tokens + token)];
+        const int64_t first = token - (window == 0 ? position : std::min(position, window - 1));
         const int64_t query = ((row * tokens + token) * heads + head) * head_size;
         const auto key_at = [&](int64_t key) { return ((row * tokens + key) * kv_heads + head / (heads / kv_heads)) * head_size; };
         std::vector<double> p;
@@ -101,7 +104,7 @@ void compare(Checks& checks, const AttentionCase<T>& input, double spread = 1) {
     const auto expected = input.reference();
     const std::string name = "attention " + std::to_string(input.batch) + "x" + std::to_string(input.tokens) + ", heads " +
                              std::to_string(input.heads) + "/" + std::to_string(input.kv_heads) + " of " +
-                             std::to_string(input.head_size);
+                             std::to_string(input.head_size) + ", window " + std::to_string(input.window);
     // A score is a sum of head_size products of order spread^2, scaled by 1 / sqrt(head_size): it is of order spread^2 with tails
     // of a few times that, and errs by as many epsilon. The exponential turns this into a relative error of each probability, and
     // the gradients are sums of up to a few hundred such terms, of which the largest count: 64 units at spread 1.
@@ -129,6 +132,15 @@ void compare_all(Checks& checks) {
     }
     // Scores of several hundred: without the running maximum every exponential would overflow.
     compare(checks, AttentionCase<T>(1, 90, 2, 1, 64, Documents::one, 16), 16);
+
+    // Windows of one key, inside a block, of whole blocks, over several, and longer than the row; the longest row has several chunks of keys in
+    // the backward pass, so that some are out of the window of all queries after them.
+    for (const int64_t window : {1, 3, 64, 70, 129, 1000}) {
+        for (const Documents documents : {Documents::one, Documents::random}) {
+            compare(checks, AttentionCase<T>(2, 200, 4, 2, 24, documents, 1, window));
+        }
+        compare(checks, AttentionCase<T>(1, 600, 2, 1, 128, Documents::one, 1, window));
+    }
 
     const AttentionCase<T> large(2, 200, 4, 2, 64, Documents::random);
     kvs_set_threads(1);
@@ -174,14 +186,34 @@ void check_isolation(Checks& checks) {
     checks.that(std::memcmp(before.data(), after.data(), 64 * 48 * sizeof(float)) != 0, "the first document sees its own keys");
 }
 
+// What a query does not see changes no bit of it, and blocks of keys that no query of a block sees are not read: zero times NaN would show.
+void check_window_is_left_out(Checks& checks) {
+    AttentionCase<float> input(1, 300, 2, 1, 24, Documents::one, 1, 50);
+    const auto before = input.run(checks);
+    const auto same_from = [&](size_t query, const std::vector<float>& a, const std::vector<float>& b) {
+        return std::memcmp(a.data() + query * 48, b.data() + query * 48, (300 - query) * 48 * sizeof(float)) == 0;
+    };
+    for (size_t i = 0; i < 100 * 24; ++i) input.k[i] += 1, input.v[i] -= 1;
+    const auto shifted = input.run(checks);
+    checks.that(same_from(149, before.out, shifted.out) && same_from(149, before.dq, shifted.dq),
+                "a query does not see the keys before its window");
+    checks.that(!same_from(148, before.out, shifted.out), "a query sees the first key of its window");
+    for (size_t i = 0; i < 100 * 24; ++i) input.k[i] = input.v[i] = std::numeric_limits<float>::quiet_NaN();
+    const auto unreadable = input.run(checks);
+    checks.that(same_from(192, before.out, unreadable.out) && same_from(192, before.dq, unreadable.dq),
+                "blocks of keys outside the window of a block of queries are left out");
+}
+
 void differentiate(Checks& checks) {
-    for (const Documents documents : {Documents::one, Documents::random}) {
-        AttentionCase<double> input(1, 9, 4, 2, 6, documents);
-        const auto gradient = input.run(checks);
-        const auto loss = [&] { return dot(input.run(checks).out, input.dout); };
-        checks.close("attention d/dq", gradient.dq, finite_differences(input.q, loss), finite_difference_tolerance);
-        checks.close("attention d/dk", gradient.dk, finite_differences(input.k, loss), finite_difference_tolerance);
-        checks.close("attention d/dv", gradient.dv, finite_differences(input.v, loss), finite_difference_tolerance);
+    for (const int64_t window : {0, 3}) {
+        for (const Documents documents : {Documents::one, Documents::random}) {
+            AttentionCase<double> input(1, 9, 4, 2, 6, documents, 1, window);
+            const auto gradient = input.run(checks);
+            const auto loss = [&] { return dot(input.run(checks).out, input.dout); };
+            checks.close("attention d/dq", gradient.dq, finite_differences(input.q, loss), finite_difference_tolerance);
+            checks.close("attention d/dk", gradient.dk, finite_differences(input.k, loss), finite_difference_tolerance);
+            checks.close("attention d/dv", gradient.dv, finite_differences(input.v, loss), finite_difference_tolerance);
+        }
     }
 }
 
@@ -193,6 +225,7 @@ void test_attention(Checks& checks) {
     check_nan<float>(checks);
     check_nan<double>(checks);
     check_isolation(checks);
+    check_window_is_left_out(checks);
     differentiate(checks);
 }
 

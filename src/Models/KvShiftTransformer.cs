@@ -15,7 +15,7 @@ public sealed class KvShiftTransformer : nn.Module
     private readonly List<TransformerBlock> _blocks = [];
     private readonly RmsNorm _norm;
     private readonly ParameterSlot _head;
-    private readonly RotaryTable _rotary;
+    private readonly Dictionary<int, RotaryTable> _rotary = [];
 
     /// <param name="config">Shape.</param>
     /// <param name="parameters">Where parameters are allocated; not initialised here.</param>
@@ -27,12 +27,17 @@ public sealed class KvShiftTransformer : nn.Module
         Config = config;
         Parameters = parameters;
         Context = context;
-        _rotary = new RotaryTable(context, config.ResolvedHeadSize, config.RopeBase, parameters.DataType, parameters.Device);
         _embedding = new Embedding(parameters, "model.embed_tokens", _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
         register_module("model.embed_tokens", _embedding);
         for (var layer = 0; layer < config.Layers; layer++)
         {
-            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, _rotary, _region);
+            var shape = config.Attention(layer);
+            if (!_rotary.TryGetValue(shape.HeadSize, out var rotary))
+            {
+                rotary = new RotaryTable(context, shape.HeadSize, config.RopeBase, parameters.DataType, parameters.Device);
+                _rotary.Add(shape.HeadSize, rotary);
+            }
+            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, shape, rotary, _region);
             _blocks.Add(block);
             register_module($"model.layers.{layer}", block);
         }
@@ -79,6 +84,13 @@ public sealed class KvShiftTransformer : nn.Module
     /// <param name="caches">One for each layer, from <see cref="NewCaches"/>.</param>
     public Tensor Decode(Tensor ids, IReadOnlyList<LayerCache> caches)
     {
+        var tokens = ids.size(0);
+        if (Config.SlidingWindow > 0 && tokens > Config.SlidingWindow)
+        {
+            // Caches of sliding layers take a window at a time.
+            var rest = tokens - Config.SlidingWindow;
+            return cat([Decode(ids.narrow(0, 0, Config.SlidingWindow), caches), Decode(ids.narrow(0, Config.SlidingWindow, rest), caches)], 0);
+        }
         var residual = _embedding.call(ids);
         Tensor? pending = null;
         for (var layer = 0; layer < _blocks.Count; layer++) (residual, pending) = _blocks[layer].Decode(residual, pending, caches[layer]);
@@ -87,14 +99,13 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
     public IReadOnlyList<LayerCache> NewCaches()
-        => [.. _blocks.Select(_ => new LayerCache(Context, Config.ResolvedKvHeads, Config.ResolvedHeadSize, Parameters.DataType,
-            Parameters.Device))];
+        => [.. _blocks.Select((_, layer) => new LayerCache(Context, Config.Attention(layer), Parameters.DataType, Parameters.Device))];
 
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
         if (!disposing) return;
-        _rotary.Dispose();
+        foreach (var rotary in _rotary.Values) rotary.Dispose();
         _region.Dispose();
         Parameters.Dispose();
     }

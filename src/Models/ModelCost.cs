@@ -4,37 +4,30 @@ namespace KvShiftScale.Models;
 public static class ModelCost
 {
     /// <summary>All parameters; a tied head counts once.</summary>
-    public static long Parameters(ModelConfig config)
-        => NonEmbeddingParameters(config) + (config.TieEmbeddings ? 1L : 2L) * config.VocabSize * config.HiddenSize;
+    public static long Parameters(ModelConfig config) => ParameterCounts.Of(config).Total;
 
     /// <summary>Parameters without the embedding and the output head.</summary>
-    public static long NonEmbeddingParameters(ModelConfig config)
-        => config.Layers * (MatrixParametersOfLayer(config) + 2L * config.HiddenSize + ShiftScalarsOfLayer(config)) + config.HiddenSize;
+    public static long NonEmbeddingParameters(ModelConfig config) => ParameterCounts.Of(config).NonEmbedding;
 
     /// <summary>
     /// Operations of one training token, forward and backward: 6 for each weight of a matrix product (the head's included, the
-    /// embedding look-up's not), 12 * layers * heads * head_size * visible keys for the attention scores and their use, and 18 for each
-    /// shifted channel. <paramref name="causal"/> counts the (context + 1) / 2 keys that a token sees on average, otherwise all.
+    /// embedding look-up's not), 12 * heads * head_size * visible keys in each layer for the attention scores and their use, and 18 for
+    /// each shifted channel. <paramref name="causal"/> counts the keys that a token sees on average in a row of context tokens, (context
+    /// + 1) / 2 or fewer where a window slides; otherwise all of the context or the window.
     /// </summary>
     public static double TrainingFlopsPerToken(ModelConfig config, int context, bool causal)
     {
-        var matrices = config.Layers * (double)MatrixParametersOfLayer(config) + (double)config.VocabSize * config.HiddenSize;
-        var keys = causal ? (context + 1) / 2.0 : context;
-        var attention = 12.0 * config.Layers * config.Heads * config.ResolvedHeadSize * keys;
-        var shift = config.KvShift == KvShiftVariant.None
-            ? 0.0
-            : 18.0 * config.Layers * config.ResolvedKvHeads * config.ResolvedHeadSize;
-        return 6 * matrices + attention + shift;
+        var counts = ParameterCounts.Of(config);
+        var flops = 6.0 * (counts.AttentionMatrices + counts.FeedForward + (double)config.VocabSize * config.HiddenSize);
+        for (var layer = 0; layer < config.Layers; layer++)
+        {
+            var (heads, kvHeads, headSize, window) = config.Attention(layer);
+            var band = window == 0 ? context : Math.Min(window, context);
+            // A row's first tokens see one key more each until the window is full.
+            var keys = causal ? (band * (band + 1.0) / 2 + (context - band) * (double)band) / context : band;
+            flops += 12.0 * heads * headSize * keys;
+            if (config.KvShift != KvShiftVariant.None) flops += 18.0 * kvHeads * headSize;
+        }
+        return flops;
     }
-
-    private static long MatrixParametersOfLayer(ModelConfig config)
-    {
-        long hidden = config.HiddenSize;
-        var queryWidth = (long)config.Heads * config.ResolvedHeadSize;
-        var kvWidth = (long)config.ResolvedKvHeads * config.ResolvedHeadSize;
-        return hidden * (2 * queryWidth + 2 * kvWidth) + 3 * hidden * config.FfnSize;
-    }
-
-    private static long ShiftScalarsOfLayer(ModelConfig config)
-        => config.KvShift == KvShiftVariant.None ? 0 : 4L * config.ResolvedKvHeads;
 }

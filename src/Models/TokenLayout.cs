@@ -9,7 +9,7 @@ namespace KvShiftScale.Models;
 /// </summary>
 public sealed class TokenLayout : IDisposable
 {
-    private Tensor? _visible;
+    private readonly Dictionary<int, Tensor> _visible = [];
 
     /// <param name="batch">Rows.</param>
     /// <param name="tokens">Tokens in a row.</param>
@@ -36,24 +36,25 @@ public sealed class TokenLayout : IDisposable
 
     /// <summary>
     /// bool [batch, 1, tokens, tokens]: query t sees key s. Only the path of composed operations materialises it; the fused
-    /// kernels read <see cref="Positions"/>.
+    /// kernels read <see cref="Positions"/>. A window of 0 is all of the document so far.
     /// </summary>
-    internal Tensor Visible(Device device)
+    internal Tensor Visible(Device device, int window)
     {
-        if (_visible is not null) return _visible;
+        if (_visible.TryGetValue(window, out var known)) return known;
         using var scope = NewDisposeScope();
         var place = arange(Tokens, int64).view(1, Tokens);
         var start = place - Positions.to(int64).view(Batch, Tokens);
         var key = place.view(1, 1, Tokens);
         var causal = key.le(place.view(1, Tokens, 1));
         var sameDocument = start.view(Batch, Tokens, 1).le(key);
-        _visible = (causal & sameDocument).view(Batch, 1, Tokens, Tokens).to(device).DetachFromDisposeScope();
-        return _visible;
+        var seen = causal & sameDocument;
+        if (window > 0) seen &= place.view(1, Tokens, 1).lt(key + window);
+        return _visible[window] = seen.view(Batch, 1, Tokens, Tokens).to(device).DetachFromDisposeScope();
     }
 
     public void Dispose()
     {
         Positions.Dispose();
-        _visible?.Dispose();
+        foreach (var visible in _visible.Values) visible.Dispose();
     }
 }

@@ -15,10 +15,11 @@ public sealed class TransformerBlock : nn.Module
     private readonly RmsNorm _ffnNorm;
     private readonly FeedForward _ffn;
 
-    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary, TensorRegion region) : base(name)
+    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary,
+        TensorRegion region) : base(name)
     {
         _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon, region);
-        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, rotary, region);
+        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, shape, rotary, region);
         _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon, region);
         _ffn = new FeedForward(parameters, $"{name}.mlp", config, region);
         register_module("input_layernorm", _attentionNorm);

@@ -12,11 +12,20 @@ public sealed class KvShiftTransformerTests
         { KvShiftVariant.None, 2, false },
     };
 
+    /// <summary>Global, sliding and global layers as in Baichuan-M1: more and smaller heads where a window slides. Rows have 7 tokens.</summary>
+    public static TheoryData<int> Windows() => [1, 3, 7];
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void LogitsAndLossEqualThePlainComputation(KvShiftVariant variant, int kvHeads, bool tied)
+        => CheckLogitsAndLoss(ModelFixture.Config with { KvShift = variant, KvHeads = kvHeads, TieEmbeddings = tied });
+
+    [Theory]
+    [MemberData(nameof(Windows))]
+    public void SlidingLayersEqualThePlainComputation(int window) => CheckLogitsAndLoss(ModelFixture.Sliding(window));
+
+    private static void CheckLogitsAndLoss(ModelConfig config)
     {
-        var config = ModelFixture.Config with { KvShift = variant, KvHeads = kvHeads, TieEmbeddings = tied };
         using var fixture = new ModelFixture(config, ScalarType.Float64);
         var reference = new ReferenceModel(config, fixture.Weights());
         using var scope = NewDisposeScope();
@@ -37,8 +46,13 @@ public sealed class KvShiftTransformerTests
     [Theory]
     [MemberData(nameof(Shapes))]
     public void EveryGradientEqualsFiniteDifferencesOfThePlainComputation(KvShiftVariant variant, int kvHeads, bool tied)
+        => CheckGradients(ModelFixture.Config with { KvShift = variant, KvHeads = kvHeads, TieEmbeddings = tied });
+
+    [Fact]
+    public void EveryGradientOfSlidingLayersEqualsFiniteDifferencesOfThePlainComputation() => CheckGradients(ModelFixture.Sliding(window: 3));
+
+    private static void CheckGradients(ModelConfig config)
     {
-        var config = ModelFixture.Config with { KvShift = variant, KvHeads = kvHeads, TieEmbeddings = tied };
         using var fixture = new ModelFixture(config, ScalarType.Float64);
         var weights = fixture.Weights();
         var reference = new ReferenceModel(config, weights);
@@ -104,14 +118,8 @@ public sealed class KvShiftTransformerTests
         Assert.Equal(expectedLoss, loss, 0.05 * expectedLoss);
         foreach (var name in new[] { "model.layers.0.self_attn.k_shift", "model.layers.1.self_attn.v_proj.weight", "lm_head.weight" })
         {
-            var (dot, a, b) = (0.0, 0.0, 0.0);
-            foreach (var (x, y) in expected[name].Zip(gradients[name]))
-            {
-                dot += x * y;
-                a += x * x;
-                b += y * y;
-            }
-            Assert.True(dot / Math.Sqrt(a * b) > 0.99, $"{name}: cosine {dot / Math.Sqrt(a * b)}");
+            var cosine = Cosine(expected[name], gradients[name]);
+            Assert.True(cosine > 0.99, $"{name}: cosine {cosine}");
         }
     }
 
@@ -148,13 +156,24 @@ public sealed class KvShiftTransformerTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(7)]
-    public void CachedDecodeInChunksEqualsTheWholeSequence(int chunk)
+    [InlineData(1, 0)]
+    [InlineData(2, 0)]
+    [InlineData(3, 0)]
+    [InlineData(7, 0)]
+    [InlineData(1, 1)]
+    [InlineData(5, 1)]
+    [InlineData(1, 2)]
+    [InlineData(2, 2)]
+    [InlineData(3, 2)]
+    [InlineData(7, 2)]
+    [InlineData(1, 3)]
+    [InlineData(2, 3)]
+    [InlineData(4, 3)]
+    [InlineData(7, 3)]
+    [InlineData(3, 100)]
+    public void CachedDecodeInChunksEqualsTheWholeSequence(int chunk, int window)
     {
-        using var fixture = new ModelFixture(ModelFixture.Config, ScalarType.Float64);
+        using var fixture = new ModelFixture(window == 0 ? ModelFixture.Config : ModelFixture.Sliding(window), ScalarType.Float64);
         using var scope = NewDisposeScope();
         using var mode = no_grad();
         var ids = ModelFixture.Ids[0];
@@ -169,13 +188,44 @@ public sealed class KvShiftTransformerTests
     }
 
     [Fact]
-    public void StepsLeaveNoTensorBehind()
+    public void ComposedAttentionHonoursTheWindow()
     {
-        using var fixture = new ModelFixture(ModelFixture.Config, ScalarType.Float32);
+        // The path of devices without kernels: bfloat16 on the CPU. With a window of 1 a sliding layer attends to the token alone; that the
+        // loss is nearer to this model's than to the one of a window of 7 shows the mask. Bounds as in the test above.
+        using var exact = new ModelFixture(ModelFixture.Sliding(1) with { InitStd = 0.2 }, ScalarType.Float64);
+        using var other = new ModelFixture(ModelFixture.Sliding(7) with { InitStd = 0.2 }, ScalarType.Float64);
+        using var half = new ModelFixture(ModelFixture.Sliding(1) with { InitStd = 0.2 }, ScalarType.BFloat16);
+        var (_, expected) = exact.LossAndGradients();
+        var (_, unlike) = other.LossAndGradients();
+        var (_, gradients) = half.LossAndGradients();
+
+        const string Name = "model.layers.1.self_attn.v_proj.weight";
+        Assert.True(Cosine(expected[Name], gradients[Name]) > 0.99, $"cosine {Cosine(expected[Name], gradients[Name])}");
+        Assert.True(Cosine(unlike[Name], gradients[Name]) < 0.95, $"cosine {Cosine(unlike[Name], gradients[Name])} with another window");
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    public void StepsLeaveNoTensorBehind(int window)
+    {
+        using var fixture = new ModelFixture(window == 0 ? ModelFixture.Config : ModelFixture.Sliding(window), ScalarType.Float32);
         fixture.LossAndGradients();
         var before = Tensor.TotalCount;
         for (var step = 0; step < 10; step++) fixture.LossAndGradients();
         Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    private static double Cosine(double[] first, double[] second)
+    {
+        var (dot, a, b) = (0.0, 0.0, 0.0);
+        foreach (var (x, y) in first.Zip(second))
+        {
+            dot += x * y;
+            a += x * x;
+            b += y * y;
+        }
+        return dot / Math.Sqrt(a * b);
     }
 
     private static void AssertClose(string name, double[] expected, double[] actual, double tolerance)

@@ -10,6 +10,7 @@ public sealed class ModelCostTests
             ModelFixture.Config,
             ModelFixture.Config with { TieEmbeddings = true },
             ModelFixture.Config with { KvShift = KvShiftVariant.None, KvHeads = 1 },
+            ModelFixture.Sliding(3),
         })
         {
             using var fixture = new ModelFixture(config, TorchSharp.torch.ScalarType.Float32);
@@ -48,5 +49,12 @@ public sealed class ModelCostTests
         var config = new ModelConfig { HiddenSize = 4, Layers = 1, Heads = 1, FfnSize = 8, VocabSize = 16 };
         Assert.Equal(1344 + 144 + 72, ModelCost.TrainingFlopsPerToken(config, context: 3, causal: false));
         Assert.Equal(1344 + 96 + 72, ModelCost.TrainingFlopsPerToken(config, context: 3, causal: true));
+
+        // A second layer that slides over two keys, with two heads of 2 that share one kv head of 2. Matrices: q, o 2 x 16, k, v 2 x 8; gate,
+        // up, down 96: 144 x 6. Keys seen by three tokens: 1 + 2 + 2, 5 / 3 each; scores and their use 12 x 4 x 5 / 3 = 80, or x 2 = 96 for
+        // the whole window. Shift: 18 x 2.
+        var sliding = config with { Layers = 2, SlidingWindow = 2, SlidingHeads = 2, SlidingKvHeads = 1, SlidingHeadSize = 2 };
+        Assert.Equal(1344 + 144 + 72 + 864 + 96 + 36, ModelCost.TrainingFlopsPerToken(sliding, context: 3, causal: false));
+        Assert.Equal(1344 + 96 + 72 + 864 + 80 + 36, ModelCost.TrainingFlopsPerToken(sliding, context: 3, causal: true), 1e-9);
     }
 }

@@ -19,6 +19,16 @@ internal sealed class ModelFixture : IDisposable
         InitStd = 0.5,
     };
 
+    /// <summary>Global, sliding and global layers; where the window slides, heads are more and smaller and share kv heads otherwise.</summary>
+    public static ModelConfig Sliding(int window) => Config with
+    {
+        Layers = 3,
+        SlidingWindow = window,
+        SlidingHeads = 6,
+        SlidingKvHeads = 3,
+        SlidingHeadSize = 2,
+    };
+
     /// <summary>Two rows: one document, and three documents of 3, 1 and 3 tokens whose last tokens have no target.</summary>
     public static readonly int[][] Ids = [[3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8, 9, 7]];
     public static readonly int[][] Targets = [[1, 4, 1, 5, 9, 2, 12], [5, 3, -100, -100, 9, 7, -100]];

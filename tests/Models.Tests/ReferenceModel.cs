@@ -6,9 +6,6 @@ namespace KvShiftScale.Models.Tests;
 /// </summary>
 internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> weights)
 {
-    private readonly int _headSize = config.ResolvedHeadSize;
-    private readonly int _kvHeads = config.ResolvedKvHeads;
-
     /// <summary>Sum of -log p(target) over targets that are not -100, for one row.</summary>
     public double LossSum(int[] ids, int[] targets, int[] positions)
     {
@@ -32,7 +29,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var name = $"model.layers.{layer}";
-            x = Add(x, Attention(Norm(x, $"{name}.input_layernorm"), $"{name}.self_attn", positions));
+            x = Add(x, Attention(Norm(x, $"{name}.input_layernorm"), $"{name}.self_attn", positions, config.Attention(layer)));
             x = Add(x, FeedForward(Norm(x, $"{name}.post_attention_layernorm"), $"{name}.mlp"));
         }
         x = Norm(x, "model.norm");
@@ -40,38 +37,39 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         return Product(x, head, config.VocabSize);
     }
 
-    private double[][] Attention(double[][] x, string name, int[] positions)
+    private double[][] Attention(double[][] x, string name, int[] positions, AttentionShape shape)
     {
-        var q = Product(x, weights[$"{name}.q_proj.weight"], config.Heads * _headSize);
-        var k = Product(x, weights[$"{name}.k_proj.weight"], _kvHeads * _headSize);
-        var v = Product(x, weights[$"{name}.v_proj.weight"], _kvHeads * _headSize);
+        var (heads, kvHeads, headSize, window) = shape;
+        var q = Product(x, weights[$"{name}.q_proj.weight"], heads * headSize);
+        var k = Product(x, weights[$"{name}.k_proj.weight"], kvHeads * headSize);
+        var v = Product(x, weights[$"{name}.v_proj.weight"], kvHeads * headSize);
         if (config.KvShift == KvShiftVariant.Kv)
         {
-            k = Shift(k, weights[$"{name}.k_shift"], positions);
-            v = Shift(v, weights[$"{name}.v_shift"], positions);
+            k = Shift(k, weights[$"{name}.k_shift"], positions, headSize);
+            v = Shift(v, weights[$"{name}.v_shift"], positions, headSize);
         }
-        q = Rotate(q, config.Heads, positions);
-        k = Rotate(k, _kvHeads, positions);
+        q = Rotate(q, heads, headSize, positions);
+        k = Rotate(k, kvHeads, headSize, positions);
         var output = new double[x.Length][];
         for (var t = 0; t < x.Length; t++)
         {
-            output[t] = new double[config.Heads * _headSize];
-            for (var head = 0; head < config.Heads; head++)
+            output[t] = new double[heads * headSize];
+            for (var head = 0; head < heads; head++)
             {
-                var kvHead = head / (config.Heads / _kvHeads);
-                var first = t - positions[t];
+                var kvHead = head / (heads / kvHeads);
+                var first = window == 0 ? t - positions[t] : Math.Max(t - positions[t], t - window + 1);
                 var scores = new double[t - first + 1];
                 for (var s = first; s <= t; s++)
                 {
-                    for (var c = 0; c < _headSize; c++) scores[s - first] += q[t][head * _headSize + c] * k[s][kvHead * _headSize + c];
-                    scores[s - first] /= Math.Sqrt(_headSize);
+                    for (var c = 0; c < headSize; c++) scores[s - first] += q[t][head * headSize + c] * k[s][kvHead * headSize + c];
+                    scores[s - first] /= Math.Sqrt(headSize);
                 }
                 var largest = scores.Max();
                 var total = scores.Sum(score => Math.Exp(score - largest));
                 for (var s = first; s <= t; s++)
                 {
                     var weight = Math.Exp(scores[s - first] - largest) / total;
-                    for (var c = 0; c < _headSize; c++) output[t][head * _headSize + c] += weight * v[s][kvHead * _headSize + c];
+                    for (var c = 0; c < headSize; c++) output[t][head * headSize + c] += weight * v[s][kvHead * headSize + c];
                 }
             }
         }
@@ -79,7 +77,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     }
 
     // a1 x_t + a2 x_(t-1), where column 0 of the scalars is a2 and column 1 is a1.
-    private double[][] Shift(double[][] x, double[] scalars, int[] positions)
+    private static double[][] Shift(double[][] x, double[] scalars, int[] positions, int headSize)
     {
         var mixed = new double[x.Length][];
         for (var t = 0; t < x.Length; t++)
@@ -87,16 +85,16 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             mixed[t] = new double[x[t].Length];
             for (var i = 0; i < x[t].Length; i++)
             {
-                var head = i / _headSize;
+                var head = i / headSize;
                 mixed[t][i] = scalars[2 * head + 1] * x[t][i] + (positions[t] == 0 ? 0 : scalars[2 * head] * x[t - 1][i]);
             }
         }
         return mixed;
     }
 
-    private double[][] Rotate(double[][] x, int heads, int[] positions)
+    private double[][] Rotate(double[][] x, int heads, int headSize, int[] positions)
     {
-        var half = _headSize / 2;
+        var half = headSize / 2;
         var rotated = new double[x.Length][];
         for (var t = 0; t < x.Length; t++)
         {
@@ -105,10 +103,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             {
                 for (var pair = 0; pair < half; pair++)
                 {
-                    var angle = positions[t] * Math.Pow(config.RopeBase, -2.0 * pair / _headSize);
-                    var (first, second) = (x[t][head * _headSize + pair], x[t][head * _headSize + half + pair]);
-                    rotated[t][head * _headSize + pair] = first * Math.Cos(angle) - second * Math.Sin(angle);
-                    rotated[t][head * _headSize + half + pair] = second * Math.Cos(angle) + first * Math.Sin(angle);
+                    var angle = positions[t] * Math.Pow(config.RopeBase, -2.0 * pair / headSize);
+                    var (first, second) = (x[t][head * headSize + pair], x[t][head * headSize + half + pair]);
+                    rotated[t][head * headSize + pair] = first * Math.Cos(angle) - second * Math.Sin(angle);
+                    rotated[t][head * headSize + half + pair] = second * Math.Cos(angle) + first * Math.Sin(angle);
                 }
             }
         }

@@ -37,7 +37,7 @@ void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, c
 }
 
 struct AttentionShape {
-    int64_t batch, tokens, heads, kv_heads, head_size;
+    int64_t batch, tokens, heads, kv_heads, head_size, window;
 
     int64_t query_count() const { return batch * tokens * heads * head_size; }
     int64_t key_count() const { return batch * tokens * kv_heads * head_size; }
@@ -50,6 +50,7 @@ void check_attention(const Arguments& arguments, const AttentionShape& shape, co
     arguments.positive("heads", shape.heads);
     arguments.positive("kv_heads", shape.kv_heads);
     arguments.positive("head_size", shape.head_size);
+    arguments.size("window", shape.window);
     if (shape.heads % shape.kv_heads != 0) {
         arguments.fail("heads is " + std::to_string(shape.heads) +
                        "; wanted a multiple of kv_heads = " + std::to_string(shape.kv_heads));
@@ -108,17 +109,17 @@ extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t
 
 extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
                                          int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
-                                         double scale, void* out, void* log_sum_exp) {
+                                         int64_t window, double scale, void* out, void* log_sum_exp) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_forward");
-        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size};
+        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size, window};
         check_attention(arguments, shape, q, k, v, positions);
         arguments.buffer("out", out, shape.query_count());
         arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * tokens);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().attention_forward({batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type),
-                                               positions, static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
+                                               positions, window, static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
                                               thread_count());
         });
     });
@@ -126,11 +127,11 @@ extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t t
 
 extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
                                           int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
-                                          double scale, const void* out, const void* log_sum_exp, const void* dout, void* dq,
-                                          void* dk, void* dv) {
+                                          int64_t window, double scale, const void* out, const void* log_sum_exp, const void* dout,
+                                          void* dq, void* dk, void* dv) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_backward");
-        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size};
+        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size, window};
         check_attention(arguments, shape, q, k, v, positions);
         arguments.buffer("out", out, shape.query_count());
         arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * tokens);
@@ -141,8 +142,8 @@ extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t 
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().attention_backward(
-                {batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, static_cast<T>(scale),
-                 as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type), as(dk, type), as(dv, type)},
+                {batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, window,
+                 static_cast<T>(scale), as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type), as(dk, type), as(dv, type)},
                 thread_count());
         });
     });

@@ -125,13 +125,14 @@ struct Chunk {
     int64_t row, begin, end;
 };
 
-// What one block of queries of one head adds to the gradients of a chunk of keys, and the chunk to the gradient of the queries.
+// What one block of queries of one head adds to the gradients of a chunk of keys, and the chunk to the gradient of the queries. False when
+// neither these queries nor any after them see the chunk.
 template <typename T>
-void differentiate_queries(const AttentionBackward<T>& call, const BackwardScratch<T>& scratch, const Chunk& chunk, int64_t head,
+bool differentiate_queries(const AttentionBackward<T>& call, const BackwardScratch<T>& scratch, const Chunk& chunk, int64_t head,
                            int64_t first_query) {
-    const QueryRange<T> queries(call.positions + chunk.row * call.tokens, first_query, call.tokens);
+    const QueryRange<T> queries(call.positions + chunk.row * call.tokens, call.window, first_query, call.tokens);
     const int64_t first_key = larger(chunk.begin, queries.first_key_block());
-    if (first_key >= chunk.end) return;
+    if (first_key >= chunk.end) return false;
 
     const int64_t padded = round_up(call.head_size, width<T>), stride = call.heads * call.head_size;
     const int64_t offset = (chunk.row * call.tokens + first_query) * stride + head * call.head_size;
@@ -159,6 +160,7 @@ void differentiate_queries(const AttentionBackward<T>& call, const BackwardScrat
         differentiate_block(scratch, queries, key, chunk.begin, call.scale, call.head_size, padded);
     }
     unpack_rows(scratch.dqueries, padded, queries.count, call.head_size, call.dq + offset, stride);
+    return true;
 }
 
 template <typename T>
@@ -172,8 +174,9 @@ void differentiate_chunk(const AttentionBackward<T>& call, const BackwardScratch
     __builtin_memset(scratch.dkeys, 0, byte_count);
     __builtin_memset(scratch.dvalues, 0, byte_count);
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-        for (int64_t query = chunk.begin; query < call.tokens; query += query_block)
-            differentiate_queries(call, scratch, chunk, head, query);
+        for (int64_t query = chunk.begin; query < call.tokens; query += query_block) {
+            if (!differentiate_queries(call, scratch, chunk, head, query)) break;
+        }
     }
     unpack_rows(scratch.dkeys, padded, count, call.head_size, call.dk + offset, stride);
     unpack_rows(scratch.dvalues, padded, count, call.head_size, call.dv + offset, stride);

@@ -35,16 +35,20 @@ private:
     int64_t used_ = 0;
 };
 
-// Queries first .. first + count - 1 of one row of the batch. Query i sees keys low[i] .. first + i; both bounds grow with i.
+// Queries first .. first + count - 1 of one row of the batch. Query i sees keys low[i] .. first + i; both bounds grow with i. A window of
+// 0 is all of the document so far.
 template <typename T>
 struct QueryRange {
     int64_t first;
     int count;
     Integer<T> low[query_block];
 
-    QueryRange(const int32_t* positions, int64_t first_query, int64_t tokens)
+    QueryRange(const int32_t* positions, int64_t window, int64_t first_query, int64_t tokens)
         : first(first_query), count(static_cast<int>(smaller(query_block, tokens - first_query))) {
-        for (int query = 0; query < count; ++query) low[query] = static_cast<Integer<T>>(first + query - positions[first + query]);
+        for (int query = 0; query < count; ++query) {
+            const int64_t position = positions[first + query];
+            low[query] = static_cast<Integer<T>>(first + query - (window == 0 ? position : smaller(position, window - 1)));
+        }
         for (int query = count; query < query_block; ++query) low[query] = low[count - 1];
     }
 

@@ -128,7 +128,7 @@ void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& quer
 template <typename T>
 void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, int64_t row, int64_t head, int64_t first_query) {
     const int64_t padded = round_up(call.head_size, width<T>), stride = call.heads * call.head_size;
-    const QueryRange<T> queries(call.positions + row * call.tokens, first_query, call.tokens);
+    const QueryRange<T> queries(call.positions + row * call.tokens, call.window, first_query, call.tokens);
     const int64_t offset = (row * call.tokens + first_query) * stride + head * call.head_size;
     pack_rows(call.q + offset, stride, queries.count, call.head_size, padded, scratch.queries);
     __builtin_memset(scratch.queries + queries.count * padded, 0,

@@ -64,6 +64,7 @@ struct AttentionForward {
     const T* k;
     const T* v;
     const int32_t* positions;
+    int64_t window;
     T scale;
     T* out;
     T* log_sum_exp;
@@ -76,6 +77,7 @@ struct AttentionBackward {
     const T* k;
     const T* v;
     const int32_t* positions;
+    int64_t window;
     T scale;
     const T* out;
     const T* log_sum_exp;

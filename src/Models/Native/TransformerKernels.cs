@@ -25,11 +25,11 @@ internal static partial class TransformerKernels
 
     [LibraryImport(Library)]
     internal static partial int kvs_attention_forward(int dtype, long batch, long tokens, long heads, long kvHeads, long headSize, nint q,
-        nint k, nint v, nint positions, double scale, nint output, nint logSumExp);
+        nint k, nint v, nint positions, long window, double scale, nint output, nint logSumExp);
 
     [LibraryImport(Library)]
     internal static partial int kvs_attention_backward(int dtype, long batch, long tokens, long heads, long kvHeads, long headSize, nint q,
-        nint k, nint v, nint positions, double scale, nint output, nint logSumExp, nint doutput, nint dq, nint dk, nint dv);
+        nint k, nint v, nint positions, long window, double scale, nint output, nint logSumExp, nint doutput, nint dq, nint dk, nint dv);
 
     [LibraryImport(Library)]
     internal static partial int kvs_swiglu_forward(int dtype, long count, nint gate, nint up, nint y);
