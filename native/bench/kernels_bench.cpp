@@ -154,21 +154,22 @@ void bench_norm(const Roofs& roofs) {
            0, 4 * array, roofs);
 }
 
-void bench_shift_rope(const Roofs& roofs) {
+void bench_shift_rope(const Roofs& roofs, int64_t taps) {
     const auto x = random_values(rows * hidden), dy = random_values(rows * hidden), table = random_values(tokens * head_size / 2),
-               shift = random_values(heads * 2);
-    std::vector<float> y(rows * hidden), dx(rows * hidden), dshift(heads * 2);
+               shift = random_values(heads * taps);
+    std::vector<float> y(rows * hidden), dx(rows * hidden), dshift(heads * taps);
     std::vector<int32_t> positions(rows);
     for (int64_t row = 0; row < rows; ++row) positions[row] = static_cast<int32_t>(row % tokens);
     const double array = 4.0 * rows * hidden;
-    report("shift_rope_forward", fastest([&] {
+    const std::string suffix = " W=" + std::to_string(taps);
+    report("shift_rope_forward" + suffix, fastest([&] {
                check(kvs_shift_rope_forward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(),
-                                            positions.data(), table.data(), table.data(), y.data()));
+                                            taps, positions.data(), table.data(), table.data(), y.data()));
            }),
            0, 2 * array, roofs);
-    report("shift_rope_backward", fastest([&] {
+    report("shift_rope_backward" + suffix, fastest([&] {
                check(kvs_shift_rope_backward(KVS_FLOAT32, batch, tokens, heads, head_size, x.data(), hidden, shift.data(),
-                                             positions.data(), table.data(), table.data(), dy.data(), dx.data(), hidden,
+                                             taps, positions.data(), table.data(), table.data(), dy.data(), dx.data(), hidden,
                                              dshift.data()));
            }),
            0, 3 * array, roofs);
@@ -237,7 +238,7 @@ int main(int argument_count, char** arguments) {
     bench_attention(roofs, 4096, 1);
     bench_attention(roofs, 4096, 1, 512);
     bench_norm(roofs);
-    bench_shift_rope(roofs);
+    for (const int64_t taps : {2, 3, 4}) bench_shift_rope(roofs, taps);
     bench_swiglu(roofs);
     bench_loss(large(roofs));
     bench_optimizer(large(roofs));

@@ -55,21 +55,22 @@ KVS_API int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t column
 KVS_API int32_t kvs_rms_norm_backward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* weight,
                                       const void* inverse_rms, const void* dy, const void* dsum, void* dx, void* dweight);
 
-// The KV shift followed by the rotary embedding (paper section 2.2): for x [batch, tokens, heads, head_size], rows of
-// heads*head_size elements x_stride apart,
-//   mixed_t = shift[h][1] * x_t + shift[h][0] * x_{t-1},  x_{t-1} = 0 where positions[t] == 0
+// The KV shift over a window of taps positions (paper section 2.2 has 2), followed by the rotary embedding: for x
+// [batch, tokens, heads, head_size], rows of heads*head_size elements x_stride apart,
+//   mixed_t = sum over lags j = 0 .. taps - 1 of shift[h][taps - 1 - j] * x_{t-j},  x_{t-j} = 0 where j > positions[t]
 //   y_t     = rotate_half(mixed_t, positions[t])
-// shift (nullable, [heads, 2]; null: no mixing), positions [batch, tokens] counts from 0 at each document's first token,
+// The last column of shift (nullable, [heads, taps]) weighs the current position, the one before it the previous one, and so on;
+// taps is 1 .. 4, and 0 where shift is null: no mixing. positions [batch, tokens] counts from 0 at each document's first token,
 // cosine and sine [largest position + 1, head_size / 2] (nullable together; null: no rotation). y is contiguous.
 KVS_API int32_t kvs_shift_rope_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
-                                       const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
-                                       const void* cosine, const void* sine, void* y);
+                                       const void* x, int64_t x_stride, const void* shift, int64_t taps,
+                                       const int32_t* positions, const void* cosine, const void* sine, void* y);
 
-// dx rows are dx_stride apart and overwritten; dshift [heads, 2] is overwritten (null when shift is).
+// dx rows are dx_stride apart and overwritten; dshift [heads, taps] is overwritten (null when shift is).
 KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
-                                        const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
-                                        const void* cosine, const void* sine, const void* dy, void* dx, int64_t dx_stride,
-                                        void* dshift);
+                                        const void* x, int64_t x_stride, const void* shift, int64_t taps,
+                                        const int32_t* positions, const void* cosine, const void* sine, const void* dy,
+                                        void* dx, int64_t dx_stride, void* dshift);
 
 // Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row, of which a window > 0 leaves the last
 // window ones, t counted. q, out [batch, tokens, heads, head_size]; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv

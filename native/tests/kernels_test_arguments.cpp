@@ -49,7 +49,8 @@ void check_empty(Checks& checks) {
         checks.succeeds(kvs_rms_norm_backward(KVS_FLOAT32, 0, 4, nullptr, w, nullptr, nullptr, nullptr, nullptr, dweight),
                         "empty norm");
         checks.that(dweight[0] == 0 && dweight[3] == 0, "an empty norm still overwrites dweight");
-        checks.succeeds(kvs_shift_rope_backward(KVS_FLOAT32, 0, 4, 1, 4, nullptr, 4, w, nullptr, w, w, nullptr, nullptr, 4, dshift),
+        checks.succeeds(kvs_shift_rope_backward(KVS_FLOAT32, 0, 4, 1, 4, nullptr, 4, w, 2, nullptr, w, w, nullptr, nullptr, 4,
+                                               dshift),
                         "empty shift");
         checks.that(dshift[0] == 0 && dshift[1] == 0, "an empty shift still overwrites dshift");
     }
@@ -105,14 +106,18 @@ void test_arguments(Checks& checks) {
     checks.refuses(kvs_rms_norm_forward(f32, 2, 4, x, y, w, 1e-5, nullptr, y, z), invalid, "sum is null and residual is not");
     checks.refuses(kvs_rms_norm_forward(KVS_BFLOAT16, 2, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "dtype is 2");
     checks.refuses(kvs_rms_norm_backward(f32, 2, 4, x, w, z, y, nullptr, nullptr, w), invalid, "kvs_rms_norm_backward: dx is null");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 3, x, 3, nullptr, positions, w, w, y), invalid,
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 3, x, 3, nullptr, 0, positions, w, w, y), invalid,
                    "head_size is 3; wanted an even");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 2, 4, x, 7, nullptr, positions, w, w, y), invalid,
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 2, 4, x, 7, nullptr, 0, positions, w, w, y), invalid,
                    "x_stride is 7; wanted at least heads * head_size = 8");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, nullptr, positions, w, nullptr, y), invalid,
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, nullptr, 0, positions, w, nullptr, y), invalid,
                    "sine is null and cosine is not");
-    checks.refuses(kvs_shift_rope_forward(f32, 1, 2, 1, 4, x, 4, nullptr, negative, w, w, y), invalid, "positions[1] is -1");
-    checks.refuses(kvs_shift_rope_backward(f32, 1, 4, 1, 4, x, 4, w, positions, w, w, y, z, 4, nullptr), invalid,
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 2, 1, 4, x, 4, nullptr, 0, negative, w, w, y), invalid, "positions[1] is -1");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, w, 5, positions, w, w, y), invalid, "taps is 5; wanted 1 .. 4");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, w, 0, positions, w, w, y), invalid, "taps is 0; wanted 1 .. 4");
+    checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 4, x, 4, nullptr, 2, positions, w, w, y), invalid,
+                   "taps is 2; wanted 0, as shift is null");
+    checks.refuses(kvs_shift_rope_backward(f32, 1, 4, 1, 4, x, 4, w, 2, positions, w, w, y, z, 4, nullptr), invalid,
                    "dshift is null and shift is not");
     checks.refuses(kvs_attention_forward(f32, 1, 4, 3, 2, 4, x, x, x, positions, 0, 1, y, z), invalid,
                    "heads is 3; wanted a multiple of kv_heads = 2");

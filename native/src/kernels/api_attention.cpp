@@ -14,8 +14,10 @@ struct ShiftRopeShape {
     int64_t batch, tokens, heads, head_size;
 };
 
+constexpr int64_t most_taps = 4;
+
 void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, const void* x, int64_t x_stride,
-                      const int32_t* positions, const void* cosine, const void* sine) {
+                      const void* shift, int64_t taps, const int32_t* positions, const void* cosine, const void* sine) {
     arguments.size("batch", shape.batch);
     arguments.size("tokens", shape.tokens);
     arguments.positive("heads", shape.heads);
@@ -25,6 +27,10 @@ void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, c
     arguments.buffer("x", x, rows * shape.heads * shape.head_size);
     arguments.buffer("positions", positions, rows);
     arguments.together("cosine", cosine, "sine", sine);
+    if (shift == nullptr ? taps != 0 : taps < 1 || taps > most_taps) {
+        arguments.fail("taps is " + std::to_string(taps) + "; wanted " +
+                       (shift == nullptr ? "0, as shift is null" : "1 .. " + std::to_string(most_taps)));
+    }
     if (cosine != nullptr && shape.head_size % 2 != 0) {
         arguments.fail("head_size is " + std::to_string(shape.head_size) +
                        "; wanted an even one for a rotation, which works on pairs");
@@ -71,28 +77,28 @@ void check_attention(const Arguments& arguments, const AttentionShape& shape, co
 }  // namespace
 
 extern "C" int32_t kvs_shift_rope_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
-                                          const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
-                                          const void* cosine, const void* sine, void* y) {
+                                          const void* x, int64_t x_stride, const void* shift, int64_t taps,
+                                          const int32_t* positions, const void* cosine, const void* sine, void* y) {
     return guarded([&] {
         const Arguments arguments("kvs_shift_rope_forward");
-        check_shift_rope(arguments, {batch, tokens, heads, head_size}, x, x_stride, positions, cosine, sine);
+        check_shift_rope(arguments, {batch, tokens, heads, head_size}, x, x_stride, shift, taps, positions, cosine, sine);
         arguments.buffer("y", y, batch * tokens * heads * head_size);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().shift_rope_forward({batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), positions,
-                                                as(cosine, type), as(sine, type), as(y, type)},
+            kernels_of<T>().shift_rope_forward({batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), taps,
+                                                positions, as(cosine, type), as(sine, type), as(y, type)},
                                                thread_count());
         });
     });
 }
 
 extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
-                                           const void* x, int64_t x_stride, const void* shift, const int32_t* positions,
-                                           const void* cosine, const void* sine, const void* dy, void* dx, int64_t dx_stride,
-                                           void* dshift) {
+                                           const void* x, int64_t x_stride, const void* shift, int64_t taps,
+                                           const int32_t* positions, const void* cosine, const void* sine, const void* dy, void* dx,
+                                           int64_t dx_stride, void* dshift) {
     return guarded([&] {
         const Arguments arguments("kvs_shift_rope_backward");
-        check_shift_rope(arguments, {batch, tokens, heads, head_size}, x, x_stride, positions, cosine, sine);
+        check_shift_rope(arguments, {batch, tokens, heads, head_size}, x, x_stride, shift, taps, positions, cosine, sine);
         arguments.at_least("dx_stride", dx_stride, "heads * head_size", heads * head_size);
         arguments.buffer("dy", dy, batch * tokens * heads * head_size);
         arguments.buffer("dx", dx, batch * tokens * heads * head_size);
@@ -100,7 +106,7 @@ extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().shift_rope_backward(
-                {batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), positions, as(cosine, type),
+                {batch, tokens, heads, head_size, as(x, type), x_stride, as(shift, type), taps, positions, as(cosine, type),
                  as(sine, type), as(dy, type), as(dx, type), dx_stride, as(dshift, type)},
                 thread_count());
         });

@@ -36,6 +36,7 @@ struct ShiftRopeForward {
     const T* x;
     int64_t x_stride;
     const T* shift;
+    int64_t taps;
     const int32_t* positions;
     const T* cosine;
     const T* sine;
@@ -48,6 +49,7 @@ struct ShiftRopeBackward {
     const T* x;
     int64_t x_stride;
     const T* shift;
+    int64_t taps;
     const int32_t* positions;
     const T* cosine;
     const T* sine;

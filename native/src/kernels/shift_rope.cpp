@@ -7,35 +7,68 @@
 namespace kvshift::KVSHIFT_ISA {
 namespace {
 
-// Which of the two steps a call takes.
-template <bool Shifted, bool Rotated>
+// What a call does: mixes Taps positions (0: no shift), rotates or not. A constant window lets the loops over it unroll.
+template <int Taps, bool Rotated>
 struct Steps {
-    static constexpr bool shifted = Shifted;
+    static constexpr int taps = Taps;
+    static constexpr bool shifted = Taps > 0;
     static constexpr bool rotated = Rotated;
 };
 
+template <int Taps, typename Call, typename Body>
+void with_rotation(const Call& call, Body&& body) {
+    call.cosine != nullptr ? body(Steps<Taps, true>{}) : body(Steps<Taps, false>{});
+}
+
 template <typename Call, typename Body>
 void with_steps(const Call& call, Body&& body) {
-    const bool rotated = call.cosine != nullptr;
-    if (call.shift != nullptr) {
-        rotated ? body(Steps<true, true>{}) : body(Steps<true, false>{});
-    } else {
-        rotated ? body(Steps<false, true>{}) : body(Steps<false, false>{});
+    switch (call.taps) {
+        case 1: return with_rotation<1>(call, body);
+        case 2: return with_rotation<2>(call, body);
+        case 3: return with_rotation<3>(call, body);
+        case 4: return with_rotation<4>(call, body);
+        default: return with_rotation<0>(call, body);
     }
 }
 
-template <typename T, typename Steps>
-KVSHIFT_INLINE void forward_head(const T* x, const T* previous, T of_current, T of_previous, const T* cosine, const T* sine,
-                                 int64_t head_size, T* y) {
-    const auto mixed = [&](int64_t index, auto lanes) {
-        const Vector<T> current = lanes.load(x + index);
-        if constexpr (!Steps::shifted) return current;
-        const Vector<T> scaled = current * of_current;
-        return previous == nullptr ? scaled : scaled + lanes.load(previous + index) * of_previous;
+// How many positions back the window of a row may look: not over the start of its document, nor of its row of the batch.
+template <int Taps, typename Call>
+KVSHIFT_INLINE int reach(const Call& call, int64_t row) {
+    const int64_t before = smaller(call.positions[row], row % call.tokens);
+    return static_cast<int>(smaller(before, Taps - 1));
+}
+
+// weights[lag] of a head, from the columns of shift, whose last is lag 0.
+template <typename T, int Taps>
+struct Weights {
+    T of[Taps > 0 ? Taps : 1];
+
+    KVSHIFT_INLINE Weights(const T* shift, int64_t head) {
+        if constexpr (Taps > 0) {
+#pragma GCC unroll 4
+            for (int lag = 0; lag < Taps; ++lag) of[lag] = shift[(head + 1) * Taps - 1 - lag];
+        }
+    }
+};
+
+// Whole: the window reaches no document's start, so that nothing has to be asked of a vector.
+template <typename T, typename Steps, bool Whole>
+KVSHIFT_INLINE void forward_head(const T* x, int64_t x_stride, int reach, const Weights<T, Steps::taps>& weights, const T* cosine,
+                                 const T* sine, int64_t head_size, T* y) {
+    const auto mixed = [&](int64_t index, auto lanes) __attribute__((always_inline)) {
+        Vector<T> sum = lanes.load(x + index);
+        if constexpr (Steps::shifted) {
+            sum *= weights.of[0];
+#pragma GCC unroll 4
+            for (int lag = 1; lag < Steps::taps; ++lag) {
+                if (Whole || lag <= reach) sum += lanes.load(x - lag * x_stride + index) * weights.of[lag];
+            }
+        }
+        return sum;
     };
     if constexpr (Steps::rotated) {
         const int64_t half = head_size / 2;
-        for_each_vector<T>(half, [&](int64_t index, auto lanes, int) {
+        for_each_vector<T>(half, [&](int64_t index, auto lanes, int) __attribute__((always_inline)) {
             const Vector<T> first = mixed(index, lanes), second = mixed(half + index, lanes);
             const Vector<T> c = lanes.load(cosine + index), s = lanes.load(sine + index);
             lanes.store(y + index, first * c - second * s);
@@ -62,31 +95,29 @@ KVSHIFT_INLINE void rotate_back(const T* dy, const T* cosine, const T* sine, int
     }
 }
 
-// dx_t = shift[1] dmixed_t + shift[0] dmixed_{t+1}, the second where t + 1 is of the same document. The dot products of dmixed_t
-// with x_t and x_{t-1} are added lane by lane to dots[0] and dots[1].
-template <typename T>
-KVSHIFT_INLINE void backward_head(const T* x, const T* previous, const T* dmixed, const T* dmixed_next, T of_current, T of_previous,
-                                  int64_t head_size, T* dx, T* dots) {
-    Vector<T> current_dots[4] = {}, previous_dots[4] = {};
+// dx_t = sum over lags of weights[lag] dmixed_{t+lag}, where dmixed[lag] is null if row t + lag does not look back to t. The dot
+// products of dmixed_t with x_{t-lag} are added lane by lane to dots[lag].
+template <typename T, int Taps>
+KVSHIFT_INLINE void backward_head(const T* x, int64_t x_stride, int reach, const T* const (&dmixed)[Taps],
+                                  const Weights<T, Taps>& weights, int64_t head_size, T* dx, T* dots) {
+    Vector<T> sums[Taps][4] = {};
     for_each_vector<T>(head_size, [&](int64_t index, auto lanes, int slot) {
-        const Vector<T> gradient = lanes.load(dmixed + index);
-        Vector<T> result = gradient * of_current;
-        if (dmixed_next != nullptr) result += lanes.load(dmixed_next + index) * of_previous;
+        const Vector<T> gradient = lanes.load(dmixed[0] + index);
+        Vector<T> result = gradient * weights.of[0];
+        sums[0][slot] += gradient * lanes.load(x + index);
+#pragma GCC unroll 4
+        for (int lag = 1; lag < Taps; ++lag) {
+            if (dmixed[lag] != nullptr) result += lanes.load(dmixed[lag] + index) * weights.of[lag];
+            if (lag <= reach) sums[lag][slot] += gradient * lanes.load(x - lag * x_stride + index);
+        }
         lanes.store(dx + index, result);
-        current_dots[slot] += gradient * lanes.load(x + index);
-        if (previous != nullptr) previous_dots[slot] += gradient * lanes.load(previous + index);
     });
-    store<T>(dots, load<T>(dots) + sum_of_slots<T>(current_dots));
-    store<T>(dots + width<T>, load<T>(dots + width<T>) + sum_of_slots<T>(previous_dots));
+#pragma GCC unroll 4
+    for (int lag = 0; lag < Taps; ++lag) {
+        T* dot = dots + lag * width<T>;
+        store<T>(dot, load<T>(dot) + sum_of_slots<T>(sums[lag]));
+    }
 }
-
-// One block of rows. dmixed holds two rows, this token's and the next one's, and change places as the block advances; dots
-// [heads, 2, width] is overwritten.
-template <typename T>
-struct BackwardScratch {
-    T* dmixed[2];
-    T* dots;
-};
 
 template <typename T, typename Steps>
 void rotate_row_back(const ShiftRopeBackward<T>& call, int64_t row, T* dmixed) {
@@ -99,30 +130,36 @@ void rotate_row_back(const ShiftRopeBackward<T>& call, int64_t row, T* dmixed) {
     }
 }
 
+// One block of rows. dots [heads, taps, width] is overwritten; dmixed holds taps rows, this token's and the next ones', row r in
+// place r % taps.
 template <typename T, typename Steps>
-void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end, BackwardScratch<T> scratch) {
+void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end, T* dots, T* dmixed) {
     if constexpr (!Steps::shifted) {
         for (int64_t row = begin; row < end; ++row) rotate_row_back<T, Steps>(call, row, call.dx + row * call.dx_stride);
-        return;
-    }
-    for (int64_t index = 0; index < call.heads * 2 * width<T>; ++index) scratch.dots[index] = T(0);
-    T* current = scratch.dmixed[0];
-    T* next = scratch.dmixed[1];
-    rotate_row_back<T, Steps>(call, begin, current);
-    for (int64_t row = begin; row < end; ++row) {
-        const bool has_previous = row % call.tokens != 0 && call.positions[row] != 0;
-        const bool has_next = (row + 1) % call.tokens != 0 && call.positions[row + 1] != 0;
-        if (has_next || row + 1 < end) rotate_row_back<T, Steps>(call, row + 1, next);
-        for (int64_t head = 0; head < call.heads; ++head) {
-            const int64_t offset = head * call.head_size;
-            const T* x = call.x + row * call.x_stride + offset;
-            backward_head<T>(x, has_previous ? x - call.x_stride : nullptr, current + offset, has_next ? next + offset : nullptr,
-                             call.shift[2 * head + 1], call.shift[2 * head], call.head_size,
-                             call.dx + row * call.dx_stride + offset, scratch.dots + head * 2 * width<T>);
+    } else {
+        constexpr int taps = Steps::taps;
+        const int64_t rows = call.batch * call.tokens, columns = call.heads * call.head_size;
+        const auto place = [&](int64_t row) { return dmixed + row % taps * columns; };
+        for (int64_t index = 0; index < call.heads * taps * width<T>; ++index) dots[index] = T(0);
+        for (int64_t row = begin; row < smaller(rows, begin + taps - 1); ++row) rotate_row_back<T, Steps>(call, row, place(row));
+        for (int64_t row = begin; row < end; ++row) {
+            const int64_t newest = row + taps - 1;
+            if (newest < rows) rotate_row_back<T, Steps>(call, newest, place(newest));
+            const T* gradients[taps];
+            for (int lag = 0; lag < taps; ++lag) {
+                gradients[lag] = row + lag < rows && reach<taps>(call, row + lag) >= lag ? place(row + lag) : nullptr;
+            }
+            const int looks_back = reach<taps>(call, row);
+            for (int64_t head = 0; head < call.heads; ++head) {
+                const int64_t offset = head * call.head_size;
+                const T* of_head[taps];
+#pragma GCC unroll 4
+                for (int lag = 0; lag < taps; ++lag) of_head[lag] = gradients[lag] == nullptr ? nullptr : gradients[lag] + offset;
+                backward_head<T, taps>(call.x + row * call.x_stride + offset, call.x_stride, looks_back, of_head,
+                                       Weights<T, taps>(call.shift, head), call.head_size, call.dx + row * call.dx_stride + offset,
+                                       dots + head * taps * width<T>);
+            }
         }
-        T* free_row = current;
-        current = next;
-        next = free_row;
     }
 }
 
@@ -134,15 +171,19 @@ void shift_rope_forward(const ShiftRopeForward<T>& call, int threads) {
     with_steps(call, [&](auto steps) {
         using Steps = decltype(steps);
         parallel_for(threads_for(rows * columns, threads), rows, [&](int64_t row) {
-            const int32_t position = call.positions[row];
-            const bool has_previous = row % call.tokens != 0 && position != 0;
+            const int looks_back = Steps::shifted ? reach<Steps::taps>(call, row) : 0;
+            const T* cosine = Steps::rotated ? call.cosine + call.positions[row] * half : nullptr;
+            const T* sine = Steps::rotated ? call.sine + call.positions[row] * half : nullptr;
+            const bool whole = looks_back >= Steps::taps - 1;
             for (int64_t head = 0; head < call.heads; ++head) {
                 const T* x = call.x + row * call.x_stride + head * call.head_size;
-                forward_head<T, Steps>(
-                    x, has_previous ? x - call.x_stride : nullptr, Steps::shifted ? call.shift[2 * head + 1] : T(1),
-                    Steps::shifted ? call.shift[2 * head] : T(0), Steps::rotated ? call.cosine + position * half : nullptr,
-                    Steps::rotated ? call.sine + position * half : nullptr, call.head_size,
-                    call.y + row * columns + head * call.head_size);
+                T* y = call.y + row * columns + head * call.head_size;
+                const Weights<T, Steps::taps> weights(call.shift, head);
+                if (whole) {
+                    forward_head<T, Steps, true>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
+                } else {
+                    forward_head<T, Steps, false>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
+                }
             }
         });
     });
@@ -152,30 +193,25 @@ template <typename T>
 void shift_rope_backward(const ShiftRopeBackward<T>& call, int threads) {
     const int64_t rows = call.batch * call.tokens, columns = call.heads * call.head_size;
     const RowBlocks blocks(rows);
-    const int64_t dots_per_block = call.heads * 2 * width<T>;
-    const int64_t block_elements = 2 * columns + dots_per_block;
-    const Workspace workspace(call.shift == nullptr ? 0 : static_cast<size_t>(blocks.count * block_elements) * sizeof(T));
+    const int64_t dots_per_block = call.heads * call.taps * width<T>;
+    const int64_t block_elements = dots_per_block + call.taps * columns;
+    const Workspace workspace(static_cast<size_t>(blocks.count * block_elements) * sizeof(T));
     T* scratch = reinterpret_cast<T*>(workspace.data());
-    const auto block_scratch = [&](int64_t block) {
-        T* base = scratch + (call.shift == nullptr ? 0 : block * block_elements);
-        return BackwardScratch<T>{{base + dots_per_block, base + dots_per_block + columns}, base};
-    };
 
     with_steps(call, [&](auto steps) {
         parallel_for(threads_for(rows * columns, threads), blocks.count, [&](int64_t block) {
-            backward_block<T, decltype(steps)>(call, blocks.begin(block), blocks.end(block), block_scratch(block));
+            T* dots = scratch + block * block_elements;
+            backward_block<T, decltype(steps)>(call, blocks.begin(block), blocks.end(block), dots, dots + dots_per_block);
         });
     });
-    if (call.shift == nullptr) return;
-    for (int64_t head = 0; head < call.heads; ++head) {
-        Vector<T> to_current = {}, to_previous = {};
+    for (int64_t column = 0; column < call.heads * call.taps; ++column) {
+        // Columns count up from the oldest position of a head's window, dots from the current one.
+        const int64_t head = column / call.taps, lag = call.taps - 1 - column % call.taps;
+        Vector<T> sum = {};
         for (int64_t block = 0; block < blocks.count; ++block) {
-            const T* dots = block_scratch(block).dots + head * 2 * width<T>;
-            to_current += load<T>(dots);
-            to_previous += load<T>(dots + width<T>);
+            sum += load<T>(scratch + block * block_elements + (head * call.taps + lag) * width<T>);
         }
-        call.dshift[2 * head + 1] = horizontal_sum<T>(to_current);
-        call.dshift[2 * head] = horizontal_sum<T>(to_previous);
+        call.dshift[column] = horizontal_sum<T>(sum);
     }
 }
 
