@@ -126,12 +126,12 @@ void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count, 
     const double product = 2.0 * head_size * static_cast<double>(row_count * heads) * visible;
     const std::string suffix = " T=" + std::to_string(row_tokens) + (window == 0 ? "" : " window=" + std::to_string(window));
     report("attention_forward" + suffix, fastest([&] {
-               check(kvs_attention_forward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
+               check(kvs_attention_forward(KVS_FLOAT32, row_count, row_tokens, 0, row_tokens, heads, heads, head_size, q.data(), k.data(),
                                            v.data(), positions.data(), window, 0.125, out.data(), log_sum_exp.data()));
            }),
            2 * product, 0, roofs);
     report("attention_backward" + suffix, fastest([&] {
-               check(kvs_attention_backward(KVS_FLOAT32, row_count, row_tokens, heads, heads, head_size, q.data(), k.data(),
+               check(kvs_attention_backward(KVS_FLOAT32, row_count, row_tokens, 0, row_tokens, heads, heads, head_size, q.data(), k.data(),
                                             v.data(), positions.data(), window, 0.125, out.data(), log_sum_exp.data(),
                                             dout.data(), dq.data(), dk.data(), dv.data()));
            }),

@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature below; the managed side refuses another value.
-#define KVS_ABI_VERSION 2
+#define KVS_ABI_VERSION 3
 
 enum kvs_status {
     KVS_OK = 0,
@@ -73,15 +73,18 @@ KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t to
                                         void* dx, int64_t dx_stride, void* dshift);
 
 // Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row, of which a window > 0 leaves the last
-// window ones, t counted. q, out [batch, tokens, heads, head_size]; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv
-// head h / (heads / kv_heads). log_sum_exp [batch, heads, tokens] is kept for backward. Memory is O(tokens), not O(tokens^2); time is
+// window ones, t counted. q, out [batch, query_count, heads, head_size] are the queries query_begin .. query_begin + query_count - 1 of each
+// row, which is 0 and tokens for all of them; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv head
+// h / (heads / kv_heads). log_sum_exp [batch, heads, query_count] is kept for backward. Memory is O(tokens), not O(tokens^2); time is
 // O(tokens * window) with a window.
-KVS_API int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+KVS_API int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin,
+                                      int64_t query_count, int64_t heads, int64_t kv_heads,
                                       int64_t head_size, const void* q, const void* k, const void* v,
                                       const int32_t* positions, int64_t window, double scale, void* out, void* log_sum_exp);
 
 // dq, dk, dv are overwritten.
-KVS_API int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+KVS_API int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin,
+                                       int64_t query_count, int64_t heads, int64_t kv_heads,
                                        int64_t head_size, const void* q, const void* k, const void* v,
                                        const int32_t* positions, int64_t window, double scale, const void* out,
                                        const void* log_sum_exp, const void* dout, void* dq, void* dk, void* dv);

@@ -37,10 +37,10 @@ void check_empty(Checks& checks) {
     int64_t valid = 1;
     for (const int threads : {1, 2}) {
         kvs_set_threads(threads);
-        checks.succeeds(kvs_attention_forward(KVS_FLOAT32, 0, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 0, 1, nullptr,
+        checks.succeeds(kvs_attention_forward(KVS_FLOAT32, 0, 0, 0, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 0, 1, nullptr,
                                               nullptr),
                         "empty attention");
-        checks.succeeds(kvs_attention_backward(KVS_FLOAT32, 2, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 0, 1, nullptr, nullptr,
+        checks.succeeds(kvs_attention_backward(KVS_FLOAT32, 2, 0, 0, 0, 1, 1, 4, nullptr, nullptr, nullptr, nullptr, 0, 1, nullptr, nullptr,
                                                nullptr, nullptr, nullptr, nullptr),
                         "empty attention backward");
         checks.succeeds(kvs_cross_entropy(KVS_FLOAT32, 0, 8, nullptr, nullptr, -1, 1, 1, &sum, &valid), "empty cross entropy");
@@ -119,15 +119,15 @@ void test_arguments(Checks& checks) {
                    "taps is 2; wanted 0, as shift is null");
     checks.refuses(kvs_shift_rope_backward(f32, 1, 4, 1, 4, x, 4, w, 2, positions, w, w, y, z, 4, nullptr), invalid,
                    "dshift is null and shift is not");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 3, 2, 4, x, x, x, positions, 0, 1, y, z), invalid,
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 0, 4, 3, 2, 4, x, x, x, positions, 0, 1, y, z), invalid,
                    "heads is 3; wanted a multiple of kv_heads = 2");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, x, x, jump, 0, 1, y, z), invalid,
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 0, 4, 1, 1, 4, x, x, x, jump, 0, 1, y, z), invalid,
                    "positions[1] is 2; wanted 0 (a document begins) or 1");
-    checks.refuses(kvs_attention_forward(f32, 2, 2, 1, 1, 4, x, x, x, positions, 0, 1, y, z), invalid, "positions[2] is 2; wanted 0");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, x, x, positions, -1, 1, y, z), invalid,
+    checks.refuses(kvs_attention_forward(f32, 2, 2, 0, 2, 1, 1, 4, x, x, x, positions, 0, 1, y, z), invalid, "positions[2] is 2; wanted 0");
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 0, 4, 1, 1, 4, x, x, x, positions, -1, 1, y, z), invalid,
                    "window is -1; wanted 0 or more");
-    checks.refuses(kvs_attention_forward(f32, 1, 4, 1, 1, 4, x, nullptr, x, positions, 0, 1, y, z), invalid, "k is null");
-    checks.refuses(kvs_attention_backward(f32, 1, 4, 1, 1, 4, x, x, x, positions, 0, 1, y, z, y, x, x, nullptr), invalid,
+    checks.refuses(kvs_attention_forward(f32, 1, 4, 0, 4, 1, 1, 4, x, nullptr, x, positions, 0, 1, y, z), invalid, "k is null");
+    checks.refuses(kvs_attention_backward(f32, 1, 4, 0, 4, 1, 1, 4, x, x, x, positions, 0, 1, y, z, y, x, x, nullptr), invalid,
                    "kvs_attention_backward: dv is null");
     checks.refuses(kvs_swiglu_forward(f32, 3, x, nullptr, y), invalid, "kvs_swiglu_forward: up is null");
     checks.refuses(kvs_swiglu_backward(9, 3, x, y, x, y, z), invalid, "dtype is 9; wanted KVS_FLOAT32 (0) or KVS_FLOAT64 (1)");

@@ -1,6 +1,9 @@
 // Attention against the definition: whole rows of scores, softmax, and the chain rule, all in float64.
 #include "kernels_test.h"
 
+#include <algorithm>
+#include <type_traits>
+
 namespace kernels_test {
 namespace {
 
@@ -32,19 +35,62 @@ struct AttentionCase {
           dout(random_values<T>(batch * tokens * heads * head_size, 4)),
           positions(document_positions(batch, tokens, documents)) {}
 
-    AttentionResult<T> run(Checks& checks) const {
-        // 99 shows any element that is added to instead of overwritten, or left out.
+    // All queries at once.
+    AttentionResult<T> run(Checks& checks) const { return run(checks, {tokens}); }
+
+    // The queries of each row in parts of these many, one call for each; the gradients of keys and values are their sums.
+    AttentionResult<T> run(Checks& checks, const std::vector<int64_t>& parts) const {
         AttentionResult<T> result = {
-            std::vector<T>(q.size(), T(99)), std::vector<T>(static_cast<size_t>(batch * heads * tokens), T(99)),
-            std::vector<T>(q.size(), T(99)), std::vector<T>(k.size(), T(99)), std::vector<T>(v.size(), T(99))};
-        checks.succeeds(kvs_attention_forward(dtype<T>, batch, tokens, heads, kv_heads, head_size, q.data(), k.data(), v.data(),
-                                              positions.data(), window, scale, result.out.data(), result.log_sum_exp.data()),
-                        "attention_forward");
-        checks.succeeds(kvs_attention_backward(dtype<T>, batch, tokens, heads, kv_heads, head_size, q.data(), k.data(), v.data(),
-                                               positions.data(), window, scale, result.out.data(), result.log_sum_exp.data(),
-                                               dout.data(), result.dq.data(), result.dk.data(), result.dv.data()),
-                        "attention_backward");
+            std::vector<T>(q.size()), std::vector<T>(static_cast<size_t>(batch * heads * tokens)), std::vector<T>(q.size()),
+            std::vector<T>(k.size()), std::vector<T>(v.size())};
+        int64_t begin = 0;
+        for (const int64_t count : parts) {
+            const size_t elements = static_cast<size_t>(batch * count * heads * head_size);
+            std::vector<T> part_q(elements), part_dout(elements);
+            copy_queries(q, part_q, begin, count, true);
+            copy_queries(dout, part_dout, begin, count, true);
+            // 99 shows any element that is added to instead of overwritten, or left out.
+            AttentionResult<T> part = {
+                std::vector<T>(elements, T(99)), std::vector<T>(static_cast<size_t>(batch * heads * count), T(99)),
+                std::vector<T>(elements, T(99)), std::vector<T>(k.size(), T(99)), std::vector<T>(v.size(), T(99))};
+            checks.succeeds(kvs_attention_forward(dtype<T>, batch, tokens, begin, count, heads, kv_heads, head_size, part_q.data(),
+                                                  k.data(), v.data(), positions.data(), window, scale, part.out.data(),
+                                                  part.log_sum_exp.data()),
+                            "attention_forward");
+            checks.succeeds(kvs_attention_backward(dtype<T>, batch, tokens, begin, count, heads, kv_heads, head_size, part_q.data(),
+                                                   k.data(), v.data(), positions.data(), window, scale, part.out.data(),
+                                                   part.log_sum_exp.data(), part_dout.data(), part.dq.data(), part.dk.data(),
+                                                   part.dv.data()),
+                            "attention_backward");
+            copy_queries(result.out, part.out, begin, count, false);
+            copy_queries(result.dq, part.dq, begin, count, false);
+            for (int64_t row = 0; row < batch * heads; ++row) {
+                std::copy_n(part.log_sum_exp.begin() + row * count, count, result.log_sum_exp.begin() + row * tokens + begin);
+            }
+            for (size_t i = 0; i < k.size(); ++i) {
+                result.dk[i] += part.dk[i];
+                result.dv[i] += part.dv[i];
+            }
+            begin += count;
+        }
         return result;
+    }
+
+    // Queries begin .. begin + count - 1 of each row between the whole array and one that holds these alone.
+    template <typename Whole>
+    void copy_queries(Whole& whole, std::vector<T>& part, int64_t begin, int64_t count, bool out_of_whole) const {
+        const int64_t stride = heads * head_size;
+        for (int64_t row = 0; row < batch; ++row) {
+            const auto at = whole.begin() + (row * tokens + begin) * stride;
+            const auto in_part = part.begin() + row * count * stride;
+            if constexpr (std::is_const_v<Whole>) {
+                std::copy_n(at, count * stride, in_part);
+            } else if (out_of_whole) {
+                std::copy_n(at, count * stride, in_part);
+            } else {
+                std::copy_n(in_part, count * stride, at);
+            }
+        }
     }
 
     AttentionResult<double> reference() const {
@@ -99,8 +145,8 @@ struct AttentionCase {
 };
 
 template <typename T>
-void compare(Checks& checks, const AttentionCase<T>& input, double spread = 1) {
-    const auto actual = input.run(checks);
+void compare(Checks& checks, const AttentionCase<T>& input, double spread = 1, const std::vector<int64_t>& parts = {}) {
+    const auto actual = parts.empty() ? input.run(checks) : input.run(checks, parts);
     const auto expected = input.reference();
     const std::string name = "attention " + std::to_string(input.batch) + "x" + std::to_string(input.tokens) + ", heads " +
                              std::to_string(input.heads) + "/" + std::to_string(input.kv_heads) + " of " +
@@ -140,6 +186,9 @@ void compare_all(Checks& checks) {
             compare(checks, AttentionCase<T>(2, 200, 4, 2, 24, documents, 1, window));
         }
         compare(checks, AttentionCase<T>(1, 600, 2, 1, 128, Documents::one, 1, window));
+        // Parts that begin and end in the middle of blocks, and keys of more than one chunk.
+        compare(checks, AttentionCase<T>(2, 200, 4, 2, 24, Documents::random, 1, window), 1, {37, 64, 0, 1, 98});
+        compare(checks, AttentionCase<T>(1, 600, 2, 1, 128, Documents::one, 1, window), 1, {10, 290, 300});
     }
 
     const AttentionCase<T> large(2, 200, 4, 2, 64, Documents::random);

@@ -43,16 +43,22 @@ void check_shift_rope(const Arguments& arguments, const ShiftRopeShape& shape, c
 }
 
 struct AttentionShape {
-    int64_t batch, tokens, heads, kv_heads, head_size, window;
+    int64_t batch, tokens, query_begin, query_count, heads, kv_heads, head_size, window;
 
-    int64_t query_count() const { return batch * tokens * heads * head_size; }
-    int64_t key_count() const { return batch * tokens * kv_heads * head_size; }
+    int64_t query_elements() const { return batch * query_count * heads * head_size; }
+    int64_t key_elements() const { return batch * tokens * kv_heads * head_size; }
 };
 
 void check_attention(const Arguments& arguments, const AttentionShape& shape, const void* q, const void* k, const void* v,
                      const int32_t* positions) {
     arguments.size("batch", shape.batch);
     arguments.size("tokens", shape.tokens);
+    arguments.size("query_begin", shape.query_begin);
+    arguments.size("query_count", shape.query_count);
+    if (shape.query_begin + shape.query_count > shape.tokens) {
+        arguments.fail("query_begin + query_count is " + std::to_string(shape.query_begin + shape.query_count) +
+                       "; wanted at most tokens = " + std::to_string(shape.tokens));
+    }
     arguments.positive("heads", shape.heads);
     arguments.positive("kv_heads", shape.kv_heads);
     arguments.positive("head_size", shape.head_size);
@@ -61,9 +67,9 @@ void check_attention(const Arguments& arguments, const AttentionShape& shape, co
         arguments.fail("heads is " + std::to_string(shape.heads) +
                        "; wanted a multiple of kv_heads = " + std::to_string(shape.kv_heads));
     }
-    arguments.buffer("q", q, shape.query_count());
-    arguments.buffer("k", k, shape.key_count());
-    arguments.buffer("v", v, shape.key_count());
+    arguments.buffer("q", q, shape.query_elements());
+    arguments.buffer("k", k, shape.key_elements());
+    arguments.buffer("v", v, shape.key_elements());
     arguments.buffer("positions", positions, shape.batch * shape.tokens);
     for (int64_t row = 0; row < shape.batch * shape.tokens; ++row) {
         const int64_t next = row % shape.tokens == 0 ? 0 : static_cast<int64_t>(positions[row - 1]) + 1;
@@ -113,42 +119,42 @@ extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t
     });
 }
 
-extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin, int64_t query_count, int64_t heads, int64_t kv_heads,
                                          int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
                                          int64_t window, double scale, void* out, void* log_sum_exp) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_forward");
-        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size, window};
+        const AttentionShape shape = {batch, tokens, query_begin, query_count, heads, kv_heads, head_size, window};
         check_attention(arguments, shape, q, k, v, positions);
-        arguments.buffer("out", out, shape.query_count());
-        arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * tokens);
+        arguments.buffer("out", out, shape.query_elements());
+        arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * query_count);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().attention_forward({batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type),
+            kernels_of<T>().attention_forward({batch, tokens, query_begin, query_count, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type),
                                                positions, window, static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
                                               thread_count());
         });
     });
 }
 
-extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin, int64_t query_count, int64_t heads, int64_t kv_heads,
                                           int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
                                           int64_t window, double scale, const void* out, const void* log_sum_exp, const void* dout,
                                           void* dq, void* dk, void* dv) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_backward");
-        const AttentionShape shape = {batch, tokens, heads, kv_heads, head_size, window};
+        const AttentionShape shape = {batch, tokens, query_begin, query_count, heads, kv_heads, head_size, window};
         check_attention(arguments, shape, q, k, v, positions);
-        arguments.buffer("out", out, shape.query_count());
-        arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * tokens);
-        arguments.buffer("dout", dout, shape.query_count());
-        arguments.buffer("dq", dq, shape.query_count());
-        arguments.buffer("dk", dk, shape.key_count());
-        arguments.buffer("dv", dv, shape.key_count());
+        arguments.buffer("out", out, shape.query_elements());
+        arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * query_count);
+        arguments.buffer("dout", dout, shape.query_elements());
+        arguments.buffer("dq", dq, shape.query_elements());
+        arguments.buffer("dk", dk, shape.key_elements());
+        arguments.buffer("dv", dv, shape.key_elements());
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().attention_backward(
-                {batch, tokens, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, window,
+                {batch, tokens, query_begin, query_count, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, window,
                  static_cast<T>(scale), as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type), as(dk, type), as(dv, type)},
                 thread_count());
         });

@@ -125,17 +125,25 @@ struct Chunk {
     int64_t row, begin, end;
 };
 
+// The block of queries that the first query at or after a key is in; blocks are counted from the first query, so that every chunk
+// of keys meets the same ones.
+template <typename T>
+int64_t first_block(const AttentionBackward<T>& call, int64_t key) {
+    return call.query_begin + larger(0, key - call.query_begin) / query_block * query_block;
+}
+
 // What one block of queries of one head adds to the gradients of a chunk of keys, and the chunk to the gradient of the queries. False when
 // neither these queries nor any after them see the chunk.
 template <typename T>
 bool differentiate_queries(const AttentionBackward<T>& call, const BackwardScratch<T>& scratch, const Chunk& chunk, int64_t head,
                            int64_t first_query) {
-    const QueryRange<T> queries(call.positions + chunk.row * call.tokens, call.window, first_query, call.tokens);
+    const QueryRange<T> queries(call.positions + chunk.row * call.tokens, call.window, first_query, call.query_begin + call.query_count);
     const int64_t first_key = larger(chunk.begin, queries.first_key_block());
     if (first_key >= chunk.end) return false;
 
     const int64_t padded = round_up(call.head_size, width<T>), stride = call.heads * call.head_size;
-    const int64_t offset = (chunk.row * call.tokens + first_query) * stride + head * call.head_size;
+    const int64_t query_row = first_query - call.query_begin;
+    const int64_t offset = (chunk.row * call.query_count + query_row) * stride + head * call.head_size;
     const size_t missing_byte_count = static_cast<size_t>((query_block - queries.count) * padded) * sizeof(T);
     pack_rows(call.q + offset, stride, queries.count, call.head_size, padded, scratch.queries);
     pack_rows(call.dout + offset, stride, queries.count, call.head_size, padded, scratch.dout);
@@ -149,7 +157,7 @@ bool differentiate_queries(const AttentionBackward<T>& call, const BackwardScrat
         pack_rows(call.dq + offset, stride, queries.count, call.head_size, padded, scratch.dqueries);
     }
 
-    const T* log_sum_exp = call.log_sum_exp + (chunk.row * call.heads + head) * call.tokens + first_query;
+    const T* log_sum_exp = call.log_sum_exp + (chunk.row * call.heads + head) * call.query_count + query_row;
     for (int query = 0; query < query_block; ++query) {
         const bool present = query < queries.count;
         const int64_t at = offset + query * stride;
@@ -174,7 +182,7 @@ void differentiate_chunk(const AttentionBackward<T>& call, const BackwardScratch
     __builtin_memset(scratch.dkeys, 0, byte_count);
     __builtin_memset(scratch.dvalues, 0, byte_count);
     for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-        for (int64_t query = chunk.begin; query < call.tokens; query += query_block) {
+        for (int64_t query = first_block(call, chunk.begin); query < call.query_begin + call.query_count; query += query_block) {
             if (!differentiate_queries(call, scratch, chunk, head, query)) break;
         }
     }

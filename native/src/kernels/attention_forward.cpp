@@ -128,8 +128,9 @@ void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& quer
 template <typename T>
 void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, int64_t row, int64_t head, int64_t first_query) {
     const int64_t padded = round_up(call.head_size, width<T>), stride = call.heads * call.head_size;
-    const QueryRange<T> queries(call.positions + row * call.tokens, call.window, first_query, call.tokens);
-    const int64_t offset = (row * call.tokens + first_query) * stride + head * call.head_size;
+    const QueryRange<T> queries(call.positions + row * call.tokens, call.window, first_query, call.query_begin + call.query_count);
+    const int64_t query_row = first_query - call.query_begin;
+    const int64_t offset = (row * call.query_count + query_row) * stride + head * call.head_size;
     pack_rows(call.q + offset, stride, queries.count, call.head_size, padded, scratch.queries);
     __builtin_memset(scratch.queries + queries.count * padded, 0,
                      static_cast<size_t>((query_block - queries.count) * padded) * sizeof(T));
@@ -143,7 +144,7 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
     for (int64_t key = queries.first_key_block(); key < queries.end(); key += key_block) {
         attend_to_block(scratch, queries, key, call.head_size, padded);
     }
-    T* log_sum_exp = call.log_sum_exp + (row * call.heads + head) * call.tokens + first_query;
+    T* log_sum_exp = call.log_sum_exp + (row * call.heads + head) * call.query_count + query_row;
     for (int query = 0; query < queries.count; ++query) {
         const T denominator = scratch.denominator[query], factor = T(1) / denominator;
         log_sum_exp[query] =
@@ -161,27 +162,28 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
 // ones, so neighbours go to different tasks.
 template <typename T>
 void attention_forward(const AttentionForward<T>& call, int threads) {
-    if (call.batch * call.tokens == 0) return;
+    if (call.batch * call.query_count == 0) return;
     const int64_t padded = round_up(call.head_size, width<T>), group = call.heads / call.kv_heads;
-    const int64_t blocks = divide_up(call.tokens, query_block), pairs = call.batch * call.kv_heads;
+    const int64_t blocks = divide_up(call.query_count, query_block), pairs = call.batch * call.kv_heads;
     const int64_t parts = smaller(blocks, threads == 1 || pairs >= 4 * threads ? 1 : divide_up(4 * threads, pairs));
-    const int64_t kv_stride = call.kv_heads * call.head_size;
+    // Keys after the last query are seen by nobody.
+    const int64_t kv_stride = call.kv_heads * call.head_size, keys = call.query_begin + call.query_count;
 
     Pieces counted(nullptr);
-    ForwardScratch<T>(counted, call.tokens, padded);
+    ForwardScratch<T>(counted, keys, padded);
     const Workspace workspace(static_cast<size_t>(counted.used() * threads));
 
 #pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
     for (int64_t task = 0; task < pairs * parts; ++task) {
         Pieces pieces(workspace.data() + counted.used() * omp_get_thread_num());
-        const ForwardScratch<T> scratch(pieces, call.tokens, padded);
+        const ForwardScratch<T> scratch(pieces, keys, padded);
         const int64_t pair = task / parts, row = pair / call.kv_heads, kv_head = pair % call.kv_heads;
         const int64_t offset = row * call.tokens * kv_stride + kv_head * call.head_size;
-        pack_rows(call.k + offset, kv_stride, call.tokens, call.head_size, padded, scratch.keys);
-        pack_rows(call.v + offset, kv_stride, call.tokens, call.head_size, padded, scratch.values);
+        pack_rows(call.k + offset, kv_stride, keys, call.head_size, padded, scratch.keys);
+        pack_rows(call.v + offset, kv_stride, keys, call.head_size, padded, scratch.values);
         for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
             for (int64_t block = task % parts; block < blocks; block += parts)
-                attend(call, scratch, row, head, block * query_block);
+                attend(call, scratch, row, head, call.query_begin + block * query_block);
         }
     }
 }

@@ -61,7 +61,7 @@ struct ShiftRopeBackward {
 
 template <typename T>
 struct AttentionForward {
-    int64_t batch, tokens, heads, kv_heads, head_size;
+    int64_t batch, tokens, query_begin, query_count, heads, kv_heads, head_size;
     const T* q;
     const T* k;
     const T* v;
@@ -74,7 +74,7 @@ struct AttentionForward {
 
 template <typename T>
 struct AttentionBackward {
-    int64_t batch, tokens, heads, kv_heads, head_size;
+    int64_t batch, tokens, query_begin, query_count, heads, kv_heads, head_size;
     const T* q;
     const T* k;
     const T* v;

@@ -24,11 +24,11 @@ internal static partial class TransformerKernels
         nint shift, nint positions, nint cosine, nint sine, nint dy, nint dx, long dxStride, nint dshift);
 
     [LibraryImport(Library)]
-    internal static partial int kvs_attention_forward(int dtype, long batch, long tokens, long heads, long kvHeads, long headSize, nint q,
+    internal static partial int kvs_attention_forward(int dtype, long batch, long tokens, long queryBegin, long queryCount, long heads, long kvHeads, long headSize, nint q,
         nint k, nint v, nint positions, long window, double scale, nint output, nint logSumExp);
 
     [LibraryImport(Library)]
-    internal static partial int kvs_attention_backward(int dtype, long batch, long tokens, long heads, long kvHeads, long headSize, nint q,
+    internal static partial int kvs_attention_backward(int dtype, long batch, long tokens, long queryBegin, long queryCount, long heads, long kvHeads, long headSize, nint q,
         nint k, nint v, nint positions, long window, double scale, nint output, nint logSumExp, nint doutput, nint dq, nint dk, nint dv);
 
     [LibraryImport(Library)]

@@ -9,7 +9,7 @@ namespace KvShiftScale.Parallel.Native;
 internal static partial class CollectivesLibrary
 {
     private const string Library = "kvshift";
-    private const int AbiVersion = 2;
+    private const int AbiVersion = 3;
 
     /// <summary>Refuses a library that is missing or was built from another version of its header.</summary>
     public static void RequireUsable()
