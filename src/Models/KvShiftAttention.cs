@@ -52,9 +52,10 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     public override Tensor forward(Tensor x, TokenLayout layout)
     {
         x = _region.Enter(x);
-        var query = ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, shift: null, _rotary, layout);
-        var key = ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift, _rotary, layout);
-        var value = _value.call(x);
+        var query = ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, shift: null, _rotary, layout.Own);
+        // Raw keys and values are gathered, so that the shift finds every token's neighbour.
+        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift, _rotary, layout);
+        var value = layout.Gather(_value.call(x));
         if (_valueShift is not null)
             value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift, rotary: null, layout);
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 
@@ -5,22 +6,30 @@ namespace KvShiftScale.Models;
 
 /// <summary>
 /// Which tokens belong together in a batch of rows: positions count from 0 at the first token of each document, so that the
-/// document of token t begins at t - positions[t]. Attention, the KV shift and rotary angles all follow from it.
+/// document of token t begins at t - positions[t]. Attention, the KV shift and rotary angles all follow from it. Where ranks share
+/// rows, it also says which tokens are this rank's own.
 /// </summary>
 public sealed class TokenLayout : IDisposable
 {
     private readonly Dictionary<int, Tensor> _visible = [];
+    private readonly ContextRegion _region;
+    private readonly Tensor? _ownNumbers;
+    private TokenLayout? _own;
 
     /// <param name="batch">Rows.</param>
     /// <param name="tokens">Tokens in a row.</param>
     /// <param name="positions">int32 [batch * tokens] in host memory; the layout owns it from now on.</param>
-    public TokenLayout(int batch, int tokens, Tensor positions)
+    /// <param name="region">How ranks share rows; nothing given: this rank has all tokens.</param>
+    public TokenLayout(int batch, int tokens, Tensor positions, ContextRegion? region = null)
     {
         if (positions.numel() != (long)batch * tokens)
             throw new ArgumentException($"{positions.numel()} positions for {batch} rows of {tokens} tokens", nameof(positions));
         Batch = batch;
         Tokens = tokens;
         Positions = positions;
+        _region = region ?? ContextRegion.Whole();
+        OwnParts = _region.PartsOf(tokens);
+        if (_region.Size > 1) _ownNumbers = _region.OwnNumbers(batch, tokens).DetachFromDisposeScope();
     }
 
     /// <summary>Rows.</summary>
@@ -32,10 +41,27 @@ public sealed class TokenLayout : IDisposable
     /// <summary>int32 [batch * tokens].</summary>
     public Tensor Positions { get; }
 
+    /// <summary>The parts of each row that are this rank's own.</summary>
+    public IReadOnlyList<(int Begin, int Count)> OwnParts { get; }
+
+    /// <summary>Tokens of each row that are this rank's own.</summary>
+    public int OwnTokens => OwnParts.Sum(part => part.Count);
+
+    /// <summary>The layout of this rank's own tokens alone. Their positions are true, so that they can be rotated; their neighbours are not.</summary>
+    public TokenLayout Own => _ownNumbers is null
+        ? this
+        : _own ??= new TokenLayout(Batch, OwnTokens, Positions.index_select(0, _ownNumbers).DetachFromDisposeScope());
+
+    /// <summary>This rank's own of x [batch * tokens, ...].</summary>
+    public Tensor TakeOwn(Tensor x) => _ownNumbers is null ? x : x.index_select(0, _ownNumbers);
+
+    /// <summary>[batch * own tokens, columns] of every rank to [batch * tokens, columns].</summary>
+    public Tensor Gather(Tensor own) => _region.Gather(own, Batch, Tokens);
+
     internal nint PositionsAddress => TensorMemory.Address(Positions);
 
     /// <summary>
-    /// bool [batch, 1, tokens, tokens]: query t sees key s. Only the path of composed operations materialises it; the fused
+    /// bool [batch, 1, own tokens, tokens]: own query t sees key s. Only the path of composed operations materialises it; the fused
     /// kernels read <see cref="Positions"/>. A window of 0 is all of the document so far.
     /// </summary>
     internal Tensor Visible(Device device, int window)
@@ -49,12 +75,15 @@ public sealed class TokenLayout : IDisposable
         var sameDocument = start.view(Batch, Tokens, 1).le(key);
         var seen = causal & sameDocument;
         if (window > 0) seen &= place.view(1, Tokens, 1).lt(key + window);
-        return _visible[window] = seen.view(Batch, 1, Tokens, Tokens).to(device).DetachFromDisposeScope();
+        seen = TakeOwn(seen.reshape(Batch * Tokens, Tokens));
+        return _visible[window] = seen.view(Batch, 1, OwnTokens, Tokens).to(device).DetachFromDisposeScope();
     }
 
     public void Dispose()
     {
         Positions.Dispose();
+        _ownNumbers?.Dispose();
+        _own?.Dispose();
         foreach (var visible in _visible.Values) visible.Dispose();
     }
 }

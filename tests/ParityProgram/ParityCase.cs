@@ -10,7 +10,7 @@ namespace KvShiftScale.ParityProgram;
 internal sealed record ParityCase(ParallelConfig Layout, int MicroBatch, ModelConfig Model)
 {
     /// <summary>Tokens of a row.</summary>
-    public int Context { get; init; } = 12;
+    public int Context { get; init; } = 16;
 
     /// <summary>Rows of a step.</summary>
     public int GlobalBatch { get; init; } = 4;

@@ -53,25 +53,17 @@ internal static class ParityMatrix
     public static IEnumerable<ParityCase> Of(int ranks)
     {
         foreach (var tensor in Divisors(ranks))
+        foreach (var context in Divisors(ranks / tensor))
+        foreach (var sequence in (bool[])[false, true])
+        foreach (var sharding in Enum.GetValues<OptimizerSharding>())
+        foreach (var recompute in (Recompute[])[Recompute.None, Recompute.Full])
+        foreach (var microBatch in (int[])[1, 2])
         {
-            var data = ranks / tensor;
-            foreach (var sequence in (bool[])[false, true])
-            {
-                if (sequence && tensor == 1) continue;
-                foreach (var sharding in Enum.GetValues<OptimizerSharding>())
-                {
-                    foreach (var microBatch in (int[])[1, 2])
-                    {
-                        if (4 / data % microBatch != 0 || 4 % data != 0) continue;
-                        foreach (var recompute in (Recompute[])[Recompute.None, Recompute.Full])
-                        {
-                            yield return new ParityCase(
-                                new ParallelConfig { Tensor = tensor, Sequence = sequence, OptimizerSharding = sharding, Recompute = recompute },
-                                microBatch, s_model);
-                        }
-                    }
-                }
-            }
+            var data = ranks / tensor / context;
+            if ((sequence && tensor == 1) || 4 % data != 0 || 4 / data % microBatch != 0) continue;
+            yield return new ParityCase(
+                new ParallelConfig { Tensor = tensor, Context = context, Sequence = sequence, OptimizerSharding = sharding, Recompute = recompute },
+                microBatch, s_model);
         }
     }
 

@@ -8,12 +8,12 @@ namespace KvShiftScale.Models.Operations;
 /// <summary>Causal softmax attention inside documents, with grouped queries and, in sliding layers, over a window of keys.</summary>
 internal static class AttentionOperation
 {
-    /// <param name="query">[batch * tokens, heads * head_size].</param>
+    /// <param name="query">[batch * own tokens, heads * head_size].</param>
     /// <param name="key">[batch * tokens, kv_heads * head_size].</param>
     /// <param name="value">As the key.</param>
     /// <param name="shape">Heads, kv heads, which divide them, head size and window.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    /// <returns>[batch * tokens, heads * head_size].</returns>
+    /// <returns>[batch * own tokens, heads * head_size].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionShape shape, TokenLayout layout)
         => KernelDataType.Supports(query)
             ? Fused.apply(query, key, value, shape, layout)
@@ -22,7 +22,7 @@ internal static class AttentionOperation
     private static Tensor Composed(Tensor query, Tensor key, Tensor value, AttentionShape shape, TokenLayout layout)
     {
         var (heads, kvHeads, headSize, window) = shape;
-        var q = query.view(layout.Batch, layout.Tokens, heads, headSize).transpose(1, 2);
+        var q = query.view(layout.Batch, layout.OwnTokens, heads, headSize).transpose(1, 2);
         var result = nn.functional.scaled_dot_product_attention(q, Repeated(key), Repeated(value), layout.Visible(query.device, window));
         return result.transpose(1, 2).reshape(query.size(0), query.size(1));
 
@@ -40,11 +40,19 @@ internal static class AttentionOperation
             var (q, k, v) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
             var (shape, layout) = ((AttentionShape)vars[3], (TokenLayout)vars[4]);
             var output = empty(q.size(0), q.size(1), q.dtype);
-            var logSumExp = empty((long)layout.Batch * shape.Heads * layout.Tokens, q.dtype);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_attention_forward(KernelDataType.Of(q), layout.Batch, layout.Tokens, shape.Heads,
-                shape.KvHeads, shape.HeadSize, TensorMemory.Address(q), TensorMemory.Address(k), TensorMemory.Address(v), layout.PositionsAddress,
-                shape.Window, 1 / Math.Sqrt(shape.HeadSize), TensorMemory.Address(output), TensorMemory.Address(logSumExp)));
-            ctx.save_for_backward([q, k, v, output, logSumExp]);
+            List<Tensor> saved = [q, k, v, output];
+            foreach (var (begin, count, at) in Parts(layout))
+            {
+                var (partQuery, partOutput) = (Part(q, layout, at, count), Part(output, layout, at, count));
+                var logSumExp = empty((long)layout.Batch * shape.Heads * count, q.dtype);
+                KernelStatus.ThrowIfFailed(TransformerKernels.kvs_attention_forward(KernelDataType.Of(q), layout.Batch, layout.Tokens, begin, count,
+                    shape.Heads, shape.KvHeads, shape.HeadSize, TensorMemory.Address(partQuery), TensorMemory.Address(k),
+                    TensorMemory.Address(v), layout.PositionsAddress, shape.Window, 1 / Math.Sqrt(shape.HeadSize), TensorMemory.Address(partOutput),
+                    TensorMemory.Address(logSumExp)));
+                Return(partOutput, output, layout, at, count);
+                saved.Add(logSumExp);
+            }
+            ctx.save_for_backward(saved);
             ctx.save_data("shape", shape);
             ctx.save_data("layout", layout);
             return output;
@@ -53,17 +61,50 @@ internal static class AttentionOperation
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             var saved = ctx.get_saved_variables();
-            var (q, k, v, output, logSumExp) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
+            var (q, k, v, output) = (saved[0], saved[1], saved[2], saved[3]);
             var (shape, layout) = ((AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
             var doutput = grad_output.contiguous();
             var dq = empty(q.size(0), q.size(1), q.dtype);
-            var dk = empty(k.size(0), k.size(1), q.dtype);
-            var dv = empty(v.size(0), v.size(1), q.dtype);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_attention_backward(KernelDataType.Of(q), layout.Batch, layout.Tokens, shape.Heads,
-                shape.KvHeads, shape.HeadSize, TensorMemory.Address(q), TensorMemory.Address(k), TensorMemory.Address(v), layout.PositionsAddress,
-                shape.Window, 1 / Math.Sqrt(shape.HeadSize), TensorMemory.Address(output), TensorMemory.Address(logSumExp), TensorMemory.Address(doutput),
-                TensorMemory.Address(dq), TensorMemory.Address(dk), TensorMemory.Address(dv)));
-            return [dq, dk, dv, null!, null!];
+            Tensor? dk = null, dv = null;
+            var index = 4;
+            foreach (var (begin, count, at) in Parts(layout))
+            {
+                var (partQuery, partOutput, partGradient) = (Part(q, layout, at, count), Part(output, layout, at, count), Part(doutput, layout, at, count));
+                var partDq = Part(dq, layout, at, count);
+                var (partDk, partDv) = (empty(k.size(0), k.size(1), q.dtype), empty(k.size(0), k.size(1), q.dtype));
+                KernelStatus.ThrowIfFailed(TransformerKernels.kvs_attention_backward(KernelDataType.Of(q), layout.Batch, layout.Tokens, begin, count,
+                    shape.Heads, shape.KvHeads, shape.HeadSize, TensorMemory.Address(partQuery), TensorMemory.Address(k),
+                    TensorMemory.Address(v), layout.PositionsAddress, shape.Window, 1 / Math.Sqrt(shape.HeadSize), TensorMemory.Address(partOutput),
+                    TensorMemory.Address(saved[index++]), TensorMemory.Address(partGradient), TensorMemory.Address(partDq),
+                    TensorMemory.Address(partDk), TensorMemory.Address(partDv)));
+                Return(partDq, dq, layout, at, count);
+                dk = dk is null ? partDk : dk.add_(partDk);
+                dv = dv is null ? partDv : dv.add_(partDv);
+            }
+            return [dq, dk!, dv!, null!, null!];
+        }
+
+        // Each part of a row's queries, and where it begins among this rank's own.
+        private static IEnumerable<(int Begin, int Count, int At)> Parts(TokenLayout layout)
+        {
+            var at = 0;
+            foreach (var (begin, count) in layout.OwnParts)
+            {
+                yield return (begin, count, at);
+                at += count;
+            }
+        }
+
+        // [batch * count, columns] of a part: the tensor itself where the part is all of it, a copy otherwise.
+        private static Tensor Part(Tensor own, TokenLayout layout, int at, int count)
+            => count == layout.OwnTokens
+                ? own
+                : own.view(layout.Batch, layout.OwnTokens, own.size(1)).narrow(1, at, count).contiguous();
+
+        private static void Return(Tensor part, Tensor own, TokenLayout layout, int at, int count)
+        {
+            if (count == layout.OwnTokens) return;
+            own.view(layout.Batch, layout.OwnTokens, own.size(1)).narrow(1, at, count).copy_(part.view(layout.Batch, count, own.size(1)));
         }
     }
 }

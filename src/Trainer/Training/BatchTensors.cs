@@ -1,5 +1,6 @@
 using KvShiftScale.Data;
 using KvShiftScale.Models;
+using KvShiftScale.Parallel;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -8,19 +9,22 @@ namespace KvShiftScale.Trainer.Training;
 internal sealed class BatchTensors : IDisposable
 {
     /// <summary>Belongs to the current dispose scope; the batch must outlive it.</summary>
-    public BatchTensors(TokenBatch batch, Device device)
+    /// <param name="batch">Whole rows.</param>
+    /// <param name="device">Where the model computes.</param>
+    /// <param name="region">How ranks share rows.</param>
+    public BatchTensors(TokenBatch batch, Device device, ContextRegion region)
     {
         var count = (long)batch.Rows * batch.Context;
-        var ids = frombuffer(batch.Inputs, int32, count);
+        Layout = new TokenLayout(batch.Rows, batch.Context, frombuffer(batch.Positions, int32, count), region);
+        var ids = Layout.TakeOwn(frombuffer(batch.Inputs, int32, count));
         Ids = device.type == TorchSharp.DeviceType.CPU ? ids : ids.to(device);
-        Targets = frombuffer(batch.Targets, int32, count);
-        Layout = new TokenLayout(batch.Rows, batch.Context, frombuffer(batch.Positions, int32, count));
+        Targets = Layout.TakeOwn(frombuffer(batch.Targets, int32, count));
     }
 
-    /// <summary>int32 [rows * context].</summary>
+    /// <summary>int32 [rows * own tokens].</summary>
     public Tensor Ids { get; }
 
-    /// <summary>int32 [rows * context], in host memory.</summary>
+    /// <summary>int32 [rows * own tokens], in host memory.</summary>
     public Tensor Targets { get; }
 
     /// <summary>Rows, tokens and documents.</summary>

@@ -15,6 +15,8 @@ internal sealed class TrainingStep(
     LearningRateSchedule schedule,
     double clipNorm)
 {
+    private readonly ContextRegion _region = new(ranks.Context);
+
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
@@ -34,7 +36,8 @@ internal sealed class TrainingStep(
             {
                 using var batch = batches.Next();
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += ForwardBackward(batch);
-                validTargets += batch.ValidTargets;
+                // Ranks that share rows would count them twice.
+                if (ranks.Context.Rank == 0) validTargets += batch.ValidTargets;
             }
             reducer.EndLeaf();
         }
@@ -56,7 +59,7 @@ internal sealed class TrainingStep(
     private double ForwardBackward(TokenBatch batch)
     {
         using var scope = NewDisposeScope();
-        using var inputs = new BatchTensors(batch, model.Parameters.Device);
+        using var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
         Tensor loss;
         // What forward made and backward does not need is gone before backward begins.
         using (NewDisposeScope()) loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();

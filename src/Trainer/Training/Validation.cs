@@ -14,19 +14,20 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
     public unsafe (double Loss, long Targets) Run(IEnumerable<TokenBatch> batches, Action<int>? progress = null)
     {
         using var mode = no_grad();
+        var region = new ContextRegion(ranks.Context);
         var (lossSum, targets) = (0.0, 0L);
         foreach (var batch in batches)
         {
             using var scope = NewDisposeScope();
-            using var inputs = new BatchTensors(batch, model.Parameters.Device);
+            using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
             lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
-            targets += batch.ValidTargets;
+            if (ranks.Context.Rank == 0) targets += batch.ValidTargets;
             progress?.Invoke(batch.Rows);
             batch.Dispose();
         }
 
         var totals = stackalloc double[] { lossSum, targets };
-        ranks.Data.AllReduce((nint)totals, 2, CollectiveDataType.Float64, ReduceOperation.Sum);
+        ranks.Replicas.AllReduce((nint)totals, 2, CollectiveDataType.Float64, ReduceOperation.Sum);
         if (totals[1] == 0) throw new InvalidDataException("the validation data has no document of two tokens or more, so nothing to predict");
         return (totals[0] / totals[1], (long)totals[1]);
     }
