@@ -7,7 +7,8 @@ namespace KvShiftScale.Models;
 
 /// <summary>
 /// Grouped-query attention over shifted keys and values (arXiv 2411.19574, section 2.2): k and v of a token are mixed with those
-/// of the token before it by two learned scalars for each kv head, then queries and mixed keys are rotated.
+/// of the token before it by two learned scalars for each kv head, then queries and mixed keys are rotated. The paper's other
+/// variants (<see cref="KvShiftVariant"/>) differ in what is mixed, over how many tokens, and how scalars become weights.
 /// </summary>
 public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
 {
@@ -17,8 +18,9 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     private readonly Linear _key;
     private readonly Linear _value;
     private readonly Linear _output;
-    private readonly ParameterSlot? _keyShift;
-    private readonly ParameterSlot? _valueShift;
+    private readonly ShiftScalars? _queryShift;
+    private readonly ShiftScalars? _keyShift;
+    private readonly ShiftScalars? _valueShift;
 
     public KvShiftAttention(ParameterBuckets parameters, string name, ModelConfig config, RotaryTable rotary) : base(name)
     {
@@ -34,22 +36,26 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         register_module("k_proj", _key);
         register_module("v_proj", _value);
         register_module("o_proj", _output);
-        if (config.KvShift == KvShiftVariant.None) return;
+        var plan = ShiftPlan.Of(config.KvShift);
+        _queryShift = plan.Query ? Scalars("q_shift", config.Heads) : null;
+        _keyShift = plan.Key ? Scalars("k_shift", config.ResolvedKvHeads) : null;
+        _valueShift = plan.Value ? Scalars("v_shift", config.ResolvedKvHeads) : null;
 
-        // Scalars get no weight decay: 0 is no natural value of theirs (they start with a sum of 1), and the paper says nothing.
-        _keyShift = parameters.Create($"{name}.k_shift", weightDecay: false, config.ResolvedKvHeads, 2);
-        _valueShift = parameters.Create($"{name}.v_shift", weightDecay: false, config.ResolvedKvHeads, 2);
-        register_parameter("k_shift", _keyShift.Parameter);
-        register_parameter("v_shift", _valueShift.Parameter);
+        ShiftScalars Scalars(string shift, int heads)
+        {
+            var scalars = new ShiftScalars(parameters, $"{name}.{shift}", config.KvShift, heads);
+            register_parameter(shift, scalars.Parameter);
+            return scalars;
+        }
     }
 
     public override Tensor forward(Tensor x, TokenLayout layout)
     {
-        var query = ShiftRotateOperation.Apply(_query.call(x), _config.Heads, shift: null, _rotary, layout);
-        var key = ShiftRotateOperation.Apply(_key.call(x), _config.ResolvedKvHeads, _keyShift, _rotary, layout);
+        var query = ShiftRotateOperation.Apply(_query.call(x), _config.Heads, _queryShift?.Weights(), _rotary, layout);
+        var key = ShiftRotateOperation.Apply(_key.call(x), _config.ResolvedKvHeads, _keyShift?.Weights(), _rotary, layout);
         var value = _value.call(x);
         if (_valueShift is not null)
-            value = ShiftRotateOperation.Apply(value, _config.ResolvedKvHeads, _valueShift, rotary: null, layout);
+            value = ShiftRotateOperation.Apply(value, _config.ResolvedKvHeads, _valueShift.Weights(), rotary: null, layout);
         return _output.call(AttentionOperation.Apply(query, key, value, _config.Heads, _config.ResolvedKvHeads, layout));
     }
 
@@ -60,14 +66,14 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     {
         var (kvHeads, headSize) = (_config.ResolvedKvHeads, _config.ResolvedHeadSize);
         var tokens = (int)x.size(0);
+        cache.RequireRoom(tokens);
         var positions = arange(cache.Length, cache.Length + tokens, int64, x.device).view(1, tokens);
-        var query = ShiftRotateOperation.Rotate(_query.call(x).view(1, tokens, _config.Heads, headSize), _rotary, positions);
-        var rawKey = _key.call(x).view(tokens, kvHeads, headSize);
-        var rawValue = _value.call(x).view(tokens, kvHeads, headSize);
-        var key = Mix(rawKey, cache.LastKey, _keyShift);
-        var value = Mix(rawValue, cache.LastValue, _valueShift);
+        var query = Mix(_query.call(x).view(tokens, _config.Heads, headSize), cache.QueryShift, _queryShift);
+        var key = Mix(_key.call(x).view(tokens, kvHeads, headSize), cache.KeyShift, _keyShift);
+        var value = Mix(_value.call(x).view(tokens, kvHeads, headSize), cache.ValueShift, _valueShift);
+        query = ShiftRotateOperation.Rotate(query.view(1, tokens, _config.Heads, headSize), _rotary, positions);
         key = ShiftRotateOperation.Rotate(key.view(1, tokens, kvHeads, headSize), _rotary, positions).view(tokens, kvHeads, headSize);
-        cache.Append(key, value, rawKey, rawValue);
+        cache.Append(key, value);
 
         // [kv_heads, group * tokens, head_size] against all keys so far; chunk token i sees everything up to itself.
         var group = _config.Heads / kvHeads;
@@ -84,12 +90,6 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         return _output.call(mixed);
     }
 
-    // The shift of a chunk whose left neighbour is the last raw token of the one before it.
-    private static Tensor Mix(Tensor raw, Tensor last, ParameterSlot? shift)
-    {
-        if (shift is null) return raw;
-        var previous = cat([last, raw.narrow(0, 0, raw.size(0) - 1)], 0);
-        var scalars = shift.Parameter;
-        return raw * scalars.narrow(1, 1, 1).unsqueeze(0) + previous * scalars.narrow(1, 0, 1).unsqueeze(0);
-    }
+    private static Tensor Mix(Tensor raw, ShiftState? state, ShiftScalars? shift)
+        => shift is null ? raw : state!.Mix(raw, shift.Weights());
 }

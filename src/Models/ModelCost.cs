@@ -13,17 +13,17 @@ public static class ModelCost
 
     /// <summary>
     /// Operations of one training token, forward and backward: 6 for each weight of a matrix product (the head's included, the
-    /// embedding look-up's not), 12 * layers * heads * head_size * visible keys for the attention scores and their use, and 18 for each
-    /// shifted channel. <paramref name="causal"/> counts the (context + 1) / 2 keys that a token sees on average, otherwise all.
+    /// embedding look-up's not), 12 * layers * heads * head_size * visible keys for the attention scores and their use, and 3 * (2 w - 1)
+    /// for each channel that is shifted over w positions. <paramref name="causal"/> counts the (context + 1) / 2 keys that a token sees
+    /// on average, otherwise all.
     /// </summary>
     public static double TrainingFlopsPerToken(ModelConfig config, int context, bool causal)
     {
         var matrices = config.Layers * (double)MatrixParametersOfLayer(config) + (double)config.VocabSize * config.HiddenSize;
         var keys = causal ? (context + 1) / 2.0 : context;
         var attention = 12.0 * config.Layers * config.Heads * config.ResolvedHeadSize * keys;
-        var shift = config.KvShift == KvShiftVariant.None
-            ? 0.0
-            : 18.0 * config.Layers * config.ResolvedKvHeads * config.ResolvedHeadSize;
+        var plan = ShiftPlan.Of(config.KvShift);
+        var shift = 3.0 * (2 * plan.Taps - 1) * config.Layers * plan.ShiftedHeads(config.Attention(0)) * config.ResolvedHeadSize;
         return 6 * matrices + attention + shift;
     }
 
@@ -36,5 +36,5 @@ public static class ModelCost
     }
 
     private static long ShiftScalarsOfLayer(ModelConfig config)
-        => config.KvShift == KvShiftVariant.None ? 0 : 4L * config.ResolvedKvHeads;
+        => ShiftPlan.Of(config.KvShift).Scalars(config.Attention(0));
 }

@@ -9,8 +9,6 @@ namespace KvShiftScale.Models;
 /// </summary>
 public sealed class TokenLayout : IDisposable
 {
-    private Tensor? _visible;
-
     /// <param name="batch">Rows.</param>
     /// <param name="tokens">Tokens in a row.</param>
     /// <param name="positions">int32 [batch * tokens] in host memory; the layout owns it from now on.</param>
@@ -35,25 +33,23 @@ public sealed class TokenLayout : IDisposable
     internal nint PositionsAddress => TensorMemory.Address(Positions);
 
     /// <summary>
-    /// bool [batch, 1, tokens, tokens]: query t sees key s. Only the path of composed operations materialises it; the fused
-    /// kernels read <see cref="Positions"/>.
+    /// What the queries <paramref name="first"/> .. <paramref name="first"/> + <paramref name="count"/> - 1 of each row may see: the
+    /// first key of any of them, and bool [batch, 1, 1, count, keys], true where the query does not see the key, over the keys from
+    /// there to the last query's own. Only composed operations build it, a block at a time; the fused kernels read
+    /// <see cref="Positions"/>.
     /// </summary>
-    internal Tensor Visible(Device device)
+    internal (int FirstKey, Tensor Hidden) Mask(int first, int count, Device device)
     {
-        if (_visible is not null) return _visible;
         using var scope = NewDisposeScope();
-        var place = arange(Tokens, int64).view(1, Tokens);
-        var start = place - Positions.to(int64).view(Batch, Tokens);
-        var key = place.view(1, 1, Tokens);
-        var causal = key.le(place.view(1, Tokens, 1));
-        var sameDocument = start.view(Batch, Tokens, 1).le(key);
-        _visible = (causal & sameDocument).view(Batch, 1, Tokens, Tokens).to(device).DetachFromDisposeScope();
-        return _visible;
+        var positions = Positions.to(int64).view(Batch, Tokens).narrow(1, first, count);
+        var place = arange(first, first + count, int64).view(1, count);
+        var start = place - positions;
+        // Documents lie in order: the first query's begins before those of the others.
+        var firstKey = (int)-(-start.narrow(1, 0, 1)).max().item<long>();
+        var key = arange(firstKey, first + count, int64).view(1, 1, first + count - firstKey);
+        var visible = key.le(place.view(1, count, 1)) & start.view(Batch, count, 1).le(key);
+        return (firstKey, visible.eq(0).view(Batch, 1, 1, count, first + count - firstKey).to(device).MoveToOuterDisposeScope());
     }
 
-    public void Dispose()
-    {
-        Positions.Dispose();
-        _visible?.Dispose();
-    }
+    public void Dispose() => Positions.Dispose();
 }

@@ -5,8 +5,8 @@ namespace KvShiftScale.Models.Initialization;
 
 /// <summary>
 /// Initial weights. Matrices and embeddings: normal with <see cref="ModelConfig.InitStd"/>, divided by sqrt(2 * layers) where a
-/// matrix writes into the residual stream, so that the stream's variance does not grow with depth. Norms: ones. Scalars of the KV
-/// shift: the current token's weight uniform in [0, 1), the previous one's 1 minus it (paper section 2.2).
+/// matrix writes into the residual stream, so that the stream's variance does not grow with depth. Norms: ones. Scalars of the
+/// shift: <see cref="ShiftInitializer"/>.
 /// </summary>
 public static class WeightInitializer
 {
@@ -30,11 +30,7 @@ public static class WeightInitializer
         var values = new double[count];
         if (slot.Name.EndsWith("_shift", StringComparison.Ordinal))
         {
-            for (var head = 0; head < count / 2; head++)
-            {
-                values[2 * head + 1] = random.Uniform(head);
-                values[2 * head] = 1 - values[2 * head + 1];
-            }
+            ShiftInitializer.Fill(values, (int)slot.Shape[0], config.KvShift, config.KvShiftInit, random);
         }
         else
         {

@@ -18,19 +18,7 @@ internal static class AttentionOperation
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, int heads, int kvHeads, TokenLayout layout)
         => KernelDataType.Supports(query)
             ? Fused.apply(query, key, value, heads, kvHeads, layout)
-            : Composed(query, key, value, heads, kvHeads, layout);
-
-    private static Tensor Composed(Tensor query, Tensor key, Tensor value, int heads, int kvHeads, TokenLayout layout)
-    {
-        var headSize = query.size(1) / heads;
-        var q = query.view(layout.Batch, layout.Tokens, heads, headSize).transpose(1, 2);
-        var result = nn.functional.scaled_dot_product_attention(q, Repeated(key), Repeated(value), layout.Visible(query.device));
-        return result.transpose(1, 2).reshape(query.size(0), query.size(1));
-
-        Tensor Repeated(Tensor x) => x.view(layout.Batch, layout.Tokens, kvHeads, 1, headSize)
-            .expand(layout.Batch, layout.Tokens, kvHeads, heads / kvHeads, headSize)
-            .reshape(layout.Batch, layout.Tokens, heads, headSize).transpose(1, 2);
-    }
+            : BlockedAttention.apply(query, key, value, heads, kvHeads, layout);
 
     private sealed class Fused : SingleTensorFunction<Fused>
     {
