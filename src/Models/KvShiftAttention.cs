@@ -8,7 +8,8 @@ namespace KvShiftScale.Models;
 
 /// <summary>
 /// Grouped-query attention over shifted keys and values (arXiv 2411.19574, section 2.2): k and v of a token are mixed with those
-/// of the token before it by two learned scalars for each kv head, then queries and mixed keys are rotated.
+/// of the token before it by two learned scalars for each kv head, then queries and mixed keys are rotated. The paper's other
+/// variants (<see cref="KvShiftVariant"/>) differ in what is mixed, over how many tokens, and how scalars become weights.
 /// </summary>
 public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
 {
@@ -19,8 +20,9 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     private readonly Linear _key;
     private readonly Linear _value;
     private readonly Linear _output;
-    private readonly ParameterSlot? _keyShift;
-    private readonly ParameterSlot? _valueShift;
+    private readonly ShiftScalars? _queryShift;
+    private readonly ShiftScalars? _keyShift;
+    private readonly ShiftScalars? _valueShift;
 
     public KvShiftAttention(ParameterBuckets parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary,
         TensorRegion region) : base(name)
@@ -39,25 +41,31 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         register_module("k_proj", _key);
         register_module("v_proj", _value);
         register_module("o_proj", _output);
-        if (config.KvShift == KvShiftVariant.None) return;
+        var plan = ShiftPlan.Of(config.KvShift);
+        _queryShift = plan.Query ? Scalars("q_shift", region.Divided(axis: 0, shape.Heads, plan.ScalarsPerHead)) : null;
+        _keyShift = plan.Key ? Scalars("k_shift", region.DividedByHead(shape.KvHeads, shape.KvHeads, plan.ScalarsPerHead)) : null;
+        _valueShift = plan.Value ? Scalars("v_shift", region.DividedByHead(shape.KvHeads, shape.KvHeads, plan.ScalarsPerHead)) : null;
 
-        // Scalars get no weight decay: 0 is no natural value of theirs (they start with a sum of 1), and the paper says nothing.
-        var shard = region.DividedByHead(shape.KvHeads, shape.KvHeads, 2);
-        _keyShift = parameters.Create($"{name}.k_shift", weightDecay: false, shard);
-        _valueShift = parameters.Create($"{name}.v_shift", weightDecay: false, shard);
-        register_parameter("k_shift", _keyShift.Parameter);
-        register_parameter("v_shift", _valueShift.Parameter);
+        ShiftScalars Scalars(string shift, ParameterShard shard)
+        {
+            var scalars = new ShiftScalars(parameters, $"{name}.{shift}", config.KvShift, shard);
+            register_parameter(shift, scalars.Parameter);
+            return scalars;
+        }
     }
 
     public override Tensor forward(Tensor x, TokenLayout layout)
     {
         x = _region.Enter(x);
-        var query = ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, shift: null, _rotary, layout.Own);
-        // Raw keys and values are gathered, so that the shift finds every token's neighbour.
-        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift, _rotary, layout);
+        // Only a shift needs neighbours; queries are rotated where they are.
+        var query = _queryShift is null
+            ? ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, weights: null, _rotary, layout.Own)
+            : layout.TakeOwn(ShiftRotateOperation.Apply(layout.Gather(_query.call(x)), _shape.Heads, _queryShift.Weights(), _rotary, layout));
+        // Keys and values are gathered raw, so that the shift finds the neighbour of every token.
+        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout);
         var value = layout.Gather(_value.call(x));
         if (_valueShift is not null)
-            value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift, rotary: null, layout);
+            value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout);
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
     }
 
@@ -68,14 +76,14 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     {
         var (heads, kvHeads, headSize, window) = _shape;
         var tokens = (int)x.size(0);
+        cache.RequireRoom(tokens);
         var positions = arange(cache.Length, cache.Length + tokens, int64, x.device).view(1, tokens);
-        var query = ShiftRotateOperation.Rotate(_query.call(x).view(1, tokens, heads, headSize), _rotary, positions);
-        var rawKey = _key.call(x).view(tokens, kvHeads, headSize);
-        var rawValue = _value.call(x).view(tokens, kvHeads, headSize);
-        var key = Mix(rawKey, cache.LastKey, _keyShift);
-        var value = Mix(rawValue, cache.LastValue, _valueShift);
+        var query = Mix(_query.call(x).view(tokens, heads, headSize), cache.QueryShift, _queryShift);
+        var key = Mix(_key.call(x).view(tokens, kvHeads, headSize), cache.KeyShift, _keyShift);
+        var value = Mix(_value.call(x).view(tokens, kvHeads, headSize), cache.ValueShift, _valueShift);
+        query = ShiftRotateOperation.Rotate(query.view(1, tokens, heads, headSize), _rotary, positions);
         key = ShiftRotateOperation.Rotate(key.view(1, tokens, kvHeads, headSize), _rotary, positions).view(tokens, kvHeads, headSize);
-        cache.Append(key, value, rawKey, rawValue);
+        cache.Append(key, value);
 
         // [kv_heads, group * tokens, head_size] against the keys from the first that any of the tokens sees.
         var group = heads / kvHeads;
@@ -95,12 +103,6 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         return _output.call(mixed);
     }
 
-    // The shift of a chunk whose left neighbour is the last raw token of the one before it.
-    private static Tensor Mix(Tensor raw, Tensor last, ParameterSlot? shift)
-    {
-        if (shift is null) return raw;
-        var previous = cat([last, raw.narrow(0, 0, raw.size(0) - 1)], 0);
-        var scalars = shift.Parameter;
-        return raw * scalars.narrow(1, 1, 1).unsqueeze(0) + previous * scalars.narrow(1, 0, 1).unsqueeze(0);
-    }
+    private static Tensor Mix(Tensor raw, ShiftState? state, ShiftScalars? shift)
+        => shift is null ? raw : state!.Mix(raw, shift.Weights());
 }

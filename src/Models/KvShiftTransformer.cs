@@ -99,7 +99,8 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
     public IReadOnlyList<LayerCache> NewCaches()
-        => [.. _blocks.Select((_, layer) => new LayerCache(Context, Config.Attention(layer), Parameters.DataType, Parameters.Device))];
+        => [.. _blocks.Select((_, layer) => new LayerCache(Context, Config.Attention(layer), ShiftPlan.Of(Config.KvShift),
+            Parameters.DataType, Parameters.Device))];
 
     protected override void Dispose(bool disposing)
     {

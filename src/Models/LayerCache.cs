@@ -3,9 +3,9 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Models;
 
 /// <summary>
-/// What one layer keeps of a sequence while it is decoded: shifted and rotated keys, shifted values, and the raw key and value of
-/// the last token, which the next token's shift needs. (The paper's listing stores the shifted ones there, which would make the
-/// first decoded token differ from a full forward pass.) A sliding layer holds at most two windows of tokens, however long the sequence.
+/// What one layer keeps of a sequence while it is decoded: shifted and rotated keys, shifted values, and the last raw rows of what
+/// is shifted, which the next tokens' windows reach back to. A sliding layer holds at most two windows of tokens, however long the
+/// sequence.
 /// </summary>
 public sealed class LayerCache : IDisposable
 {
@@ -17,9 +17,10 @@ public sealed class LayerCache : IDisposable
 
     /// <param name="capacity">Tokens of the longest sequence.</param>
     /// <param name="shape">The layer's attention.</param>
+    /// <param name="plan">What is shifted.</param>
     /// <param name="dtype">Element type.</param>
     /// <param name="device">Where the tensors live.</param>
-    public LayerCache(int capacity, AttentionShape shape, ScalarType dtype, Device device)
+    public LayerCache(int capacity, AttentionShape shape, ShiftPlan plan, ScalarType dtype, Device device)
     {
         using var scope = NewDisposeScope();
         Capacity = capacity;
@@ -28,9 +29,9 @@ public sealed class LayerCache : IDisposable
         _slots = _window == 0 ? capacity : (int)Math.Min(capacity, 2L * _window);
         _keys = empty([shape.KvHeads, _slots, shape.HeadSize], dtype, device).DetachFromDisposeScope();
         _values = empty([shape.KvHeads, _slots, shape.HeadSize], dtype, device).DetachFromDisposeScope();
-        // Zeros: the first token has no previous one.
-        LastKey = zeros([1, shape.KvHeads, shape.HeadSize], dtype, device).DetachFromDisposeScope();
-        LastValue = zeros([1, shape.KvHeads, shape.HeadSize], dtype, device).DetachFromDisposeScope();
+        if (plan.Query) QueryShift = new ShiftState(plan.Taps, shape.Heads, shape.HeadSize, dtype, device);
+        if (plan.Key) KeyShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
+        if (plan.Value) ValueShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
     }
 
     /// <summary>Tokens of the longest sequence.</summary>
@@ -39,18 +40,22 @@ public sealed class LayerCache : IDisposable
     /// <summary>Tokens of the sequence so far.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Raw key of the last token, [1, kv_heads, head_size].</summary>
-    public Tensor LastKey { get; }
+    /// <summary>Last raw queries; null where queries are not shifted.</summary>
+    public ShiftState? QueryShift { get; }
 
-    /// <summary>Raw value of the last token, [1, kv_heads, head_size].</summary>
-    public Tensor LastValue { get; }
+    /// <summary>Last raw keys; null where keys are not shifted.</summary>
+    public ShiftState? KeyShift { get; }
+
+    /// <summary>Last raw values; null where values are not shifted.</summary>
+    public ShiftState? ValueShift { get; }
 
     public void Dispose()
     {
         _keys.Dispose();
         _values.Dispose();
-        LastKey.Dispose();
-        LastValue.Dispose();
+        QueryShift?.Dispose();
+        KeyShift?.Dispose();
+        ValueShift?.Dispose();
     }
 
     /// <summary>[kv_heads, length - position, head_size]: keys from a position of the sequence on.</summary>
@@ -59,17 +64,21 @@ public sealed class LayerCache : IDisposable
     /// <summary>As <see cref="KeysFrom"/>, the values.</summary>
     internal Tensor ValuesFrom(int position) => _values.narrow(1, Slot(position), Length - position);
 
-    /// <summary>Adds tokens, in a sliding layer no more than its window at once.</summary>
-    internal void Append(Tensor keys, Tensor values, Tensor rawKeys, Tensor rawValues)
+    /// <summary>Throws where <paramref name="tokens"/> more do not fit; to be asked before anything is changed.</summary>
+    internal void RequireRoom(int tokens)
     {
-        var tokens = (int)keys.size(0);
         if (Length + tokens > Capacity)
             throw new InvalidOperationException($"{Length} tokens and {tokens} more do not fit a cache of {Capacity}");
+    }
+
+    /// <summary>Adds tokens, in a sliding layer no more than its window at once.</summary>
+    internal void Append(Tensor keys, Tensor values)
+    {
+        var tokens = (int)keys.size(0);
+        RequireRoom(tokens);
         if (_held + tokens > _slots) DropAllButAWindow();
         _keys.narrow(1, _held, tokens).copy_(keys.transpose(0, 1));
         _values.narrow(1, _held, tokens).copy_(values.transpose(0, 1));
-        LastKey.copy_(rawKeys.narrow(0, tokens - 1, 1));
-        LastValue.copy_(rawValues.narrow(0, tokens - 1, 1));
         Length += tokens;
         _held += tokens;
     }

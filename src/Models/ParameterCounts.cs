@@ -34,7 +34,7 @@ public sealed record ParameterCounts(long Embedding, long AttentionMatrices, lon
     public static long AttentionMatricesOf(ModelConfig config, AttentionShape shape)
         => 2L * config.HiddenSize * (shape.Heads + shape.KvHeads) * shape.HeadSize;
 
-    /// <summary>Scalars of one layer: two for each kv head's key and two for its value.</summary>
+    /// <summary>Scalars of one layer: of every head that the variant shifts.</summary>
     public static long ShiftScalarsOf(ModelConfig config, AttentionShape shape)
-        => config.KvShift == KvShiftVariant.None ? 0 : 4L * shape.KvHeads;
+        => ShiftPlan.Of(config.KvShift).Scalars(shape);
 }

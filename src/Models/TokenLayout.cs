@@ -11,7 +11,6 @@ namespace KvShiftScale.Models;
 /// </summary>
 public sealed class TokenLayout : IDisposable
 {
-    private readonly Dictionary<int, Tensor> _visible = [];
     private readonly ContextRegion _region;
     private readonly Tensor? _ownNumbers;
     private TokenLayout? _own;
@@ -61,22 +60,23 @@ public sealed class TokenLayout : IDisposable
     internal nint PositionsAddress => TensorMemory.Address(Positions);
 
     /// <summary>
-    /// bool [batch, 1, own tokens, tokens]: own query t sees key s. Only the path of composed operations materialises it; the fused
-    /// kernels read <see cref="Positions"/>. A window of 0 is all of the document so far.
+    /// What the queries <paramref name="first"/> .. <paramref name="first"/> + <paramref name="count"/> - 1 of each row may see: the
+    /// first key of any of them, and bool [batch, 1, 1, count, keys], true where the query does not see the key, over the keys from
+    /// there to the last query's own. Only composed operations build it, a block at a time; the fused kernels read
+    /// <see cref="Positions"/>.
     /// </summary>
-    internal Tensor Visible(Device device, int window)
+    internal (int FirstKey, Tensor Hidden) Mask(int first, int count, int window, Device device)
     {
-        if (_visible.TryGetValue(window, out var known)) return known;
         using var scope = NewDisposeScope();
-        var place = arange(Tokens, int64).view(1, Tokens);
-        var start = place - Positions.to(int64).view(Batch, Tokens);
-        var key = place.view(1, 1, Tokens);
-        var causal = key.le(place.view(1, Tokens, 1));
-        var sameDocument = start.view(Batch, Tokens, 1).le(key);
-        var seen = causal & sameDocument;
-        if (window > 0) seen &= place.view(1, Tokens, 1).lt(key + window);
-        seen = TakeOwn(seen.reshape(Batch * Tokens, Tokens));
-        return _visible[window] = seen.view(Batch, 1, OwnTokens, Tokens).to(device).DetachFromDisposeScope();
+        var positions = Positions.to(int64).view(Batch, Tokens).narrow(1, first, count);
+        var place = arange(first, first + count, int64).view(1, count);
+        // A window of 0 is all of the document so far.
+        var start = place - (window == 0 ? positions : positions.masked_fill(positions.gt(window - 1), window - 1));
+        // Documents lie in order and windows slide: the first query sees the first key.
+        var firstKey = (int)-(-start.narrow(1, 0, 1)).max().item<long>();
+        var key = arange(firstKey, first + count, int64).view(1, 1, first + count - firstKey);
+        var visible = key.le(place.view(1, count, 1)) & start.view(Batch, count, 1).le(key);
+        return (firstKey, visible.eq(0).view(Batch, 1, 1, count, first + count - firstKey).to(device).MoveToOuterDisposeScope());
     }
 
     public void Dispose()
@@ -84,6 +84,5 @@ public sealed class TokenLayout : IDisposable
         Positions.Dispose();
         _ownNumbers?.Dispose();
         _own?.Dispose();
-        foreach (var visible in _visible.Values) visible.Dispose();
     }
 }

@@ -5,8 +5,8 @@ namespace KvShiftScale.Models.Initialization;
 
 /// <summary>
 /// Initial weights. Matrices and embeddings: normal with <see cref="ModelConfig.InitStd"/>, divided by sqrt(2 * layers) where a
-/// matrix writes into the residual stream, so that the stream's variance does not grow with depth. Norms: ones. Scalars of the KV
-/// shift: the current token's weight uniform in [0, 1), the previous one's 1 minus it (paper section 2.2).
+/// matrix writes into the residual stream, so that the stream's variance does not grow with depth. Norms: ones. Scalars of the
+/// shift: <see cref="ShiftInitializer"/>.
 /// </summary>
 public static class WeightInitializer
 {
@@ -26,7 +26,7 @@ public static class WeightInitializer
             return;
         }
         var random = new CounterRandom(seed, slot.Name);
-        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(random) : Weight(random, slot.Name, config);
+        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(slot, config, random) : Weight(random, slot.Name, config);
         // Padding stays 0. The rest is the element of the whole parameter, whichever part of it this rank holds.
         var values = new double[slot.Shard.ElementCount];
         foreach (var (local, global, length) in slot.Shard.Runs())
@@ -44,7 +44,11 @@ public static class WeightInitializer
         return index => deviation * random.Normal(index);
     }
 
-    // [heads, 2]: column 1 is drawn, column 0 is what it lacks to 1.
-    private static Func<long, double> ShiftScalar(CounterRandom random)
-        => index => index % 2 == 1 ? random.Uniform(index / 2) : 1 - random.Uniform(index / 2);
+    // Of all heads, which are few.
+    private static Func<long, double> ShiftScalar(ParameterSlot slot, ModelConfig config, CounterRandom random)
+    {
+        var scalars = new double[slot.Shard.GlobalShape[0] * slot.Shard.GlobalShape[1]];
+        ShiftInitializer.Fill(scalars, (int)slot.Shard.GlobalShape[0], config.KvShift, config.KvShiftInit, random);
+        return index => scalars[index];
+    }
 }

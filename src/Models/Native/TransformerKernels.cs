@@ -17,11 +17,11 @@ internal static partial class TransformerKernels
 
     [LibraryImport(Library)]
     internal static partial int kvs_shift_rope_forward(int dtype, long batch, long tokens, long heads, long headSize, nint x, long xStride,
-        nint shift, nint positions, nint cosine, nint sine, nint y);
+        nint shift, long taps, nint positions, nint cosine, nint sine, nint y);
 
     [LibraryImport(Library)]
     internal static partial int kvs_shift_rope_backward(int dtype, long batch, long tokens, long heads, long headSize, nint x, long xStride,
-        nint shift, nint positions, nint cosine, nint sine, nint dy, nint dx, long dxStride, nint dshift);
+        nint shift, long taps, nint positions, nint cosine, nint sine, nint dy, nint dx, long dxStride, nint dshift);
 
     [LibraryImport(Library)]
     internal static partial int kvs_attention_forward(int dtype, long batch, long tokens, long queryBegin, long queryCount, long heads, long kvHeads, long headSize, nint q,

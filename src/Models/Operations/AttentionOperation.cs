@@ -17,19 +17,7 @@ internal static class AttentionOperation
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionShape shape, TokenLayout layout)
         => KernelDataType.Supports(query)
             ? Fused.apply(query, key, value, shape, layout)
-            : Composed(query, key, value, shape, layout);
-
-    private static Tensor Composed(Tensor query, Tensor key, Tensor value, AttentionShape shape, TokenLayout layout)
-    {
-        var (heads, kvHeads, headSize, window) = shape;
-        var q = query.view(layout.Batch, layout.OwnTokens, heads, headSize).transpose(1, 2);
-        var result = nn.functional.scaled_dot_product_attention(q, Repeated(key), Repeated(value), layout.Visible(query.device, window));
-        return result.transpose(1, 2).reshape(query.size(0), query.size(1));
-
-        Tensor Repeated(Tensor x) => x.view(layout.Batch, layout.Tokens, kvHeads, 1, headSize)
-            .expand(layout.Batch, layout.Tokens, kvHeads, heads / kvHeads, headSize)
-            .reshape(layout.Batch, layout.Tokens, heads, headSize).transpose(1, 2);
-    }
+            : BlockedAttention.apply(query, key, value, shape, layout);
 
     private sealed class Fused : SingleTensorFunction<Fused>
     {
@@ -95,16 +83,19 @@ internal static class AttentionOperation
             }
         }
 
-        // [batch * count, columns] of a part: the tensor itself where the part is all of it, a copy otherwise.
+        // [batch * count, columns] of a part: a view where its rows lie together, a copy otherwise.
         private static Tensor Part(Tensor own, TokenLayout layout, int at, int count)
-            => count == layout.OwnTokens
-                ? own
-                : own.view(layout.Batch, layout.OwnTokens, own.size(1)).narrow(1, at, count).contiguous();
+            => count == layout.OwnTokens ? own : Slice(own, layout, at, count).contiguous();
 
+        // What was written into a copy goes back.
         private static void Return(Tensor part, Tensor own, TokenLayout layout, int at, int count)
         {
             if (count == layout.OwnTokens) return;
-            own.view(layout.Batch, layout.OwnTokens, own.size(1)).narrow(1, at, count).copy_(part.view(layout.Batch, count, own.size(1)));
+            var slice = Slice(own, layout, at, count);
+            if (TensorMemory.Address(part) != TensorMemory.Address(slice.narrow(0, 0, 1))) slice.copy_(part.view(layout.Batch, count, own.size(1)));
         }
+
+        private static Tensor Slice(Tensor own, TokenLayout layout, int at, int count)
+            => own.view(layout.Batch, layout.OwnTokens, own.size(1)).narrow(1, at, count);
     }
 }

@@ -1,47 +1,54 @@
 using KvShiftScale.Models.Native;
 using KvShiftScale.Parallel.Native;
-using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
 namespace KvShiftScale.Models.Operations;
 
 /// <summary>
-/// The KV shift (paper section 2.2) and the rotary embedding, in that order:
-/// mixed_t = shift[h, 1] x_t + shift[h, 0] x_(t-1), where a document's first token has no previous one, then the rotation by
-/// the token's position. Either part may be absent: queries are only rotated, values only shifted.
+/// The shift (paper section 2.2) and the rotary embedding, in that order: mixed_t is the sum over the taps of weights
+/// [h, taps - 1 - j] x_(t-j), where nothing lies before a document's first token, then the rotation by the token's position. Either
+/// part may be absent: vanilla queries are only rotated, values only shifted.
 /// </summary>
 internal static class ShiftRotateOperation
 {
     /// <param name="x">[batch * tokens, heads * head_size].</param>
     /// <param name="heads">Heads in x.</param>
-    /// <param name="shift">[heads, 2], column 0 for the previous token; null: no shift.</param>
+    /// <param name="weights">[heads, taps], the last column for the current token; null: no shift.</param>
     /// <param name="rotary">null: no rotation.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    public static Tensor Apply(Tensor x, int heads, ParameterSlot? shift, RotaryTable? rotary, TokenLayout layout)
+    public static Tensor Apply(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
     {
-        if (!KernelDataType.Supports(x)) return Composed(x, heads, shift, rotary, layout);
-        return shift is null
+        if (!KernelDataType.Supports(x)) return Composed(x, heads, weights, rotary, layout);
+        return weights is null
             ? Fused.apply(x, heads, rotary!, layout)
-            : FusedWithShift.apply(x, shift.Parameter, heads, rotary!, layout, shift);
+            : FusedWithShift.apply(x, weights, heads, rotary!, layout);
     }
 
     // In the composed path positions may live on another device than the layout's.
-    private static Tensor Composed(Tensor x, int heads, ParameterSlot? shift, RotaryTable? rotary, TokenLayout layout)
+    private static Tensor Composed(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
     {
         var headSize = x.size(1) / heads;
-        var mixed = x.view(layout.Batch, layout.Tokens, heads, headSize);
+        var raw = x.view(layout.Batch, layout.Tokens, heads, headSize);
         var positions = layout.Positions.to(x.device);
-        if (shift is not null)
-        {
-            var scalars = shift.AsInput().to(x.dtype);
-            var hasPrevious = positions.gt(0).to(x.dtype).view(layout.Batch, layout.Tokens, 1, 1);
-            var previous = cat([zeros([layout.Batch, 1, heads, headSize], x.dtype, x.device), mixed.narrow(1, 0, layout.Tokens - 1)], 1);
-            mixed = mixed * scalars.narrow(1, 1, 1).view(1, 1, heads, 1)
-                + previous * hasPrevious * scalars.narrow(1, 0, 1).view(1, 1, heads, 1);
-        }
+        var mixed = weights is null ? raw : Mixed(raw, weights.to(x.dtype), positions.view(layout.Batch, layout.Tokens, 1, 1));
         if (rotary is not null) mixed = Rotate(mixed, rotary, positions.view(layout.Batch, layout.Tokens));
         return mixed.reshape(x.size(0), x.size(1));
+    }
+
+    private static Tensor Mixed(Tensor raw, Tensor weights, Tensor positions)
+    {
+        var (batch, tokens, heads, headSize) = (raw.size(0), raw.size(1), raw.size(2), raw.size(3));
+        var taps = weights.size(1);
+        var mixed = raw * Weight(0);
+        for (var lag = 1L; lag < Math.Min(taps, tokens); lag++)
+        {
+            var earlier = cat([zeros([batch, lag, heads, headSize], raw.dtype, raw.device), raw.narrow(1, 0, tokens - lag)], 1);
+            mixed = mixed + earlier * positions.gt(lag - 1).to(raw.dtype) * Weight(lag);
+        }
+        return mixed;
+
+        Tensor Weight(long lag) => weights.narrow(1, taps - 1 - lag, 1).view(1, 1, heads, 1);
     }
 
     /// <summary>Rotates x [batch, tokens, heads, head_size] by positions [batch, tokens].</summary>
@@ -55,29 +62,32 @@ internal static class ShiftRotateOperation
         return cat([first * cosine - second * sine, second * cosine + first * sine], 3);
     }
 
-    private static Tensor Forward(Tensor x, int heads, Tensor? shift, RotaryTable? rotary, TokenLayout layout)
+    private static Tensor Forward(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
     {
         var y = empty(x.size(0), x.size(1), x.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_shift_rope_forward(KernelDataType.Of(x), layout.Batch, layout.Tokens, heads,
-            x.size(1) / heads, TensorMemory.Address(x), x.size(1), TensorMemory.AddressOrNull(shift), layout.PositionsAddress,
-            TensorMemory.AddressOrNull(rotary?.Cosine), TensorMemory.AddressOrNull(rotary?.Sine), TensorMemory.Address(y)));
+            x.size(1) / heads, TensorMemory.Address(x), x.size(1), TensorMemory.AddressOrNull(weights), weights?.size(1) ?? 0,
+            layout.PositionsAddress, TensorMemory.AddressOrNull(rotary?.Cosine), TensorMemory.AddressOrNull(rotary?.Sine),
+            TensorMemory.Address(y)));
         GC.KeepAlive(x);
-        GC.KeepAlive(shift);
+        GC.KeepAlive(weights);
         GC.KeepAlive(layout);
         return y;
     }
 
-    private static Tensor Backward(Tensor? x, Tensor dy, int heads, Tensor? shift, Tensor? dshift, RotaryTable? rotary, TokenLayout layout)
+    private static Tensor Backward(Tensor? x, Tensor dy, int heads, Tensor? weights, Tensor? dweights, RotaryTable? rotary,
+        TokenLayout layout)
     {
         var dx = empty(dy.size(0), dy.size(1), dy.dtype);
         // Without a shift the input has no part in its own gradient; the kernel still wants an address.
         var input = x ?? dy;
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_shift_rope_backward(KernelDataType.Of(dy), layout.Batch, layout.Tokens, heads,
-            dy.size(1) / heads, TensorMemory.Address(input), dy.size(1), TensorMemory.AddressOrNull(shift), layout.PositionsAddress,
-            TensorMemory.AddressOrNull(rotary?.Cosine), TensorMemory.AddressOrNull(rotary?.Sine), TensorMemory.Address(dy),
-            TensorMemory.Address(dx), dy.size(1), TensorMemory.AddressOrNull(dshift)));
+            dy.size(1) / heads, TensorMemory.Address(input), dy.size(1), TensorMemory.AddressOrNull(weights),
+            weights?.size(1) ?? 0, layout.PositionsAddress, TensorMemory.AddressOrNull(rotary?.Cosine),
+            TensorMemory.AddressOrNull(rotary?.Sine), TensorMemory.Address(dy), TensorMemory.Address(dx), dy.size(1),
+            TensorMemory.AddressOrNull(dweights)));
         GC.KeepAlive(input);
-        GC.KeepAlive(shift);
+        GC.KeepAlive(weights);
         GC.KeepAlive(layout);
         return dx;
     }
@@ -108,23 +118,21 @@ internal static class ShiftRotateOperation
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (x, shift) = ((Tensor)vars[0], (Tensor)vars[1]);
-            ctx.save_for_backward([x, shift]);
+            var (x, weights) = ((Tensor)vars[0], (Tensor)vars[1]);
+            ctx.save_for_backward([x, weights]);
             ctx.save_data("heads", vars[2]);
             ctx.save_data("rotary", vars[3]);
             ctx.save_data("layout", vars[4]);
-            ctx.save_data("slot", vars[5]);
-            return Forward(x, (int)vars[2], shift, (RotaryTable?)vars[3], (TokenLayout)vars[4]);
+            return Forward(x, (int)vars[2], weights, (RotaryTable?)vars[3], (TokenLayout)vars[4]);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             var saved = ctx.get_saved_variables();
-            var dshift = empty(saved[1].size(0), 2, saved[1].dtype);
-            var dx = Backward(saved[0], grad_output.contiguous(), (int)ctx.get_data("heads"), saved[1], dshift,
+            var dweights = empty(saved[1].size(0), saved[1].size(1), saved[1].dtype);
+            var dx = Backward(saved[0], grad_output.contiguous(), (int)ctx.get_data("heads"), saved[1], dweights,
                 (RotaryTable?)ctx.get_data("rotary"), (TokenLayout)ctx.get_data("layout"));
-            ((ParameterSlot)ctx.get_data("slot")).Accumulate(dshift);
-            return [dx, null!, null!, null!, null!, null!];
+            return [dx, dweights, null!, null!, null!];
         }
     }
 }

@@ -78,10 +78,9 @@ public sealed partial class RunConfigRules
         Require(model.RopeBase > 1, "model.rope_base", model.RopeBase, "must be greater than 1", "use for example 100000");
         Require(model.NormEpsilon > 0, "model.norm_epsilon", model.NormEpsilon, "must be greater than 0", "use for example 1e-6");
         Require(model.InitStd > 0, "model.init_std", model.InitStd, "must be greater than 0", "use for example 0.02");
-        Require(model.KvShift is KvShiftVariant.Kv or KvShiftVariant.None, "model.kv_shift", ConfigKeys.NameOf(model.KvShift.ToString()),
-            "is not available in this version", "use kv or none");
-        Require(model.KvShiftInit is KvShiftInitialization.Uniform, "model.kv_shift_init",
-            ConfigKeys.NameOf(model.KvShiftInit.ToString()), "is not available in this version", "use uniform");
+        Require(model.KvShift != KvShiftVariant.Gate || model.KvShiftInit != KvShiftInitialization.Identity, "model.kv_shift_init",
+            "identity", "cannot start model.kv_shift = gate, whose weight is a sigmoid and never exactly 1",
+            "use uniform or softmax, or model.kv_shift: clip, which can start there");
         Require(model.SlidingWindow == 0, "model.sliding_window", model.SlidingWindow, "is not available in this version", "use 0");
         if (model.Heads <= 0 || model.HiddenSize <= 0)
         {
