@@ -50,8 +50,6 @@ public sealed partial class RunConfigRules
         Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
         Require(run.Steps > 0, "run.steps", run.Steps, "must be at least 1", "set the number of optimizer steps of the whole run");
         Require(run.Seed >= 0, "run.seed", run.Seed, "must not be negative", "use 0 or a positive number");
-        Require(!run.Deterministic, "run.deterministic", "true",
-            "the same bits on every number of ranks are not available in this version", "set run.deterministic: false");
         Require(run.CheckpointEvery >= 0, "run.checkpoint_every", run.CheckpointEvery, "must not be negative",
             "use a number of steps, or 0 for a checkpoint after the last step only");
         Require(run.KeepCheckpoints > 0, "run.keep_checkpoints", run.KeepCheckpoints, "must be at least 1",
@@ -141,27 +139,43 @@ public sealed partial class RunConfigRules
         RequirePositive("parallel.bucket_mebibytes", parallel.BucketMebibytes, "set the size of a gradient bucket, for example 32");
         Require(parallel.ThreadsPerRank >= 0, "parallel.threads_per_rank", parallel.ThreadsPerRank, "must not be negative",
             "use 0 to divide the cores among the ranks of the machine");
+        RequirePositive("parallel.context", parallel.Context, "set parallel.context: 1");
+        Require(parallel.OptimizerSharding == OptimizerSharding.None, "parallel.optimizer_sharding", "zero1",
+            "is not available in this version", "set parallel.optimizer_sharding: none");
+        Require(parallel.Recompute != Recompute.Selective, "parallel.recompute", "selective", "is not available in this version",
+            "use none or full");
+        Require(parallel.CanonicalLeaves >= 0, "parallel.canonical_leaves", parallel.CanonicalLeaves, "must not be negative",
+            "use 0 for one leaf for each micro-batch");
         RequirePositive("--ranks", _ranks, "start at least one rank");
-        if (parallel.Tensor > 0)
+        if (parallel.Tensor > 0 && parallel.Context > 0)
         {
-            Require(_ranks % parallel.Tensor == 0, "--ranks", _ranks,
-                Format($"must be a multiple of parallel.tensor = {parallel.Tensor}, so that every copy of the model is whole"),
-                Format($"start {NearestMultiples(parallel.Tensor, _ranks)} ranks, or change parallel.tensor"));
+            var sharing = parallel.Tensor * parallel.Context;
+            Require(_ranks % sharing == 0, "--ranks", _ranks,
+                Format($"must be a multiple of parallel.tensor x parallel.context = {sharing}, so that every copy of the model and of a sequence is whole"),
+                Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change parallel.tensor or parallel.context"));
         }
     }
 
     private void CheckBatch(DataConfig data, ParallelConfig parallel)
     {
-        if (data.GlobalBatch <= 0 || data.MicroBatch <= 0 || parallel.Tensor <= 0 || _ranks <= 0 || _ranks % parallel.Tensor != 0)
+        var sharing = parallel.Tensor * parallel.Context;
+        if (data.GlobalBatch <= 0 || data.MicroBatch <= 0 || parallel.Tensor <= 0 || parallel.Context <= 0 || _ranks <= 0 || _ranks % sharing != 0)
         {
             return;
         }
 
-        var dataRanks = _ranks / parallel.Tensor;
+        if (parallel.Context > 1)
+        {
+            Require(data.Context % (2 * parallel.Context) == 0, "data.context", data.Context,
+                Format($"must be a multiple of 2 x parallel.context = {2 * parallel.Context}, the parts into which ranks divide a sequence"),
+                Format($"set {NearestMultiples(2 * parallel.Context, data.Context)}"));
+        }
+
+        var dataRanks = _ranks / sharing;
         if (data.GlobalBatch % dataRanks != 0)
         {
             Add("data.global_batch", data.GlobalBatch,
-                Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / parallel.tensor = {parallel.Tensor})"),
+                Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / parallel.tensor x parallel.context = {sharing})"),
                 Format($"set {NearestMultiples(dataRanks, data.GlobalBatch)}, or start another number of ranks"));
             return;
         }
@@ -170,6 +184,21 @@ public sealed partial class RunConfigRules
         Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
             Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
             Format($"set {NearestDivisors(share, data.MicroBatch)}"));
+        if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0) CheckLeaves(data, parallel, dataRanks);
+    }
+
+    private void CheckLeaves(DataConfig data, ParallelConfig parallel, int dataRanks)
+    {
+        var microBatches = data.GlobalBatch / data.MicroBatch;
+        var leaves = parallel.CanonicalLeaves > 0 ? parallel.CanonicalLeaves : microBatches;
+        var key = parallel.CanonicalLeaves > 0 ? "parallel.canonical_leaves" : "data.micro_batch";
+        object value = parallel.CanonicalLeaves > 0 ? leaves : data.MicroBatch;
+        Require((leaves & (leaves - 1)) == 0 && microBatches % leaves == 0, key, value,
+            Format($"run.deterministic divides the {microBatches} micro-batches of a step into {leaves} leaves, whose number has to be a power of two that divides them"),
+            "set parallel.canonical_leaves to such a power of two, or change data.global_batch or data.micro_batch");
+        Require((dataRanks & (dataRanks - 1)) == 0 && leaves % dataRanks == 0, "--ranks", _ranks,
+            Format($"run.deterministic needs a number of data-parallel ranks that is a power of two and divides the {leaves} leaves; there are {dataRanks}"),
+            "start another number of ranks");
     }
 
     private void CheckOptimizer(OptimizerConfig optimizer)

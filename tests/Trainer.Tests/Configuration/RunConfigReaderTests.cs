@@ -112,7 +112,7 @@ public sealed class RunConfigReaderTests
     [InlineData("root", "optimizer: adamw", "optimizer", "adamw", "section")]
     [InlineData("root", "model: [1]", "model", "(a list of 1)", "section")]
     [InlineData("root", "precision: float32", "precision", "float32", "one of: fp32, bf16, fp64")]
-    [InlineData("root", "parallel: {optimizer_sharding: zero1}", "parallel.optimizer_sharding", "zero1", "not available")]
+    [InlineData("root", "parallel: {optimizer_sharding: zero3}", "parallel.optimizer_sharding", "zero3", "zero1")]
     [InlineData("root", "data: {train: [~]}", "data.train[0]", "glob", "must be set")]
     public void WrongTypeIsNamedWithTheValueAndWhatIsWanted(string place, string text, string key, string value, string wanted)
     {
