@@ -82,7 +82,7 @@ public sealed partial class RunConfigRules
             "is not available in this version", "use kv or none");
         Require(model.KvShiftInit is KvShiftInitialization.Uniform, "model.kv_shift_init",
             ConfigKeys.NameOf(model.KvShiftInit.ToString()), "is not available in this version", "use uniform");
-        Require(model.SlidingWindow == 0, "model.sliding_window", model.SlidingWindow, "is not available in this version", "use 0");
+        CheckSliding(model);
         if (model.Heads <= 0 || model.HiddenSize <= 0)
         {
             return;
@@ -106,6 +106,30 @@ public sealed partial class RunConfigRules
                 "must be even, because rotary positions turn pairs of components",
                 Format($"set model.head_size: {model.ResolvedHeadSize + 1}, or another model.hidden_size"));
         }
+    }
+
+    private void CheckSliding(ModelConfig model)
+    {
+        Require(model.SlidingWindow >= 0, "model.sliding_window", model.SlidingWindow, "must not be negative",
+            "set the number of keys that a query of a sliding layer sees, or 0 for no sliding layers");
+        foreach (var (key, value) in (ReadOnlySpan<(string, int)>)
+            [("model.sliding_heads", model.SlidingHeads), ("model.sliding_kv_heads", model.SlidingKvHeads), ("model.sliding_head_size", model.SlidingHeadSize)])
+        {
+            Require(value >= 0, key, value, "must not be negative", "use 0 for the value of the other layers");
+            Require(value <= 0 || model.SlidingWindow != 0, key, value, "needs sliding layers, and model.sliding_window is 0",
+                Format($"set model.sliding_window, or {key}: 0"));
+        }
+        if (model.SlidingWindow <= 0 || model.Heads <= 0 || model.HiddenSize <= 0) return;
+
+        // Where these are faulty without a sliding value of their own, the fault is told of the keys that they follow.
+        var (heads, kvHeads, headSize, _) = model.Attention(1);
+        if (heads > 0 && kvHeads > 0 && (model.SlidingHeads > 0 || model.SlidingKvHeads > 0))
+        {
+            Require(heads % kvHeads == 0, "model.sliding_kv_heads", kvHeads, Format($"must divide the {heads} heads of a sliding layer"),
+                Format($"set {NearestDivisors(heads, kvHeads)}, or another model.sliding_heads"));
+        }
+        Require(model.SlidingHeadSize <= 0 || headSize % 2 == 0, "model.sliding_head_size", headSize,
+            "must be even, because rotary positions turn pairs of components", Format($"set model.sliding_head_size: {headSize + 1}"));
     }
 
     private void CheckData(DataConfig data)
