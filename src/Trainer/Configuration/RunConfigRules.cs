@@ -112,8 +112,13 @@ public sealed partial class RunConfigRules
     {
         Require(model.SlidingWindow >= 0, "model.sliding_window", model.SlidingWindow, "must not be negative",
             "set the number of keys that a query of a sliding layer sees, or 0 for no sliding layers");
-        foreach (var (key, value) in (ReadOnlySpan<(string, int)>)
-            [("model.sliding_heads", model.SlidingHeads), ("model.sliding_kv_heads", model.SlidingKvHeads), ("model.sliding_head_size", model.SlidingHeadSize)])
+        ReadOnlySpan<(string Key, int Value)> shape =
+        [
+            ("model.sliding_heads", model.SlidingHeads),
+            ("model.sliding_kv_heads", model.SlidingKvHeads),
+            ("model.sliding_head_size", model.SlidingHeadSize),
+        ];
+        foreach (var (key, value) in shape)
         {
             Require(value >= 0, key, value, "must not be negative", "use 0 for the value of the other layers");
             Require(value <= 0 || model.SlidingWindow != 0, key, value, "needs sliding layers, and model.sliding_window is 0",

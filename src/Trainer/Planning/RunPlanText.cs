@@ -28,8 +28,9 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         foreach (var layers in Enumerable.Range(0, model.Layers).GroupBy(model.Attention))
         {
             var (heads, kvHeads, headSize, window) = layers.Key;
+            var sliding = window == 0 ? "" : Quantity.Format($", window {window:N0}");
             facts.AddRow(window > 0 ? "sliding layers" : model.SlidingWindow > 0 ? "global layers" : "layers", Quantity.Format(
-                $"{layers.Count()}: {heads} query heads, {kvHeads} kv heads, head size {headSize}{(window == 0 ? "" : Quantity.Format($", window {window:N0}"))}"));
+                $"{layers.Count()}: {heads} query heads, {kvHeads} kv heads, head size {headSize}{sliding}"));
         }
         facts.AddRow("hidden, ffn size", Quantity.Format($"{model.HiddenSize:N0}, {model.FfnSize:N0}"));
         facts.AddRow("vocabulary", Quantity.Format($"{model.VocabSize:N0}, embeddings {(model.TieEmbeddings ? "tied" : "untied")}"));
@@ -43,8 +44,8 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         var table = Columns("tensors", ["tensor", "layers"], ["count", "shape", "parameters"]);
         foreach (var group in plan.Tensors())
         {
-            table.AddRow(group.Name, group.Layers, Quantity.Whole(group.Count), string.Join(" x ", group.Shape.Select(extent => Quantity.Whole(extent))),
-                Quantity.Whole(group.Parameters));
+            var shape = string.Join(" x ", group.Shape.Select(extent => Quantity.Whole(extent)));
+            table.AddRow(group.Name, group.Layers, Quantity.Whole(group.Count), shape, Quantity.Whole(group.Parameters));
         }
         console.Write(table);
     }
@@ -70,8 +71,9 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
     private void WriteMemory()
     {
         var parallel = plan.Config.Parallel;
+        var sharding = ConfigKeys.NameOf(parallel.OptimizerSharding.ToString());
         var table = Columns(
-            Quantity.Format($"memory of one rank, without activations and buffers (tensor {parallel.Tensor}, optimizer sharding {ConfigKeys.NameOf(parallel.OptimizerSharding.ToString())})"),
+            Quantity.Format($"memory of one rank, without activations and buffers (tensor {parallel.Tensor}, optimizer sharding {sharding})"),
             ["precision"], ["parameters", "gradients", "optimizer", "total"]);
         foreach (var precision in Enum.GetValues<Precision>())
         {
@@ -91,11 +93,13 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         facts.AddRow("a rank's share", Quantity.Format($"{plan.MicroSteps:N0} micro batches of {data.MicroBatch:N0}"));
         facts.AddRow("steps", Quantity.Whole(run.Steps));
         facts.AddRow("tokens", Quantity.Format($"{plan.Tokens:N0}, {Quantity.Count(plan.Tokens)}"));
+        var flops = plan.FlopsPerToken;
         facts.AddRow("operations", Quantity.Format(
-            $"{plan.FlopsPerToken:0.000e+00} a token, {plan.FlopsPerToken * plan.TokensPerStep:0.000e+00} a step, {plan.FlopsPerToken * plan.Tokens:0.000e+00} in all"));
+            $"{flops:0.000e+00} a token, {flops * plan.TokensPerStep:0.000e+00} a step, {flops * plan.Tokens:0.000e+00} in all"));
         facts.AddRow("learning rate", Schedule(optimizer, run.Steps));
+        var clip = optimizer.ClipNorm == 0 ? "no clipping" : Quantity.Format($"clip {optimizer.ClipNorm}");
         facts.AddRow("AdamW", Quantity.Format(
-            $"betas {optimizer.Beta1} and {optimizer.Beta2}, epsilon {optimizer.Epsilon}, weight decay {optimizer.WeightDecay}, {(optimizer.ClipNorm == 0 ? "no clipping" : Quantity.Format($"clip {optimizer.ClipNorm}"))}"));
+            $"betas {optimizer.Beta1} and {optimizer.Beta2}, epsilon {optimizer.Epsilon}, weight decay {optimizer.WeightDecay}, {clip}"));
         console.Write(facts);
     }
 
