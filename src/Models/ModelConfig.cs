@@ -57,6 +57,9 @@ public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadSiz
 /// <summary>The <c>model</c> section of a run's configuration: shape of a KV-shifting decoder.</summary>
 public sealed record ModelConfig
 {
+    /// <summary>Name of the shape whose values stand where no other is given; null for the defaults below.</summary>
+    public string? Preset { get; init; }
+
     /// <summary>Number of token ids.</summary>
     public int VocabSize { get; init; } = 32000;
 

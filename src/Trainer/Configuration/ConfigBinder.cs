@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using KvShiftScale.Models;
 
 namespace KvShiftScale.Trainer.Configuration;
 
@@ -53,15 +54,32 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
             }
         }
 
+        var preset = type == typeof(ModelConfig) && values.GetValueOrDefault(nameof(ModelConfig.Preset)) is string presetName
+            ? FindPreset(presetName, ConfigKeys.Join(path, "preset"), firstPositions["preset"])
+            : null;
         AddMissing(node, properties, values, path);
-        return faults.Count == faultsBefore ? Construct(type, values) : null;
+        return faults.Count == faultsBefore ? Construct(type, values, preset) : null;
     }
 
-    private static object Construct(Type type, Dictionary<string, object?> values)
+    private ModelConfig? FindPreset(string name, string key, string position)
+    {
+        var preset = ModelPresets.Find(name);
+        if (preset is null)
+        {
+            var nearest = ModelPresets.Names.MinBy(candidate => ConfigKeys.EditDistance(candidate, name));
+            faults.Add(new ConfigFault(key, name, $"must be one of: {string.Join(", ", ModelPresets.Names)}",
+                $"write for example {nearest}, or remove the line and set the model's own keys", position));
+        }
+
+        return preset;
+    }
+
+    // What is given replaces what the start has; without a start, defaults.
+    private static object Construct(Type type, Dictionary<string, object?> values, object? start)
     {
         var constructor = type.GetConstructor(Type.EmptyTypes) ?? type.GetConstructors()[0];
         var parameters = constructor.GetParameters();
-        var instance = constructor.Invoke([.. parameters.Select(parameter =>
+        var instance = start ?? constructor.Invoke([.. parameters.Select(parameter =>
             values.TryGetValue(parameter.Name!, out var given) ? given : parameter.DefaultValue)]);
         foreach (var property in ConfigKeys.PropertiesOf(type))
         {

@@ -79,7 +79,7 @@ public sealed partial class RunConfigRules
         Require(model.KvShift != KvShiftVariant.Gate || model.KvShiftInit != KvShiftInitialization.Identity, "model.kv_shift_init",
             "identity", "cannot start model.kv_shift = gate, whose weight is a sigmoid and never exactly 1",
             "use uniform or softmax, or model.kv_shift: clip, which can start there");
-        Require(model.SlidingWindow == 0, "model.sliding_window", model.SlidingWindow, "is not available in this version", "use 0");
+        CheckSliding(model);
         if (model.Heads <= 0 || model.HiddenSize <= 0)
         {
             return;
@@ -103,6 +103,35 @@ public sealed partial class RunConfigRules
                 "must be even, because rotary positions turn pairs of components",
                 Format($"set model.head_size: {model.ResolvedHeadSize + 1}, or another model.hidden_size"));
         }
+    }
+
+    private void CheckSliding(ModelConfig model)
+    {
+        Require(model.SlidingWindow >= 0, "model.sliding_window", model.SlidingWindow, "must not be negative",
+            "set the number of keys that a query of a sliding layer sees, or 0 for no sliding layers");
+        ReadOnlySpan<(string Key, int Value)> shape =
+        [
+            ("model.sliding_heads", model.SlidingHeads),
+            ("model.sliding_kv_heads", model.SlidingKvHeads),
+            ("model.sliding_head_size", model.SlidingHeadSize),
+        ];
+        foreach (var (key, value) in shape)
+        {
+            Require(value >= 0, key, value, "must not be negative", "use 0 for the value of the other layers");
+            Require(value <= 0 || model.SlidingWindow != 0, key, value, "needs sliding layers, and model.sliding_window is 0",
+                Format($"set model.sliding_window, or {key}: 0"));
+        }
+        if (model.SlidingWindow <= 0 || model.Heads <= 0 || model.HiddenSize <= 0) return;
+
+        // Where these are faulty without a sliding value of their own, the fault is told of the keys that they follow.
+        var (heads, kvHeads, headSize, _) = model.Attention(1);
+        if (heads > 0 && kvHeads > 0 && (model.SlidingHeads > 0 || model.SlidingKvHeads > 0))
+        {
+            Require(heads % kvHeads == 0, "model.sliding_kv_heads", kvHeads, Format($"must divide the {heads} heads of a sliding layer"),
+                Format($"set {NearestDivisors(heads, kvHeads)}, or another model.sliding_heads"));
+        }
+        Require(model.SlidingHeadSize <= 0 || headSize % 2 == 0, "model.sliding_head_size", headSize,
+            "must be even, because rotary positions turn pairs of components", Format($"set model.sliding_head_size: {headSize + 1}"));
     }
 
     private void CheckData(DataConfig data)

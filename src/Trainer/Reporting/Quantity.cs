@@ -17,6 +17,15 @@ internal static class Quantity
         _ => Digits(value / 1e9) + " G",
     };
 
+    /// <summary>950, 12,345, 4.56 M, 19.01 B, 1.50 T: parameters and tokens, with B for a billion as in the names of models.</summary>
+    public static string Count(double value) => Math.Abs(value) switch
+    {
+        < 1_000_000 => Whole(value),
+        < 1_000_000_000 => Format($"{value / 1e6:0.00} M"),
+        < 1_000_000_000_000 => Format($"{value / 1e9:0.00} B"),
+        _ => Format($"{value / 1e12:0.00} T"),
+    };
+
     /// <summary>512 B, 1.5 MiB, 3.25 GiB.</summary>
     public static string Bytes(double count) => count switch
     {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using KvShiftScale.Data;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Trainer.Reporting;
 using Spectre.Console;
 
 namespace KvShiftScale.Trainer.Verbs;
@@ -28,11 +29,7 @@ internal static class DataInspectVerb
         if (tokenizer is not null && shard.TokenizerHash is { } hash && hash != tokenizer.Hash)
             Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {hash}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
 
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
-            ColorSystem = Console.IsOutputRedirected ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
-        });
+        var console = PlainConsole.Create();
         var facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         Row("file", $"{shard.Path} ({shard.ByteCount.ToString("N0", CultureInfo.InvariantCulture)} bytes)");
         Row("written by", shard.Writer ?? "unknown");

@@ -2,6 +2,7 @@ using System.CommandLine;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Planning;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;
@@ -17,9 +18,29 @@ internal static class TrainVerb
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
         var demandNew = new Option<bool>("--new") { Description = "Refuse to go on with a run that exists." };
-        var command = new Command("train", "Trains a model; goes on from the newest good checkpoint of the run, if there is one.") { config, set, demandNew };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew)));
+        var dryRun = new Option<bool>("--dry-run") { Description = "Print what the run would be, and end: no data, no MPI, no weights." };
+        var ranks = new Option<int?>("--ranks") { Description = "With --dry-run: the number of ranks to reckon with." };
+        var command = new Command("train", "Trains a model; goes on from the newest good checkpoint of the run, if there is one.")
+        {
+            config, set, demandNew, dryRun, ranks,
+        };
+        command.SetAction(parsed => parsed.GetValue(dryRun)
+            ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
+            : parsed.GetValue(ranks) is { } count
+                ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
+                : Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew)));
         return command;
+    }
+
+    private static int DryRun(RankEnvironment launch, string path, string[] settings, int? ranks)
+    {
+        if (launch.Rank > 0) return ExitCode.Done;
+        var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        // The smallest launch that the layout allows, unless told otherwise.
+        var count = ranks ?? Math.Max(1, config.Parallel.Tensor);
+        RunConfigRules.Check(config, count);
+        new RunPlanText(new RunPlan(config, count), PlainConsole.Create()).Write();
+        return ExitCode.Done;
     }
 
     private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew)

@@ -1,4 +1,6 @@
+using KvShiftScale.Models;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;
 
@@ -16,6 +18,25 @@ public sealed class ConfigurationDocumentTests
         var keys = ConfigKeys.PathsBelow(typeof(RunConfig), "").Where(key => key.Contains('.', StringComparison.Ordinal)).Order();
 
         Assert.Equal(keys, documented);
+    }
+
+    [Fact]
+    public void DocumentGivesEveryPresetWithItsSize()
+    {
+        var rows = File.ReadLines(Path.Combine(Repository(), "docs", "configuration.md"))
+            .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
+            .Where(cells => cells.Length > 10 && ModelPresets.Names.Contains(cells[1]))
+            .Select(cells => (cells[1], cells[5], cells[6], cells[7], cells[8], cells[9], cells[10]));
+
+        Assert.Equal(ModelPresets.Names.Select(name =>
+        {
+            var model = ModelPresets.Find(name)!;
+            var counts = ParameterCounts.Of(model);
+            var (even, odd) = (model.Attention(0), model.Attention(1));
+            var heads = even == odd ? $"{even.Heads} / {even.KvHeads}" : $"{even.Heads} / {even.KvHeads}, {odd.Heads} / {odd.KvHeads}";
+            return (name, heads, Quantity.Whole(model.FfnSize), Quantity.Whole(model.VocabSize), Quantity.Count(counts.Total),
+                Quantity.Count(counts.NonEmbedding), Quantity.Whole(counts.ShiftScalars));
+        }), rows);
     }
 
     [Fact]

@@ -40,6 +40,12 @@ internal sealed partial class ProgramRun : IDisposable
     /// <summary>The last line of standard output.</summary>
     public string LastLine => Output.TrimEnd('\n').Split('\n')[^1];
 
+    /// <summary>The system's number of the process.</summary>
+    public int ProcessId => _process.Id;
+
+    /// <summary>The process has ended.</summary>
+    public bool HasEnded => _process.HasExited;
+
     /// <summary>Exit code of a run that ended.</summary>
     public int ExitCode => _process.ExitCode;
 

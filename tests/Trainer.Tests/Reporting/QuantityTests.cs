@@ -5,6 +5,14 @@ namespace KvShiftScale.Trainer.Tests.Reporting;
 public sealed class QuantityTests
 {
     [Theory]
+    [InlineData(768, "768")]
+    [InlineData(128_860, "128,860")]
+    [InlineData(26_872_864, "26.87 M")]
+    [InlineData(19_011_803_904, "19.01 B")]
+    [InlineData(18e12, "18.00 T")]
+    public void CountsHaveBForABillion(double value, string text) => Assert.Equal(text, Quantity.Count(value));
+
+    [Theory]
     [InlineData(0, "0.0s")]
     [InlineData(4.2, "4.2s")]
     [InlineData(42, "42s")]

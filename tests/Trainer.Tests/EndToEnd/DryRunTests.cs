@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+/// <summary><c>train --dry-run</c>: what a run would be, from its configuration alone.</summary>
+[Collection(nameof(EndToEndGroup))]
+public sealed class DryRunTests(TrainingFixture fixture)
+{
+    [Fact]
+    public void ThePapersLargestModelIsShownWithoutItsWeights()
+    {
+        var watch = Stopwatch.StartNew();
+        using var run = ProgramRun.Start("train", RepositoryFile("configs", "19b.yaml"), "--dry-run");
+        var peakKibibytes = 0L;
+        while (!run.HasEnded) peakKibibytes = Math.Max(peakKibibytes, PeakKibibytes(run.ProcessId));
+        run.WaitFor(ExitCode.Done);
+        var elapsed = watch.Elapsed;
+
+        // 2 s and 500 MB are wanted and 0.3 s and 45 MB are what it takes on an idle machine; other tests may hold both cores meanwhile, hence
+        // a bound of 10 s. The weights alone would be 76 GB.
+        Assert.True(elapsed < TimeSpan.FromSeconds(10), $"took {elapsed.TotalSeconds:0.0} s");
+        Assert.InRange(peakKibibytes, 10_000, 500_000);
+        var lines = run.Output.Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToArray();
+        Assert.Contains("layers 48: 48 query heads, 4 kv heads, head size 128", lines);
+        Assert.Contains("self_attn.k_proj, v_proj all 96 512 x 6,144 301,989,888", lines);
+        Assert.Contains(lines, line => line.StartsWith("shift scalars 768 768 ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("total 19,011,803,904 19.01 B ", StringComparison.Ordinal));
+        // 4 + 4 + 8 bytes a parameter, by 2^30.
+        Assert.Contains("fp32 (this run) 70.8 GiB 70.8 GiB 142 GiB 283 GiB", lines);
+        Assert.Contains("tokens a step 2,949,120: 240 sequences of 12,288", lines);
+        Assert.Contains(lines, line => line.StartsWith("tokens 200,000,471,040", StringComparison.Ordinal));
+        Assert.Contains("learning rate linear from 0 over 3,000 steps, then constant at 0.0002", lines);
+        Assert.All(lines, line => Assert.InRange(line.Length, 0, 150));
+    }
+
+    [Fact]
+    public void NothingIsReadOrWritten()
+    {
+        using var run = ProgramRun.Execute(ExitCode.Done,
+            [.. fixture.TrainArguments("never-run", $"data.train=[{fixture.PathOf("nowhere")}/*.parquet]", "data.tokenizer=nowhere"), "--dry-run", "--ranks", "4"]);
+
+        Assert.Contains("dry run on 4 rank(s)", run.Output);
+        Assert.Contains("1 micro batches of 1", run.Output);
+        Assert.Equal("", run.Error);
+        Assert.False(Directory.Exists(Path.Combine(fixture.RunsPath, "never-run")));
+    }
+
+    // The highest mark so far; the last reading is a moment before the end, by when all has been printed.
+    private static long PeakKibibytes(int process)
+    {
+        try
+        {
+            var line = File.ReadLines($"/proc/{process}/status").FirstOrDefault(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return line is null ? 0 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    private static string RepositoryFile(params string[] names)
+    {
+        var directory = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(directory.FullName, "KvShiftScale.sln"))) directory = directory.Parent!;
+        return Path.Combine([directory.FullName, .. names]);
+    }
+}

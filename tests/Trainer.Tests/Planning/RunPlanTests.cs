@@ -1,0 +1,87 @@
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Planning;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Tests.Planning;
+
+public sealed class RunPlanTests
+{
+    private static readonly ModelConfig s_hybrid = new()
+    {
+        VocabSize = 11,
+        HiddenSize = 12,
+        Layers = 3,
+        Heads = 2,
+        KvHeads = 1,
+        FfnSize = 10,
+        SlidingWindow = 4,
+        SlidingHeads = 6,
+        SlidingKvHeads = 3,
+        SlidingHeadSize = 2,
+    };
+
+    public static TheoryData<bool, KvShiftVariant> Models() => new()
+    {
+        { false, KvShiftVariant.Kv },
+        { true, KvShiftVariant.Kv },
+        { false, KvShiftVariant.None },
+    };
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void TensorsAndCountsAreThoseOfTheModel(bool tied, KvShiftVariant variant)
+    {
+        var config = s_hybrid with { TieEmbeddings = tied, KvShift = variant };
+        var plan = Plan(config, ranks: 1);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 8);
+        var slots = model.Parameters.Slots;
+
+        var matrices = slots.Where(slot => slot.Shape.Count == 2 && !slot.Name.EndsWith("_shift", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(
+            matrices.GroupBy(slot => $"{slot.Shape[0]} x {slot.Shape[1]}").Select(group => $"{group.Key}: {group.Count()}").Order(),
+            plan.Tensors().Where(group => group.Shape.Length == 2).GroupBy(group => $"{group.Shape[0]} x {group.Shape[1]}")
+                .Select(group => $"{group.Key}: {group.Sum(entry => entry.Count)}").Order());
+        Assert.Equal(model.Parameters.ElementCount, plan.Tensors().Sum(group => group.Parameters));
+        Assert.Equal(model.Parameters.ElementCount, plan.Parameters.Total);
+        Assert.Equal(Sum("_shift"), plan.Parameters.ShiftScalars);
+        Assert.Equal(Sum("norm.weight"), plan.Parameters.Norms);
+        Assert.Equal(Sum("_proj.weight"), plan.Parameters.AttentionMatrices + plan.Parameters.FeedForward);
+        Assert.Equal(Sum("embed_tokens.weight"), plan.Parameters.Embedding);
+        Assert.Equal(Sum("lm_head.weight"), plan.Parameters.Head);
+
+        long Sum(string ending) => slots.Where(slot => slot.Name.EndsWith(ending, StringComparison.Ordinal)).Sum(slot => slot.Parameter.numel());
+    }
+
+    [Fact]
+    public void MemoryFollowsPrecisionAndTensorParallelism()
+    {
+        var whole = Plan(s_hybrid, ranks: 1);
+        var halves = new RunPlan(whole.Config with { Parallel = new ParallelConfig { Tensor = 2 } }, ranks: 4);
+        var (all, norms) = (whole.Parameters.Total, whole.Parameters.Norms);
+
+        Assert.Equal(new MemoryEstimate(4 * all, 4 * all, 8 * all), whole.MemoryOfRank(Precision.Fp32));
+        Assert.Equal(new MemoryEstimate(8 * all, 8 * all, 16 * all), whole.MemoryOfRank(Precision.Fp64));
+        // A float32 copy and two moments beside the parameters.
+        Assert.Equal(new MemoryEstimate(2 * all, 4 * all, 12 * all), whole.MemoryOfRank(Precision.Bf16));
+        Assert.Equal(18.0 * all, whole.MemoryOfRank(Precision.Bf16).Total);
+        Assert.Equal(2, halves.DataRanks);
+        Assert.Equal(4.0 * (norms + (all - norms) / 2.0), halves.MemoryOfRank(Precision.Fp32).Parameters);
+    }
+
+    [Fact]
+    public void TokensAndMicroStepsFollowTheBatch()
+    {
+        var plan = Plan(s_hybrid, ranks: 2);
+
+        Assert.Equal(24 * 8, plan.TokensPerStep);
+        Assert.Equal(24 * 8 * 10, plan.Tokens);
+        Assert.Equal(4, plan.MicroSteps);
+    }
+
+    private static RunPlan Plan(ModelConfig model, int ranks)
+        => new(RunConfigReader.Parse("run: {name: a, steps: 10}\ndata: {train: [a], context: 8, global_batch: 24, micro_batch: 3}\n", "a.yaml", [])
+            with { Model = model }, ranks);
+}
