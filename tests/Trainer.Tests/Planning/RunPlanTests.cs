@@ -44,8 +44,8 @@ public sealed class RunPlanTests
             matrices.GroupBy(slot => $"{slot.Shape[0]} x {slot.Shape[1]}").Select(group => $"{group.Key}: {group.Count()}").Order(),
             plan.Tensors().Where(group => group.Shape.Length == 2).GroupBy(group => $"{group.Shape[0]} x {group.Shape[1]}")
                 .Select(group => $"{group.Key}: {group.Sum(entry => entry.Count)}").Order());
-        Assert.Equal(model.Parameters.ElementCount, plan.Tensors().Sum(group => group.Parameters));
-        Assert.Equal(model.Parameters.ElementCount, plan.Parameters.Total);
+        Assert.Equal(model.Parameters.GlobalElementCount, plan.Tensors().Sum(group => group.Parameters));
+        Assert.Equal(model.Parameters.GlobalElementCount, plan.Parameters.Total);
         Assert.Equal(Sum("_shift"), plan.Parameters.ShiftScalars);
         Assert.Equal(Sum("norm.weight"), plan.Parameters.Norms);
         Assert.Equal(Sum("_proj.weight"), plan.Parameters.AttentionMatrices + plan.Parameters.FeedForward);
