@@ -15,6 +15,9 @@ internal sealed record ParityCase(ParallelConfig Layout, int MicroBatch, ModelCo
     /// <summary>Rows of a step.</summary>
     public int GlobalBatch { get; init; } = 4;
 
+    /// <summary>Whether documents stand alone.</summary>
+    public bool DocumentMask { get; init; } = true;
+
     /// <summary>Steps.</summary>
     public int Steps { get; init; } = 10;
 
@@ -24,6 +27,7 @@ internal sealed record ParityCase(ParallelConfig Layout, int MicroBatch, ModelCo
         var m = Model;
         var layout = $"tensor {Layout.Tensor} context {Layout.Context}{(Layout.Sequence ? " sequence" : "")}{(Layout.OptimizerSharding == OptimizerSharding.Zero1 ? " zero1" : "")}{(Layout.Recompute == Recompute.None ? "" : $" recompute {Layout.Recompute}")}";
         return $"{layout}, batch {GlobalBatch} in {MicroBatch}, vocabulary {m.VocabSize}, hidden {m.HiddenSize}, layers {m.Layers}, heads {m.Heads}/{m.ResolvedKvHeads}, "
-            + $"ffn {m.FfnSize}, {m.KvShift}{(m.TieEmbeddings ? ", tied" : "")}";
+            + $"ffn {m.FfnSize}, {m.KvShift} {m.KvShiftInit}{(m.TieEmbeddings ? ", tied" : "")}, context {Context}{(DocumentMask ? "" : " unmasked")}"
+            + (m.SlidingWindow > 0 ? $", window {m.SlidingWindow}" : "");
     }
 }

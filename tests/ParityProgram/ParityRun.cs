@@ -21,6 +21,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             Context = test.Context,
             GlobalBatch = test.GlobalBatch,
             MicroBatch = test.MicroBatch,
+            DocumentMask = test.DocumentMask,
         };
         var optimizerConfig = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 };
         var share = test.Layout.OptimizerSharding == OptimizerSharding.Zero1

@@ -4,24 +4,38 @@ using KvShiftScale.Parallel.Native;
 using KvShiftScale.ParityProgram;
 using static TorchSharp.torch;
 
-// matrix: every layout of the launched ranks against one rank, in float64. deterministic THREADS: prints the SHA-256 of all parameters
-// after 20 steps in float32. 0: done, all within the bound; 1: not.
-if (args is not (["matrix"] or ["deterministic", _]))
+// Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.
+const string Usage = "Pass: matrix fp64|fp32|bf16, sweep COUNT SEED, or deterministic THREADS";
+if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["sweep", _, _] or ["deterministic", _]))
 {
-    Console.Error.WriteLine("Pass: matrix, or deterministic THREADS");
+    Console.Error.WriteLine(Usage);
     return 2;
 }
-var threads = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 1;
+var threads = args[0] == "deterministic" ? Number(1) : 1;
 set_num_threads(threads);
 DenseKernels.SetThreads(threads);
 using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
 var folder = ranks.BroadcastText(ranks.World.Rank == 0 ? Directory.CreateTempSubdirectory("kvshift-parity-").FullName : "");
 try
 {
-    return args[0] == "matrix" ? ParityMatrix.Run(ranks, folder) : Determinism.Run(ranks, folder);
+    return args[0] switch
+    {
+        "matrix" => new ParityCheck(ranks, folder, Precision(args[1])).Run(ParityMatrix.Of(ranks.World.Size)),
+        "sweep" => new ParityCheck(ranks, folder, ScalarType.Float64).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
+        _ => Determinism.Run(ranks, folder),
+    };
 }
 finally
 {
     ranks.World.Barrier();
     if (ranks.World.Rank == 0) Directory.Delete(folder, recursive: true);
 }
+
+int Number(int index) => int.Parse(args[index], CultureInfo.InvariantCulture);
+
+static ScalarType Precision(string name) => name switch
+{
+    "fp64" => ScalarType.Float64,
+    "fp32" => ScalarType.Float32,
+    _ => ScalarType.BFloat16,
+};

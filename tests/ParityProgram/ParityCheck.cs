@@ -1,0 +1,56 @@
+using KvShiftScale.Parallel;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.ParityProgram;
+
+/// <summary>Runs cases on all ranks of a launch and compares each with the same training on one rank.</summary>
+/// <param name="ranks">The launch.</param>
+/// <param name="folder">Where corpora go.</param>
+/// <param name="dtype">Element type of parameters and activations.</param>
+internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarType dtype)
+{
+    private readonly Dictionary<string, ParityRun> _references = [];
+    private readonly Dictionary<int, string> _corpora = [];
+
+    /// <summary>Prints a line for each case and returns the exit code.</summary>
+    public int Run(IEnumerable<ParityCase> cases)
+    {
+        var (checkedCases, failures) = (0, 0);
+        foreach (var test in cases)
+        {
+            var shard = Corpus(test.Model.VocabSize);
+            using var divided = ranks.Divide(test.Layout);
+            var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, dtype), Reference(test, shard), ranks.World);
+            var holds = Holds(comparison);
+            checkedCases++;
+            if (!holds) failures++;
+            if (ranks.World.Rank == 0) Console.WriteLine($"{(holds ? "ok  " : "FAIL")} {ranks.World.Size} ranks {test}: {comparison}");
+        }
+        if (ranks.World.Rank == 0) Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}, {checkedCases} cases, {failures} failed");
+        return failures == 0 && checkedCases > 0 ? 0 : 1;
+    }
+
+    // float64: rounding cannot hide an error; runs of this size differ by some 1e-15. float32: its unit is 6e-8, and sums of some hundred
+    // terms in another order differ by up to a hundred of them, relative, in each loss. bfloat16: docs/parallelism.md derives the bound.
+    private bool Holds(ParityComparison comparison) => dtype switch
+    {
+        ScalarType.Float64 => comparison.IsWithin(1e-10),
+        ScalarType.Float32 => comparison.Loss <= 2e-5,
+        _ => comparison.Loss <= 2e-2,
+    };
+
+    // Every rank computes what one rank computes.
+    private ParityRun Reference(ParityCase test, string shard)
+    {
+        var alone = test with { Layout = new ParallelConfig(), MicroBatch = test.GlobalBatch };
+        if (_references.TryGetValue($"{alone}", out var known)) return known;
+        using var solo = ParallelContext.Single();
+        return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, dtype);
+    }
+
+    private string Corpus(int vocabulary)
+    {
+        if (_corpora.TryGetValue(vocabulary, out var known)) return known;
+        return _corpora[vocabulary] = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, vocabulary, 4000) : "");
+    }
+}
