@@ -31,12 +31,13 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
     }
 
     // float64: rounding cannot hide an error; runs of this size differ by some 1e-15. float32: its unit is 6e-8, and sums of some hundred
-    // terms in another order differ by up to a hundred of them, relative, in each loss. bfloat16: docs/parallelism.md derives the bound.
+    // terms in another order differ by up to a hundred of them, relative, in each loss. bfloat16: its unit is 2^-8; a token's loss errs by a few of them, with random signs that the
+    // mean over a step's 70 to 90 targets makes a few tenths, and ten steps of parameters that drift apart add as much again.
     private bool Holds(ParityComparison comparison) => dtype switch
     {
         ScalarType.Float64 => comparison.IsWithin(1e-10),
         ScalarType.Float32 => comparison.Loss <= 2e-5,
-        _ => comparison.Loss <= 2e-2,
+        _ => comparison.Loss <= 1.0 / 256,
     };
 
     // Every rank computes what one rank computes.

@@ -76,22 +76,23 @@ public sealed class MpiRun : IDisposable
 
     /// <summary>Runs ranks of a program to their end and fails with their output unless the exit code is the one wanted.</summary>
     /// <returns>The output.</returns>
-    public static string Execute(int rankCount, string assembly, IReadOnlyList<string> arguments, int exitCode = 0)
+    public static string Execute(int rankCount, string assembly, IReadOnlyList<string> arguments, int exitCode = 0, TimeSpan? timeout = null)
     {
         using var run = Start(rankCount, assembly, arguments);
-        var found = run.WaitForExit();
+        var found = run.WaitForExit(timeout);
         return found == exitCode
             ? run.Output
             : throw new XunitException($"{run.Command} gave exit code {found}, wanted {exitCode}:\n{run.Output}");
     }
 
-    /// <summary>mpirun's exit code. Ends all ranks and fails with their output when they are not done in a minute.</summary>
-    public int WaitForExit()
+    /// <summary>mpirun's exit code. Ends all ranks and fails with their output when they are not done in <paramref name="timeout"/>, a minute if not given.</summary>
+    public int WaitForExit(TimeSpan? timeout = null)
     {
-        if (!_process.WaitForExit(_timeout))
+        var bound = timeout ?? _timeout;
+        if (!_process.WaitForExit(bound))
         {
             Kill();
-            throw new XunitException($"{Command} did not end in {_timeout.TotalSeconds:0} s and was killed:\n{Output}");
+            throw new XunitException($"{Command} did not end in {bound.TotalSeconds:0} s and was killed:\n{Output}");
         }
 
         // Once more without a bound: only this waits for the ends of both streams.
