@@ -59,7 +59,8 @@ public sealed class KvShiftTransformerTests
         }
 
         Assert.Equal(loss, sum, 1e-11);
-        foreach (var slot in parts.Model.Parameters.Slots) RelativeError.Below(1e-12, slot.Name, expected[slot.Name], ModelFixture.Values(slot.Gradient));
+        foreach (var slot in parts.Model.Parameters.Slots)
+            RelativeError.Below(1e-12, slot.Name, expected[slot.Name], ModelFixture.Values(slot.Gradient));
     }
 
     [Theory]

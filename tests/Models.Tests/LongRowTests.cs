@@ -17,8 +17,9 @@ public sealed class LongRowTests
     public void MemoryOfATrainingStepStaysLinearInTheRow(bool composed, int documentTokens)
     {
         using var fixture = new ModelFixture(s_config, ScalarType.Float32, context: Tokens);
-        var rows = new TestRows([[.. Enumerable.Range(0, Tokens).Select(t => t * 7 % 13)]], [[.. Enumerable.Range(0, Tokens).Select(t => t * 5 % 13)]],
-            [[.. Enumerable.Range(0, Tokens).Select(t => t % documentTokens)]]);
+        var places = Enumerable.Range(0, Tokens);
+        var rows = new TestRows([[.. places.Select(t => t * 7 % 13)]], [[.. places.Select(t => t * 5 % 13)]],
+            [[.. places.Select(t => t % documentTokens)]]);
         AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, composed);
         try
         {

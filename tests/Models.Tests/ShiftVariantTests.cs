@@ -23,8 +23,6 @@ public sealed class ShiftVariantTests
         return data;
     }
 
-    public static TheoryData<KvShiftVariant> Variants() => [.. Enum.GetValues<KvShiftVariant>()];
-
     [Theory]
     [MemberData(nameof(VariantsAndPacking))]
     public void LogitsLossAndEveryGradientEqualThePlainComputation(KvShiftVariant variant, bool packed)
@@ -138,7 +136,8 @@ public sealed class ShiftVariantTests
         foreach (var (row, begin, end) in new[] { (0, 0, 5), (0, 5, 6), (0, 6, 9), (1, 0, 2), (1, 2, 9) })
         {
             var alone = fixture.Logits(TestRows.Document(TestRows.Packed.Ids[row][begin..end]));
-            RelativeError.Below(1e-13, $"document {begin} to {end}", alone, together[((row * 9 + begin) * vocabulary)..((row * 9 + end) * vocabulary)]);
+            RelativeError.Below(1e-13, $"document {begin} to {end}", alone,
+                together[((row * 9 + begin) * vocabulary)..((row * 9 + end) * vocabulary)]);
         }
     }
 
