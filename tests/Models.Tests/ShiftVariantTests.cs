@@ -36,8 +36,9 @@ public sealed class ShiftVariantTests
         => Compare(s_config with { KvShift = KvShiftVariant.Qkv, KvHeads = kvHeads, TieEmbeddings = tied }, TestRows.Packed);
 
     /// <summary>Layers as in Baichuan-M1: a window slides in every second one, which has more and smaller heads. Rows have 9 tokens.</summary>
+    /// <remarks>With a window of 1 queries have no gradient but rounding, which has no relative error: finite differences try it.</remarks>
     [Theory]
-    [InlineData(KvShiftVariant.Kv, 1)]
+    [InlineData(KvShiftVariant.Kv, 2)]
     [InlineData(KvShiftVariant.Kv, 3)]
     [InlineData(KvShiftVariant.Kv, 9)]
     [InlineData(KvShiftVariant.Qkv, 3)]
@@ -96,6 +97,7 @@ public sealed class ShiftVariantTests
     {
         using var fixture = new ModelFixture(s_config with { KvShift = KvShiftVariant.Clip }, ScalarType.Float64);
         var slot = fixture.Model.Parameters.Slots.Single(slot => slot.Name == "model.layers.1.self_attn.k_shift");
+        using var scope = NewDisposeScope();
         using (no_grad())
         {
             slot.Parameter.copy_(tensor(new[] { -0.5, 1.5, 0.0, 1.0 }).view(2, 2));
