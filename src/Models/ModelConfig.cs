@@ -18,7 +18,10 @@ public enum KvShiftVariant
     /// <summary>Queries too (paper appendix J).</summary>
     Qkv,
 
-    /// <summary>Keys and values; the current token's weight is sigmoid(x), the previous one's 1 - sigmoid(x) (paper section 4.6).</summary>
+    /// <summary>
+    /// Keys and values; the current token's weight is sigmoid(x), the previous one's 1 - sigmoid(x), with one scalar x a head (paper
+    /// section 4.6).
+    /// </summary>
     Gate,
 
     /// <summary>Keys and values; each scalar is clipped into [0, 1] at use (paper section 4.6).</summary>
@@ -37,13 +40,13 @@ public enum KvShiftVariant
 /// <summary>How the scalars of the shift start.</summary>
 public enum KvShiftInitialization
 {
-    /// <summary>The current token's weight uniform in [0, 1), the rest of the window so that the sum is 1 (the paper).</summary>
+    /// <summary>From the current token backwards each weight uniform in [0, 1), the oldest so that the sum is 1 (the paper).</summary>
     Uniform,
 
     /// <summary>Softmax over the window of a standard normal draw (Baichuan-M1's released class).</summary>
     Softmax,
 
-    /// <summary>The current token 1, the others 0: starts as the vanilla transformer.</summary>
+    /// <summary>The current token 1, the others 0: starts as the vanilla transformer. Not for <see cref="KvShiftVariant.Gate"/>.</summary>
     Identity,
 }
 

@@ -11,9 +11,9 @@ public static class ModelCost
 
     /// <summary>
     /// Operations of one training token, forward and backward: 6 for each weight of a matrix product (the head's included, the
-    /// embedding look-up's not), 12 * heads * head_size * visible keys in each layer for the attention scores and their use, and 3 *
-    /// (2 w - 1) for each channel that is shifted over w positions. <paramref name="causal"/> counts the keys that a token sees on average in a row of context tokens, (context
-    /// + 1) / 2 or fewer where a window slides; otherwise all of the context or the window.
+    /// embedding look-up's not), 12 * heads * head_size * visible keys in each layer for the attention scores and their use, and
+    /// 3 * (2 w - 1) for each channel that is shifted over w positions. <paramref name="causal"/> counts the keys that a token sees on
+    /// average in a row of context tokens, (context + 1) / 2 or fewer where a window slides; otherwise all of the context or the window.
     /// </summary>
     public static double TrainingFlopsPerToken(ModelConfig config, int context, bool causal)
     {

@@ -11,7 +11,8 @@ public sealed class ModelCostTests
             ModelFixture.Config with { TieEmbeddings = true },
             ModelFixture.Config with { KvShift = KvShiftVariant.None, KvHeads = 1 },
             ModelFixture.Sliding(3),
-        })
+            ModelFixture.Sliding(3) with { KvShift = KvShiftVariant.Qkv },
+        }.Concat(Enum.GetValues<KvShiftVariant>().Select(variant => ModelFixture.Config with { KvShift = variant })))
         {
             using var fixture = new ModelFixture(config, TorchSharp.torch.ScalarType.Float32);
             Assert.Equal(fixture.Model.Parameters.GlobalElementCount, ModelCost.Parameters(config));
@@ -34,5 +35,26 @@ public sealed class ModelCostTests
         var sliding = config with { Layers = 2, SlidingWindow = 2, SlidingHeads = 2, SlidingKvHeads = 1, SlidingHeadSize = 2 };
         Assert.Equal(1344 + 144 + 72 + 864 + 96 + 36, ModelCost.TrainingFlopsPerToken(sliding, context: 3, causal: false));
         Assert.Equal(1344 + 96 + 72 + 864 + 80 + 36, ModelCost.TrainingFlopsPerToken(sliding, context: 3, causal: true), 1e-9);
+    }
+
+    [Theory]
+    // Scalars of a layer, and the shift's operations forward in one token of one layer with 4 query heads and 2 kv heads of 4 channels: 8
+    // channels of k and as many of v, 16 of q; 3, 5 or 7 operations each for windows of 2, 3 and 4.
+    [InlineData(KvShiftVariant.None, 0, 0)]
+    [InlineData(KvShiftVariant.Kv, 8, 48)]
+    [InlineData(KvShiftVariant.K, 4, 24)]
+    [InlineData(KvShiftVariant.V, 4, 24)]
+    [InlineData(KvShiftVariant.Qkv, 16, 96)]
+    [InlineData(KvShiftVariant.Gate, 4, 48)]
+    [InlineData(KvShiftVariant.Clip, 8, 48)]
+    [InlineData(KvShiftVariant.Window2, 8, 48)]
+    [InlineData(KvShiftVariant.Window3, 12, 80)]
+    [InlineData(KvShiftVariant.Window4, 16, 112)]
+    public void VariantsCostTheirScalarsAndTheirProducts(KvShiftVariant variant, int scalars, int flops)
+    {
+        var (config, vanilla) = (ModelFixture.Config with { KvShift = variant }, ModelFixture.Config with { KvShift = KvShiftVariant.None });
+        Assert.Equal(scalars * config.Layers, ModelCost.Parameters(config) - ModelCost.Parameters(vanilla));
+        Assert.Equal(3.0 * flops * config.Layers,
+            ModelCost.TrainingFlopsPerToken(config, 8, causal: true) - ModelCost.TrainingFlopsPerToken(vanilla, 8, causal: true));
     }
 }

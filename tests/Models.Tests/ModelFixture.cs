@@ -30,13 +30,14 @@ internal sealed class ModelFixture : IDisposable
     };
 
     /// <summary>Two rows: one document, and three documents of 3, 1 and 3 tokens whose last tokens have no target.</summary>
-    public static readonly int[][] Ids = [[3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8, 9, 7]];
-    public static readonly int[][] Targets = [[1, 4, 1, 5, 9, 2, 12], [5, 3, -100, -100, 9, 7, -100]];
-    public static readonly int[][] Positions = [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 0, 0, 1, 2]];
+    public static readonly TestRows Rows = new(
+        [[3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8, 9, 7]],
+        [[1, 4, 1, 5, 9, 2, 12], [5, 3, -100, -100, 9, 7, -100]],
+        [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 0, 0, 1, 2]]);
 
-    public ModelFixture(ModelConfig config, ScalarType dtype, long seed = 7, long bucketBytes = 4096)
+    public ModelFixture(ModelConfig config, ScalarType dtype, long seed = 7, long bucketBytes = 4096, int context = 16)
     {
-        Model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, bucketBytes), context: 8);
+        Model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, bucketBytes), context);
         Model.Initialize(seed);
     }
 
@@ -46,19 +47,48 @@ internal sealed class ModelFixture : IDisposable
     public Dictionary<string, double[]> Weights()
         => Model.Parameters.Slots.ToDictionary(slot => slot.Name, slot => Values(slot.Parameter));
 
-    /// <summary>One forward and backward over all rows; gradients by name.</summary>
-    public (double LossSum, Dictionary<string, double[]> Gradients) LossAndGradients()
+    /// <summary>The same numbers in both models: those of <paramref name="other"/>, which are of the narrower type.</summary>
+    public void CopyWeightsFrom(ModelFixture other)
+    {
+        using var mode = no_grad();
+        foreach (var (to, from) in Model.Parameters.Slots.Zip(other.Model.Parameters.Slots)) to.Parameter.copy_(from.Parameter);
+    }
+
+    /// <summary>
+    /// Scalars of the shift spread over -1.3 to 1.3, as they are met after training (paper section 4.3) rather than at its start:
+    /// sums other than 1, negative ones, and on both sides of where a clip clips.
+    /// </summary>
+    public void SpreadScalars()
     {
         using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        var place = 0;
+        foreach (var slot in Model.Parameters.Slots.Where(slot => slot.Name.EndsWith("_shift", StringComparison.Ordinal)))
+        {
+            var values = new double[slot.Parameter.numel()];
+            for (var i = 0; i < values.Length; i++) values[i] = 1.3 * Math.Sin(1.7 * place++ + 0.4);
+            slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
+        }
+    }
+
+    /// <summary>[rows * tokens * vocabulary] logits.</summary>
+    public double[] Logits(TestRows rows)
+    {
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        return Values(Model.Logits(rows.IdTensor(), rows.Layout()));
+    }
+
+    /// <summary>One forward and backward over all rows; gradients by name.</summary>
+    public (double LossSum, Dictionary<string, double[]> Gradients) LossAndGradients(TestRows? rows = null)
+    {
+        using var scope = NewDisposeScope();
+        rows ??= Rows;
         Model.Parameters.BeginStep();
-        var loss = Model.LossSum(Row(Ids), Row(Targets), Layout());
+        var loss = Model.LossSum(rows.IdTensor(), rows.TargetTensor(), rows.Layout());
         loss.backward();
         return (loss.to(ScalarType.Float64).item<double>(), Model.Parameters.Slots.ToDictionary(slot => slot.Name, slot => Values(slot.Gradient)));
     }
-
-    public static Tensor Row(int[][] rows) => tensor(rows.SelectMany(row => row).ToArray());
-
-    public static TokenLayout Layout() => new(Ids.Length, Ids[0].Length, Row(Positions));
 
     public static double[] Values(Tensor tensor)
     {

@@ -33,6 +33,55 @@ public sealed class WeightInitializerTests
         }
     }
 
+    [Theory]
+    [InlineData(KvShiftVariant.Kv)]
+    [InlineData(KvShiftVariant.K)]
+    [InlineData(KvShiftVariant.V)]
+    [InlineData(KvShiftVariant.Qkv)]
+    [InlineData(KvShiftVariant.Clip)]
+    [InlineData(KvShiftVariant.Gate)]
+    [InlineData(KvShiftVariant.Window3)]
+    [InlineData(KvShiftVariant.Window4)]
+    public void WeightsOfAWindowSumToOneUnderEveryInitialisation(KvShiftVariant variant)
+    {
+        foreach (var initialization in Enum.GetValues<KvShiftInitialization>())
+        {
+            if (variant == KvShiftVariant.Gate && initialization == KvShiftInitialization.Identity) continue;
+            foreach (var weights in StartingWeights(variant, initialization, heads: 200))
+            {
+                Assert.Equal(1, weights.Sum(), 1e-12);
+                if (initialization == KvShiftInitialization.Identity) Assert.Equal([.. new double[weights.Length - 1], 1], weights);
+                if (initialization == KvShiftInitialization.Softmax) Assert.All(weights, weight => Assert.InRange(weight, 0, 1));
+                // The oldest is what is left of 1 and may be negative over three and four positions.
+                if (initialization == KvShiftInitialization.Uniform) Assert.All(weights[1..], weight => Assert.InRange(weight, 0, 1));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(KvShiftVariant.Kv, KvShiftInitialization.Uniform, 1.0 / 2, 1.0 / 12)]
+    [InlineData(KvShiftVariant.Gate, KvShiftInitialization.Uniform, 1.0 / 2, 1.0 / 12)]
+    [InlineData(KvShiftVariant.Window3, KvShiftInitialization.Uniform, 0, 1.0 / 6)]
+    [InlineData(KvShiftVariant.Window4, KvShiftInitialization.Uniform, -1.0 / 2, 1.0 / 4)]
+    // sigmoid of a normal draw of variance 2, whose variance is 0.0684 by numeric integration.
+    [InlineData(KvShiftVariant.Kv, KvShiftInitialization.Softmax, 1.0 / 2, 0.0684)]
+    [InlineData(KvShiftVariant.Gate, KvShiftInitialization.Softmax, 1.0 / 2, 0.0684)]
+    public void TheOldestWeightHasTheMeanAndVarianceOfItsDistribution(KvShiftVariant variant, KvShiftInitialization initialization,
+        double mean, double variance)
+    {
+        const int heads = 20_000;
+        var oldest = StartingWeights(variant, initialization, heads).Select(weights => weights[0]).ToArray();
+        var (first, second) = (oldest.Average(), oldest.Select(weight => (weight - mean) * (weight - mean)).Average());
+
+        // Five standard errors: sqrt(variance / n) of the mean, at most sqrt(2 / n) * variance of the variance.
+        Assert.Equal(mean, first, 5 * Math.Sqrt(variance / heads));
+        Assert.Equal(variance, second, 5 * Math.Sqrt(2.0 / heads) * variance + 5e-5);
+    }
+
+    [Fact]
+    public void AGateCannotStartAsTheIdentity()
+        => Assert.Throws<ArgumentException>(() => StartingWeights(KvShiftVariant.Gate, KvShiftInitialization.Identity, heads: 1).ToList());
+
     [Fact]
     public void NormalDrawsHaveTheMomentsOfANormal()
     {
@@ -50,5 +99,15 @@ public sealed class WeightInitializerTests
         Assert.Equal(0, sum / count, 0.011);
         Assert.Equal(1, squares / count, 0.016);
         Assert.Equal(3, fourth / count, 0.11);
+    }
+
+    // The weights by head, the current token's last.
+    private static IEnumerable<double[]> StartingWeights(KvShiftVariant variant, KvShiftInitialization initialization, int heads)
+    {
+        var scalars = new double[heads * ShiftPlan.Of(variant).ScalarsPerHead];
+        ShiftInitializer.Fill(scalars, heads, variant, initialization, new CounterRandom(3, "model.layers.0.self_attn.k_shift"));
+        return scalars.Chunk(scalars.Length / heads).Select(own => variant == KvShiftVariant.Gate
+            ? new[] { 1 / (1 + Math.Exp(own[0])), 1 / (1 + Math.Exp(-own[0])) }
+            : own);
     }
 }

@@ -51,7 +51,8 @@ struct Weights {
     }
 };
 
-// Whole: the window reaches no document's start, so that nothing has to be asked of a vector.
+// Whole: the window reaches no document's start, so that nothing has to be asked of a vector. Left to itself GCC 12 calls the lambdas
+// of a window of two out of line, which costs more than their work.
 template <typename T, typename Steps, bool Whole>
 KVSHIFT_INLINE void forward_head(const T* x, int64_t x_stride, int reach, const Weights<T, Steps::taps>& weights, const T* cosine,
                                  const T* sine, int64_t head_size, T* y) {

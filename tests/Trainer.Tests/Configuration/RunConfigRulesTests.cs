@@ -82,6 +82,7 @@ public sealed class RunConfigRulesTests
     [InlineData("optimizer.epsilon=0", "optimizer.epsilon", "0", "")]
     [InlineData("optimizer.weight_decay=-0.1", "optimizer.weight_decay", "-0.1", "")]
     [InlineData("optimizer.clip_norm=-1", "optimizer.clip_norm", "-1", "")]
+    [InlineData("model.kv_shift=gate;model.kv_shift_init=identity", "model.kv_shift_init", "identity", "use uniform or softmax")]
     [InlineData("precision=bf16", "precision", "bf16", "precision: fp32")]
     [InlineData("telemetry.otlp_endpoint=localhost:4318", "telemetry.otlp_endpoint", "localhost:4318", "http://")]
     [InlineData("telemetry.export_interval_seconds=0", "telemetry.export_interval_seconds", "0", "")]
