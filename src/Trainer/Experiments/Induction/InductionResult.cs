@@ -1,0 +1,40 @@
+namespace KvShiftScale.Trainer.Experiments.Induction;
+
+/// <summary>What came out of one run.</summary>
+internal sealed record InductionResult
+{
+    public required string Study { get; init; }
+
+    public required InductionArm Arm { get; init; }
+
+    public required int Width { get; init; }
+
+    public required long Seed { get; init; }
+
+    /// <summary>Trainable numbers.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Steps that the run would have had without learning the task.</summary>
+    public required int PlannedSteps { get; init; }
+
+    /// <summary>Evaluations in order, from step 0.</summary>
+    public required IReadOnlyList<InductionPoint> Curve { get; init; }
+
+    /// <summary>The shift's scalars after the last step, by parameter name, as checkpoints store them: previous token first.</summary>
+    public required IReadOnlyDictionary<string, double[]> Scalars { get; init; }
+
+    /// <summary>Time of training and evaluation.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>What the result depends on; another one makes it worthless.</summary>
+    public required string Settings { get; init; }
+
+    /// <summary>Steps at the first evaluation that found the task learnt; null when none did.</summary>
+    public int? StepsToLearn => Curve.FirstOrDefault(point => point.Accuracy >= InductionStudy.Learnt)?.Step;
+
+    /// <summary>Highest accuracy at any evaluation.</summary>
+    public double BestAccuracy => Curve.Max(point => point.Accuracy);
+
+    /// <summary>Accuracy after so many steps; a run that has stopped keeps its last one.</summary>
+    public double AccuracyAt(int step) => Curve.Last(point => point.Step <= step).Accuracy;
+}
