@@ -37,6 +37,7 @@ internal static class CommandLine
         new Command("experiment", "Repeats what the KV shifting paper shows.")
         {
             ExperimentInductionVerb.Build(launch),
+            ExperimentCompareVerb.Build(launch),
         },
         new Command("data", "Makes and looks at token shards.")
         {

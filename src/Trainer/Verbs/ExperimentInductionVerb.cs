@@ -1,6 +1,5 @@
 using System.CommandLine;
-using KvShiftScale.Models;
-using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Experiments;
 using KvShiftScale.Trainer.Experiments.Induction;
 using KvShiftScale.Trainer.Launch;
 
@@ -40,7 +39,9 @@ internal static class ExperimentInductionVerb
             // Ranks find the folder that the process which started them has checked.
             if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi && Directory.Exists(folder))
                 throw new UsageException($"found folder {folder}; --new wants one that does not exist yet. Choose another --output, or leave --new out to go on");
-            return ownRanks > 1 ? LocalRanks.Run(ownRanks) : new InductionExperiment(launch, studies, folder).Execute();
+            var experiment = new InductionExperiment(launch, studies, folder);
+            experiment.CheckModels();
+            return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();
         });
         return command;
     }
@@ -52,12 +53,11 @@ internal static class ExperimentInductionVerb
         RequirePositive("--seeds", seeds);
         RequirePositive("--steps", steps);
         IReadOnlyList<int>? otherWidths = widths switch { null => null, "none" => [], _ => [.. widths.Split(',').Select(Width)] };
-        return [.. InductionPreset.Studies(preset, [.. variants.Split(',').Select(Variant).Distinct()]).Select(study => study with
+        return [.. InductionPreset.Studies(preset, ShiftName.ParseList(variants)).Select(study => study with
         {
             Seeds = seeds ?? study.Seeds,
             WidthSeeds = seeds ?? study.WidthSeeds,
             Steps = steps ?? study.Steps,
-            OtherWidthSteps = steps ?? study.OtherWidthSteps,
             // Only the study that compares widths takes others.
             OtherWidths = study.WidthArms.Count > 0 ? [.. (otherWidths ?? study.OtherWidths).Distinct().Except([study.MainWidth])] : [],
         })];
@@ -73,13 +73,5 @@ internal static class ExperimentInductionVerb
         if (!int.TryParse(text, out var width) || width is < 2 or > 16384 || width % 2 != 0 || (width > 128 && width % 128 != 0))
             throw new UsageException($"found --widths {text}; wanted even hidden sizes, and multiples of 128 (a head) from there on: 8,16,64");
         return width;
-    }
-
-    private static KvShiftVariant Variant(string text)
-    {
-        var known = Enum.GetValues<KvShiftVariant>().Where(variant => variant != KvShiftVariant.None).ToDictionary(variant => ConfigKeys.NameOf(variant.ToString()));
-        return known.TryGetValue(text.Trim(), out var found)
-            ? found
-            : throw new UsageException($"found --variants {text}; wanted some of {string.Join(",", known.Keys)} (vanilla always takes part)");
     }
 }

@@ -1,5 +1,4 @@
 using KvShiftScale.Models;
-using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
@@ -12,20 +11,8 @@ internal sealed record InductionArm(KvShiftVariant Variant, int Layers)
     public static readonly InductionArm VanillaFourLayers = new(KvShiftVariant.None, 4);
 
     /// <summary>For people: "KV shift, 1 layer".</summary>
-    public string Name
-    {
-        get
-        {
-            var shift = Variant switch
-            {
-                KvShiftVariant.None => "vanilla",
-                KvShiftVariant.Kv => "KV shift",
-                _ => $"{ConfigKeys.NameOf(Variant.ToString())} shift",
-            };
-            return FormattableString.Invariant($"{shift}, {Layers} layer{(Layers == 1 ? "" : "s")}");
-        }
-    }
+    public string Name => FormattableString.Invariant($"{ShiftName.Of(Variant)}, {Layers} layer{(Layers == 1 ? "" : "s")}");
 
     /// <summary>For file names: "kv-1-layer".</summary>
-    public string Slug => FormattableString.Invariant($"{ConfigKeys.NameOf(Variant.ToString())}-{Layers}-layer{(Layers == 1 ? "" : "s")}");
+    public string Slug => FormattableString.Invariant($"{ShiftName.Key(Variant)}-{Layers}-layer{(Layers == 1 ? "" : "s")}");
 }

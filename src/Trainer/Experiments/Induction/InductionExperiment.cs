@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using KvShiftScale.Data;
 using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Training;
 using KvShiftScale.Trainer.Verbs;
 
@@ -21,12 +24,22 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));
     }
 
+    /// <summary>Checks every model before any work, by the rules of a run's configuration.</summary>
+    /// <exception cref="ConfigException">A rule is broken.</exception>
+    public void CheckModels()
+    {
+        // The data is made, not read; the rules want a source all the same.
+        var data = new DataConfig { Train = [new DataSource("-")] };
+        foreach (var model in _all.Select(run => run.Model).Distinct())
+            RunConfigRules.Check(new RunConfig { Run = new RunSection { Name = "induction", Steps = 1 }, Model = model, Data = data }, ranks: 1);
+    }
+
     private int Execute(ParallelContext ranks, StopSignal stop)
     {
         var started = Stopwatch.GetTimestamp();
         var isFirst = ranks.World.Rank == 0;
         // One thread each, however many ranks there are: the order of sums, and so the result, is the same.
-        ComputeThreads.Set(launch, configured: 1);
+        var threads = ComputeThreads.Set(launch, configured: 1);
         var runs = new InductionRuns(folder, _all);
         if (isFirst)
         {
@@ -52,7 +65,7 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         progress!.Done(FormattableString.Invariant($"induction: {_all.Length} runs done in {seconds:F0} s"));
         runs.Finish();
-        new InductionReport(folder, studies, runs.Results(), ranks.World.Size, seconds).Write();
+        new InductionReport(folder, studies, runs.Results(), RunEnvironment.Here(ranks.World.Size, threads), seconds).Write(DateTimeOffset.Now);
         return ExitCode.Done;
     }
 

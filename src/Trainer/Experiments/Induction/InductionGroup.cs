@@ -28,7 +28,7 @@ internal sealed record InductionGroup(InductionArm Arm, int Width, IReadOnlyList
 
     /// <summary>Range of the seeds' best accuracies.</summary>
     public string BestText => LowestBest.ToString("F3", CultureInfo.InvariantCulture) is var low
-        && HighestBest.ToString("F3", CultureInfo.InvariantCulture) is var high && low == high ? low : $"{low} to {high}";
+        && HighestBest.ToString("F3", CultureInfo.InvariantCulture) is var high && low == high ? low : $"{low}-{high}";
 
     /// <summary>Results of one study, gathered by model and width.</summary>
     public static IReadOnlyList<InductionGroup> Of(InductionStudy study, IReadOnlyList<InductionResult> results)

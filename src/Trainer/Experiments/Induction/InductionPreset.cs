@@ -33,7 +33,6 @@ internal static class InductionPreset
         LearningRate = 2e-4,
         WarmupSteps = 1000,
         Steps = 10_000,
-        OtherWidthSteps = 10_000,
         EvaluateEvery = 100,
         EvaluationSequences = 1024,
     };
@@ -54,7 +53,6 @@ internal static class InductionPreset
         LearningRate = 3e-3,
         WarmupSteps = 50,
         Steps = 2000,
-        OtherWidthSteps = 3000,
         EvaluateEvery = 50,
         EvaluationSequences = 1024,
         VanillaOneLayerBound = 0.12,

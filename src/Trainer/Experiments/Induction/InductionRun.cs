@@ -5,7 +5,7 @@ using KvShiftScale.Parallel;
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
 /// <summary>One model to train: its result depends on these values alone.</summary>
-internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int Width, long Seed, int Steps)
+internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int Width, long Seed)
 {
     /// <summary>Name of the run's files.</summary>
     public string Id => string.Create(CultureInfo.InvariantCulture, $"{Study.Name}-{Arm.Slug}-width-{Width}-seed-{Seed}");
@@ -37,12 +37,12 @@ internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int 
 
     /// <summary>Everything that the result depends on, as text to compare.</summary>
     public string Settings => string.Create(CultureInfo.InvariantCulture,
-        $"{Study.Task}; {Model}; {Optimizer}; batch {Study.Batch} by {Study.MicroBatch}; seed {Seed}; {Steps} steps; {Study.EvaluationSequences} sequences every {Study.EvaluateEvery} steps");
+        $"{Study.Task}; {Model}; {Optimizer}; batch {Study.Batch} by {Study.MicroBatch}; seed {Seed}; {Study.Steps} steps; {Study.EvaluationSequences} sequences every {Study.EvaluateEvery} steps");
 
     /// <summary>
     /// Rough work to expect, to begin with the longest: layers times tokens times width, and a shift that is expected to learn soon.
     /// </summary>
-    public double ExpectedWork => (double)Steps * Arm.Layers * Study.Batch * Study.Task.Context * (Width + 64)
+    public double ExpectedWork => (double)Study.Steps * Arm.Layers * Study.Batch * Study.Task.Context * (Width + 64)
         * (Arm.Variant == KvShiftVariant.None ? 1 : 0.3);
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

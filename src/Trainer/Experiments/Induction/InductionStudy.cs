@@ -48,11 +48,8 @@ internal sealed record InductionStudy
     /// <summary>Steps of linear warm-up; the rate is constant afterwards.</summary>
     public required int WarmupSteps { get; init; }
 
-    /// <summary>Steps of a run at the main width that has not learnt the task before.</summary>
+    /// <summary>Steps of a run that has not learnt the task before, the same for all models.</summary>
     public required int Steps { get; init; }
-
-    /// <summary>The same at other widths.</summary>
-    public int OtherWidthSteps { get; init; }
 
     /// <summary>Steps between evaluations.</summary>
     public required int EvaluateEvery { get; init; }
@@ -68,13 +65,13 @@ internal sealed record InductionStudy
     {
         foreach (var arm in Arms)
         {
-            for (var seed = 0; seed < Seeds; seed++) yield return new InductionRun(this, arm, MainWidth, seed, Steps);
+            for (var seed = 0; seed < Seeds; seed++) yield return new InductionRun(this, arm, MainWidth, seed);
         }
         foreach (var width in OtherWidths)
         {
             foreach (var arm in WidthArms)
             {
-                for (var seed = 0; seed < WidthSeeds; seed++) yield return new InductionRun(this, arm, width, seed, OtherWidthSteps);
+                for (var seed = 0; seed < WidthSeeds; seed++) yield return new InductionRun(this, arm, width, seed);
             }
         }
     }

@@ -31,17 +31,17 @@ internal sealed class InductionTraining(StopSignal stop)
         model.Initialize(run.Seed);
         using var optimizer = new AdamW(model.Parameters, run.Optimizer);
         var step = new TrainingStep(model, alone, new DataParallelReducer(model.Parameters, alone.Data), optimizer,
-            new LearningRateSchedule(run.Optimizer, run.Steps), run.Optimizer.ClipNorm);
+            new LearningRateSchedule(run.Optimizer, study.Steps), run.Optimizer.ClipNorm);
         var training = new InductionBatches(study.Task, run.Seed, TrainingStream, study.Batch, study.MicroBatch);
         var evaluation = new InductionBatches(study.Task, run.Seed, EvaluationStream, study.MicroBatch, study.MicroBatch);
 
         var curve = new List<InductionPoint>();
         Add(0, null);
-        for (var number = 1; number <= run.Steps && !IsConfirmed(curve); number++)
+        for (var number = 1; number <= study.Steps && !IsConfirmed(curve); number++)
         {
             if (stop.IsRequested) return null;
             var outcome = step.Run(number, training, stopRequested: false);
-            if (number % study.EvaluateEvery == 0 || number == run.Steps) Add(number, outcome.Loss);
+            if (number % study.EvaluateEvery == 0 || number == study.Steps) Add(number, outcome.Loss);
         }
 
         return new InductionResult
@@ -51,7 +51,7 @@ internal sealed class InductionTraining(StopSignal stop)
             Width = run.Width,
             Seed = run.Seed,
             Parameters = model.Parameters.ElementCount,
-            PlannedSteps = run.Steps,
+            PlannedSteps = study.Steps,
             Curve = curve,
             Scalars = Scalars(model),
             Seconds = Stopwatch.GetElapsedTime(started).TotalSeconds,
