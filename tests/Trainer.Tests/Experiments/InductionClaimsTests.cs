@@ -14,7 +14,7 @@ public sealed class InductionClaimsTests
     {
         var claims = Check(Good());
 
-        Assert.Equal(5, claims.Count);
+        Assert.Equal(6, claims.Count);
         Assert.All(claims, claim => Assert.True(claim.Holds, claim.Sentence));
         Assert.Contains("2 of 2 seeds; steps 200, 300", claims[0].Found);
         Assert.Contains("1,000 against 250, 4.0 times", claims[2].Found);
@@ -25,8 +25,8 @@ public sealed class InductionClaimsTests
     [InlineData(1, "none-1-layer", 32, new[] { 0.05, 0.12 })] // 0.12 is not under 0.12.
     [InlineData(2, "none-2-layers", 32, new[] { 0.1, 0.2, 0.99 })] // 300 steps against 250.
     [InlineData(3, "none-4-layers", 32, new[] { 0.1, 0.99 })] // 200 steps against 250.
-    [InlineData(4, "kv-1-layer", 8, new[] { 0.1, 0.95 })] // 0.95 does not pass 0.95.
-    [InlineData(4, "none-2-layers", 8, new[] { 0.1, 0.5, 0.2 })] // Once at 0.5 is not under 0.5.
+    [InlineData(5, "kv-1-layer", 8, new[] { 0.1, 0.95 })] // 0.95 does not pass 0.95.
+    [InlineData(5, "none-2-layers", 8, new[] { 0.1, 0.5, 0.2 })] // Once at 0.5 is not under 0.5.
     public void OneFailsWhereItsFiguresDo(int broken, string arm, int width, double[] accuracies)
     {
         var results = Good().Where(result => result.Arm.Slug != arm || result.Width != width)
@@ -47,8 +47,7 @@ public sealed class InductionClaimsTests
     {
         var claims = Check([.. Good().Where(result => result.Arm.Variant == KvShiftVariant.Kv)]);
 
-        Assert.True(claims[0].Holds);
-        Assert.All(claims.Skip(1), claim => Assert.Null(claim.Holds));
+        Assert.Equal([true, null, null, null, true, null], claims.Select(claim => claim.Holds));
         Assert.Equal("not measured", claims[1].Verdict);
     }
 
@@ -62,6 +61,18 @@ public sealed class InductionClaimsTests
 
         Assert.True(claim.Holds);
         Assert.Contains("more than 2,000 against 250", claim.Found);
+    }
+
+    [Theory]
+    [InlineData(-0.7, 0.2, 0.1, 1.5, true)] // The key's sign is the projection's matter.
+    [InlineData(0.2, 0.7, 0.1, 1.5, false)]
+    [InlineData(0.7, 0.2, 1.5, -0.1, false)]
+    public void ScalarsOfAnInductionHeadAreKnown(double previousKey, double currentKey, double previousValue, double currentValue, bool holds)
+    {
+        var scalars = Scalars(previousKey, currentKey, previousValue, currentValue);
+        var results = Good().Select(result => result with { Scalars = scalars }).ToArray();
+
+        Assert.Equal(holds, Check(results)[4].Holds);
     }
 
     [Theory]
@@ -87,6 +98,13 @@ public sealed class InductionClaimsTests
         Result("none-2-layers", 8, 0, [0.1, 0.499]),
     ];
 
+    // As checkpoints have them: the previous token's weight first. The first head is of no use.
+    private static Dictionary<string, double[]> Scalars(double previousKey, double currentKey, double previousValue, double currentValue) => new()
+    {
+        ["model.layers.0.self_attn.k_shift"] = [0.4, 0.6, previousKey, currentKey],
+        ["model.layers.0.self_attn.v_shift"] = [0.4, 0.6, previousValue, currentValue],
+    };
+
     private static InductionResult Result(string arm, int width, long seed, double[] accuracies) => new()
     {
         Study = s_study.Name,
@@ -96,7 +114,7 @@ public sealed class InductionClaimsTests
         Parameters = 1,
         PlannedSteps = 2000,
         Curve = [.. accuracies.Select((accuracy, index) => new InductionPoint(100 * index, 1, accuracy, accuracy))],
-        Scalars = new Dictionary<string, double[]>(),
+        Scalars = arm.StartsWith("kv", StringComparison.Ordinal) ? Scalars(1, 0, 0, 1) : new Dictionary<string, double[]>(),
         Seconds = 1,
         Settings = "",
     };

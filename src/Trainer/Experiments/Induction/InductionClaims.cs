@@ -40,6 +40,10 @@ internal static class InductionClaims
                 () => four!.MedianSteps >= shift!.MedianSteps && double.IsFinite(shift.MedianSteps),
                 () => Text($"{four!.MedianText} against {shift!.MedianText}")));
         }
+        claims.Add(Measured("KV shift comes to match the previous token's key (|a2| > |a1|) and to return the current one's value (|b1| > |b2|)",
+            shift is not null && shift.Results.All(result => result.HasInductionHead is not null),
+            () => shift!.Results.All(result => result.HasInductionHead == true),
+            () => Text($"{shift!.Results.Count(result => result.HasInductionHead == true)} of {shift.Results.Count} seeds")));
         if (study.OtherWidths.Count == 0) return claims;
 
         var width = study.OtherWidths.Min();

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
 /// <summary>What came out of one run.</summary>
@@ -34,6 +36,22 @@ internal sealed record InductionResult
 
     /// <summary>Highest accuracy at any evaluation.</summary>
     public double BestAccuracy => Curve.Max(point => point.Accuracy);
+
+    /// <summary>
+    /// Whether some head of the first layer reads the previous token's key and the current token's value, the one-layer induction head of
+    /// the paper's theorem 2 (a = (0, 1), b = (1, 0)). Signs do not count: the projections absorb them. Null without such scalars.
+    /// </summary>
+    [JsonIgnore]
+    public bool? HasInductionHead
+    {
+        get
+        {
+            if (!Scalars.TryGetValue("model.layers.0.self_attn.k_shift", out var key) || !Scalars.TryGetValue("model.layers.0.self_attn.v_shift", out var value))
+                return null;
+            return Enumerable.Range(0, key.Length / 2).Any(head => Math.Abs(key[2 * head]) > Math.Abs(key[2 * head + 1])
+                && Math.Abs(value[2 * head]) < Math.Abs(value[2 * head + 1]));
+        }
+    }
 
     /// <summary>Accuracy after so many steps; a run that has stopped keeps its last one.</summary>
     public double AccuracyAt(int step) => Curve.Last(point => point.Step <= step).Accuracy;
