@@ -43,7 +43,7 @@ internal static partial class LocalRanks
 
         var isStarted = false;
         using var process = new Process { StartInfo = start };
-        // mpirun kills its ranks a second after SIGTERM; SIGUSR2 it hands on, and ranks take it as a wish to stop. A session of its own keeps
+        // mpirun kills its ranks a second after SIGTERM; SIGUSR2 it hands on, and ranks take it as a wish to stop. setsid keeps
         // the terminal's Ctrl-C away from it.
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);

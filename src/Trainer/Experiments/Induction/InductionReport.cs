@@ -80,9 +80,7 @@ internal sealed class InductionReport(
             study.Description,
             study.Task,
             study.MainWidth,
-            study.Batch,
-            study.LearningRate,
-            study.WarmupSteps,
+            Training = new { study.Batch, study.LearningRate, study.WarmupSteps, study.Steps },
             Claims = InductionClaims.Check(study, results),
             Models = InductionGroup.Of(study, results).Select(group => new
             {
