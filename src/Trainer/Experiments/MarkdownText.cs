@@ -1,3 +1,5 @@
+using KvShiftScale.Trainer.Reporting;
+
 namespace KvShiftScale.Trainer.Experiments;
 
 /// <summary>Parts of a Markdown document.</summary>
@@ -14,6 +16,10 @@ internal static class MarkdownText
     /// <summary>Claims as a table.</summary>
     public static string Claims(IEnumerable<Claim> claims)
         => Table(["", "claim", "found"], claims.Select(claim => (IReadOnlyList<string>)[claim.Verdict, claim.Sentence, claim.Found]));
+
+    /// <summary>Where it ran, as a section of its own.</summary>
+    public static string Environment(RunEnvironment environment)
+        => "\n## Environment\n\n" + Table(["", ""], environment.Rows().Select(row => (IReadOnlyList<string>)[row.Name, row.Value]));
 
     private static string Row(IReadOnlyList<string> cells)
         => "| " + string.Join(" | ", cells.Select(cell => cell.Replace("|", "\\|", StringComparison.Ordinal))) + " |";

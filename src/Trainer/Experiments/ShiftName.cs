@@ -24,6 +24,7 @@ internal static class ShiftName
         var known = Enum.GetValues<KvShiftVariant>().Where(variant => variant != KvShiftVariant.None).ToDictionary(Key);
         return [.. text.Split(',').Select(name => known.TryGetValue(name.Trim(), out var found)
             ? found
-            : throw new UsageException($"found --variants {text}; wanted some of {string.Join(",", known.Keys)} (vanilla always takes part)")).Distinct()];
+            : throw new UsageException(
+                $"found --variants {text}; wanted some of {string.Join(",", known.Keys)} (vanilla always takes part)")).Distinct()];
     }
 }

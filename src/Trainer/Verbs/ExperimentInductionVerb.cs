@@ -16,7 +16,10 @@ internal static class ExperimentInductionVerb
             DefaultValueFactory = _ => InductionPreset.Quick,
         };
         var output = new Option<string?>("--output") { Description = "Folder for results; runs/induction-PRESET by default." };
-        var ranks = new Option<int?>("--ranks") { Description = "Processes; as many as cores by default. Under mpirun or srun: those that it started." };
+        var ranks = new Option<int?>("--ranks")
+        {
+            Description = "Processes; as many as cores by default. Under mpirun or srun: those that it started.",
+        };
         var variants = new Option<string>("--variants")
         {
             Description = "Shifts that take part with one layer, separated by commas: kv, k, v, ... as in model.kv_shift.",
@@ -24,7 +27,10 @@ internal static class ExperimentInductionVerb
         };
         var seeds = new Option<int?>("--seeds") { Description = "Seeds of each model; the preset's own by default." };
         var steps = new Option<int?>("--steps") { Description = "Steps of a run that has not learnt the task before; the preset's own by default." };
-        var widths = new Option<string?>("--widths") { Description = "Hidden sizes beside the main one, separated by commas; none: main width only." };
+        var widths = new Option<string?>("--widths")
+        {
+            Description = "Hidden sizes beside the main one, separated by commas; none: main width only.",
+        };
         var demandNew = new Option<bool>("--new") { Description = "Refuse to go on with a folder that exists." };
         var command = new Command("induction", "Trains small transformers on the paper's induction task and compares how fast they learn it.")
         {
@@ -37,8 +43,7 @@ internal static class ExperimentInductionVerb
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", $"induction-{parsed.GetValue(preset)}");
             var ownRanks = LocalRanks.Wanted(launch, parsed.GetValue(ranks));
             // Ranks find the folder that the process which started them has checked.
-            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi && Directory.Exists(folder))
-                throw new UsageException($"found folder {folder}; --new wants one that does not exist yet. Choose another --output, or leave --new out to go on");
+            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi) ExperimentFolder.RequireNew(folder);
             var experiment = new InductionExperiment(launch, studies, folder);
             experiment.CheckModels();
             return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();

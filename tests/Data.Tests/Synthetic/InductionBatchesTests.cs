@@ -104,7 +104,10 @@ public sealed class InductionBatchesTests
         {
             using var batch = batches.Next();
             for (var row = 0; row < batch.Rows; row++)
-                rows.Add((batch.Inputs[(row * task.Context)..((row + 1) * task.Context)], batch.Targets[(row * task.Context)..((row + 1) * task.Context)]));
+            {
+                var range = (row * task.Context)..((row + 1) * task.Context);
+                rows.Add((batch.Inputs[range], batch.Targets[range]));
+            }
         }
         return rows;
     }

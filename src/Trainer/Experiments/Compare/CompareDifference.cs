@@ -33,7 +33,9 @@ internal sealed record CompareDifference(KvShiftVariant Variant, long Seed, doub
         var mean = own.Average(difference => difference.Last);
         return new Claim(Text($"{ShiftName.Of(variant)} has the lower validation loss after {own[0].ByStep[^1].Step:N0} steps on every seed"),
             lower == own.Length,
-            Text($"{lower} of {own.Length} seeds, vanilla's minus the shift's {mean:+0.0000;-0.0000} on average, {own.Min(difference => difference.Last):+0.0000;-0.0000} to {own.Max(difference => difference.Last):+0.0000;-0.0000}; lower at {onTheWay.Count(loss => loss.Loss > 0)} of {onTheWay.Length} validations on the way"));
+            Text($"{lower} of {own.Length} seeds; vanilla's minus the shift's {mean:+0.0000;-0.0000} on average, ")
+                + Text($"{own.Min(difference => difference.Last):+0.0000;-0.0000} to {own.Max(difference => difference.Last):+0.0000;-0.0000}; ")
+                + Text($"lower at {onTheWay.Count(loss => loss.Loss > 0)} of {onTheWay.Length} validations on the way"));
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -26,7 +26,7 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
     /// <summary>Checks every run before any work.</summary>
     /// <param name="ranks">Processes that will train.</param>
     /// <exception cref="ConfigException">A configuration breaks a rule.</exception>
-    /// <exception cref="UsageException">The folder holds runs of other settings, which a run would not go on with as if they were its own.</exception>
+    /// <exception cref="UsageException">The folder holds runs of other settings, which a run must not go on with as its own.</exception>
     public void Check(int ranks)
     {
         foreach (var run in runs)
@@ -65,7 +65,8 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
         var records = MetricsLog.Read(new RunFolder(run.Config).Metrics);
         var losses = records.Select(record => record.Loss).ToArray();
         return new CompareResult(run.Variant, run.Seed, run.Config.Run.Folder,
-            [.. records.Where(record => record.ValidationLoss is not null).Select(record => new CompareLoss(record.Step, record.ValidationLoss!.Value))],
+            [.. records.Where(record => record.ValidationLoss is not null)
+                .Select(record => new CompareLoss(record.Step, record.ValidationLoss!.Value))],
             losses.TakeLast(Math.Max(1, losses.Length / 10)).Average(), RunSummary.Of(records).TrainingSeconds);
     }
 

@@ -27,7 +27,8 @@ internal sealed class CompareReport
     /// <param name="results">What came out, in the same order.</param>
     /// <param name="environment">Where it ran.</param>
     /// <param name="seconds">Time of the launch that finished it.</param>
-    public CompareReport(string folder, IReadOnlyList<CompareRun> runs, IReadOnlyList<CompareResult> results, RunEnvironment environment, double seconds)
+    public CompareReport(
+        string folder, IReadOnlyList<CompareRun> runs, IReadOnlyList<CompareResult> results, RunEnvironment environment, double seconds)
     {
         _folder = folder;
         _config = runs[0].Config;
@@ -41,17 +42,19 @@ internal sealed class CompareReport
     private IEnumerable<KvShiftVariant> Variants => _results.Select(result => result.Variant).Distinct();
 
     private string Setting => Text(
-        $"{_config.Model.Layers} layers of {_config.Model.HiddenSize}, {ModelCost.Parameters(_config.Model):N0} parameters without the shift's scalars, context {_config.Data.Context}, {_config.Run.Steps:N0} steps of {_config.Data.GlobalBatch} sequences at {_config.Optimizer.Lr}.");
+        $"{_config.Model.Layers} layers of {_config.Model.HiddenSize}, {ModelCost.Parameters(_config.Model):N0} parameters without the shift's ")
+        + Text($"scalars, context {_config.Data.Context}, {_config.Run.Steps:N0} steps of {_config.Data.GlobalBatch} sequences at {_config.Optimizer.Lr}.");
 
-    private static string Fairness => "Both arms of a seed read the same batches in the same order, and begin with the same weights: initial weights are a function of "
-        + "seed and parameter name, so the shift adds its scalars and changes nothing else.";
+    private static string Fairness => "Both arms of a seed read the same batches in the same order, and begin with the same weights: initial weights "
+        + "are a function of seed and parameter name, so the shift adds its scalars and changes nothing else.";
 
     /// <summary>Writes the files and prints the table.</summary>
     public void Write(DateTimeOffset writtenAt)
     {
         DurableFile.Replace(Path.Combine(_folder, "results.json"), Json(writtenAt));
         DurableFile.Replace(Path.Combine(_folder, "results.md"), Markdown(writtenAt));
-        var page = new ExperimentPage(Title, $"Validation loss at equal steps, trained on {string.Join(", ", _config.Data.Train.Select(source => source.Glob))}.");
+        var page = new ExperimentPage(Title,
+            $"Validation loss at equal steps, trained on {string.Join(", ", _config.Data.Train.Select(source => source.Glob))}.");
         page.AddPart("Result", $"{Setting} {Fairness}");
         page.AddClaims(_claims);
         var losses = Losses();
@@ -78,7 +81,8 @@ internal sealed class CompareReport
         {
             var own = _results.Where(result => result.Variant == variant).ToArray();
             series.AddRange(own.Select(result => new ChartSeries("", ChartSeriesStyle.Faint, Points(result.Validation)) { Hue = hue }));
-            series.Add(new ChartSeries(ShiftName.Of(variant), ChartSeriesStyle.Dots, Mean([.. own.Select(result => result.Validation)])) { Hue = hue });
+            var mean = Mean([.. own.Select(result => result.Validation)]);
+            series.Add(new ChartSeries(ShiftName.Of(variant), ChartSeriesStyle.Dots, mean) { Hue = hue });
         }
         return new SvgChart { Title = "Validation loss", XLabel = "step", YLabel = "nats per token, mean over seeds", Series = series };
     }
@@ -86,11 +90,13 @@ internal sealed class CompareReport
     private SvgChart Difference()
     {
         var series = new List<ChartSeries>();
-        foreach (var (variant, hue) in Variants.Select((variant, index) => (variant, Hue(variant, index))).Where(arm => arm.variant != KvShiftVariant.None))
+        foreach (var (variant, hue) in Variants.Select((variant, index) => (variant, Hue(variant, index))))
         {
+            if (variant == KvShiftVariant.None) continue;
             var own = _differences.Where(difference => difference.Variant == variant).ToArray();
             series.AddRange(own.Select(difference => new ChartSeries("", ChartSeriesStyle.Faint, Points(difference.ByStep)) { Hue = hue }));
-            series.Add(new ChartSeries(ShiftName.Of(variant), ChartSeriesStyle.Dots, Mean([.. own.Select(difference => difference.ByStep)])) { Hue = hue });
+            var mean = Mean([.. own.Select(difference => difference.ByStep)]);
+            series.Add(new ChartSeries(ShiftName.Of(variant), ChartSeriesStyle.Dots, mean) { Hue = hue });
         }
         return new SvgChart
         {
@@ -110,8 +116,9 @@ internal sealed class CompareReport
 
     private string Markdown(DateTimeOffset writtenAt) => Text(
         $"# {Title}\n\n{Setting} {Fairness} {writtenAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC.\n\n{MarkdownText.Claims(_claims)}\n")
-        + "Validation loss after the last step, nats per token; a positive difference is the shift's gain:\n\n" + MarkdownText.Table(s_columns, Rows())
-        + "\n## Environment\n\n" + MarkdownText.Table(["", ""], _environment.Rows().Select(row => (IReadOnlyList<string>)[row.Name, row.Value]));
+        + "Validation loss after the last step, nats per token; a positive difference is the shift's gain:\n\n"
+        + MarkdownText.Table(s_columns, Rows())
+        + MarkdownText.Environment(_environment);
 
     private string Json(DateTimeOffset writtenAt) => JsonSerializer.Serialize(new
     {
@@ -124,10 +131,12 @@ internal sealed class CompareReport
         Runs = _results,
     }, ExperimentJson.Options) + "\n";
 
-    private static IReadOnlyList<(double X, double Y)> Points(IReadOnlyList<CompareLoss> losses) => [.. losses.Select(loss => ((double)loss.Step, loss.Loss))];
+    private static IReadOnlyList<(double X, double Y)> Points(IReadOnlyList<CompareLoss> losses)
+        => [.. losses.Select(loss => ((double)loss.Step, loss.Loss))];
 
     private static IReadOnlyList<(double X, double Y)> Mean(IReadOnlyList<IReadOnlyList<CompareLoss>> seeds)
-        => [.. seeds.SelectMany(seed => seed).GroupBy(loss => loss.Step).OrderBy(group => group.Key).Select(group => ((double)group.Key, group.Average(loss => loss.Loss)))];
+        => [.. seeds.SelectMany(seed => seed).GroupBy(loss => loss.Step).OrderBy(group => group.Key)
+            .Select(group => ((double)group.Key, group.Average(loss => loss.Loss)))];
 
     private static int Hue(KvShiftVariant variant, int index) => variant switch { KvShiftVariant.Kv => 0, KvShiftVariant.None => 2, _ => 3 + index };
 

@@ -20,7 +20,8 @@ internal static class CompareSettings
     /// <param name="overrides">Settings of the command line.</param>
     /// <exception cref="ConfigException">The file has a fault.</exception>
     /// <exception cref="UsageException">There is no data to train or to validate on, or its vocabulary is unknown.</exception>
-    public static RunConfig Read(string? path, string[] train, string[] validation, string? tokenizer, int? steps, IReadOnlyList<ConfigOverride> overrides)
+    public static RunConfig Read(
+        string? path, string[] train, string[] validation, string? tokenizer, int? steps, IReadOnlyList<ConfigOverride> overrides)
     {
         // The small model's vocabulary is the data's own; a setting of the command line comes last.
         var config = path is null ? Parse(Small(OpenVocabulary(train)), overrides) : RunConfigReader.Read(path, overrides);
@@ -31,7 +32,8 @@ internal static class CompareSettings
             Tokenizer = tokenizer ?? config.Data.Tokenizer,
         };
         if (data.Train.Count == 0) throw new UsageException("found no data to train on; name token shards with --data");
-        if (data.Validation.Count == 0) throw new UsageException("found no validation data, which the comparison is about; name held-out shards with --validation");
+        if (data.Validation.Count == 0)
+            throw new UsageException("found no validation data, which the comparison is about; name held-out shards with --validation");
 
         var count = steps ?? config.Run.Steps;
         var every = config.Run.ValidateEvery > 0 ? config.Run.ValidateEvery : Math.Max(1, count / Validations);
@@ -64,7 +66,8 @@ internal static class CompareSettings
     {
         if (train.Length == 0) throw new UsageException("found neither --data nor --config; wanted token shards to train on");
         return ShardCatalog.Open(Sources(train)).VocabularySize
-            ?? throw new UsageException($"the shards {string.Join(", ", train)} do not state their vocabulary size; give it with --config FILE and model.vocab_size in it");
+            ?? throw new UsageException(
+                $"the shards {string.Join(", ", train)} do not state their vocabulary size; give it with --config FILE and model.vocab_size in it");
     }
 
     private static DataSource[] Sources(string[] globs) => [.. globs.Select(glob => new DataSource(glob))];

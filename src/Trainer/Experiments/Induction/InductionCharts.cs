@@ -52,7 +52,8 @@ internal static class InductionCharts
             XLabel = "hidden size",
             YLabel = "accuracy at the end of a run",
             Series = series,
-            XTicks = [.. groups.Select(group => group.Width).Distinct().Order().Select(width => (Math.Log2(width), width.ToString(CultureInfo.InvariantCulture)))],
+            XTicks = [.. groups.Select(group => group.Width).Distinct().Order()
+                .Select(width => (Math.Log2(width), width.ToString(CultureInfo.InvariantCulture)))],
             StartsAtZero = true,
         };
     }

@@ -28,9 +28,11 @@ internal static class InductionClaims
         {
             var one = Find(InductionArm.VanillaOneLayer, study.MainWidth);
             claims.Add(Measured(Text($"vanilla with 1 layer stays under {bound}"), one is not null, () => one!.HighestBest < bound,
-                () => Text($"highest {one!.HighestBest:F3} of {one.Results.Count} seeds in {one.Results[0].PlannedSteps:N0} steps; guessing {study.Task.GuessingAccuracy:F3}")));
+                () => Text($"highest {one!.HighestBest:F3} of {one.Results.Count} seeds in {one.Results[0].PlannedSteps:N0} steps; ")
+                    + Text($"guessing {study.Task.GuessingAccuracy:F3}")));
         }
-        claims.Add(Measured("vanilla with 2 layers needs at least twice as many steps as KV shift with 1 (median)", shift is not null && two is not null,
+        claims.Add(Measured("vanilla with 2 layers needs at least twice as many steps as KV shift with 1 (median)",
+            shift is not null && two is not null,
             () => two!.MedianSteps >= Faster * shift!.MedianSteps && double.IsFinite(shift.MedianSteps),
             () => Text($"{two!.MedianText} against {shift!.MedianText}{Ratio(two.MedianSteps, shift.MedianSteps)}")));
         if (study.Arms.Contains(InductionArm.VanillaFourLayers))
@@ -49,10 +51,13 @@ internal static class InductionClaims
         var width = study.OtherWidths.Min();
         var narrowShift = Find(InductionArm.KvOneLayer, width);
         var narrowTwo = Find(InductionArm.VanillaTwoLayers, width);
-        claims.Add(Measured(Text($"at width {width}, KV shift with 1 layer passes {NarrowLearns} on every seed where vanilla with 2 stays under {NarrowFails}"),
+        var sentence = Text($"at width {width}, KV shift with 1 layer passes {NarrowLearns} on every seed, ")
+            + Text($"where vanilla with 2 stays under {NarrowFails}");
+        claims.Add(Measured(sentence,
             narrowShift is not null && narrowTwo is not null,
             () => narrowShift!.LowestBest > NarrowLearns && narrowTwo!.HighestBest < NarrowFails,
-            () => Text($"KV shift {narrowShift!.BestText}, vanilla {narrowTwo!.BestText} over {narrowTwo.Results.Count} seeds and {narrowTwo.Results[0].PlannedSteps:N0} steps")));
+            () => Text($"KV shift {narrowShift!.BestText}, vanilla {narrowTwo!.BestText} over {narrowTwo.Results.Count} seeds ")
+                + Text($"and {narrowTwo.Results[0].PlannedSteps:N0} steps")));
         return claims;
     }
 

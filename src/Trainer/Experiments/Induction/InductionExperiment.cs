@@ -45,7 +45,8 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         {
             var done = runs.Prepare();
             Console.Error.WriteLine(FormattableString.Invariant(
-                $"induction: {_all.Length} runs on {ranks.World.Size} rank(s), results in {folder}{(done > 0 ? $"; {done} are finished already" : "")}"));
+                $"induction: {_all.Length} runs on {ranks.World.Size} rank(s), results in {folder}")
+                + (done > 0 ? FormattableString.Invariant($"; {done} are finished already") : ""));
         }
         // Nobody claims before old claims are gone.
         ranks.World.Barrier();
@@ -65,7 +66,8 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         progress!.Done(FormattableString.Invariant($"induction: {_all.Length} runs done in {seconds:F0} s"));
         runs.Finish();
-        new InductionReport(folder, studies, runs.Results(), RunEnvironment.Here(ranks.World.Size, threads), seconds).Write(DateTimeOffset.Now);
+        var environment = RunEnvironment.Here(ranks.World.Size, threads);
+        new InductionReport(folder, studies, runs.Results(), environment, seconds).Write(DateTimeOffset.Now);
         return ExitCode.Done;
     }
 

@@ -15,8 +15,9 @@ internal static class InductionPreset
     public static IReadOnlyList<InductionStudy> Studies(string preset, IReadOnlyList<KvShiftVariant> variants)
         => preset == Paper ? [PaperSized(variants)] : [SmallSingleRepeat(variants), SmallSuccessors(variants)];
 
-    // Of the paper: vocabulary, length, sequences of a step, rate, warm-up, width of figure 1a. Not in the paper, so our choice: everything
-    // about the number of steps, heads, feed-forward width, evaluation, the widths of figure 1b, and that every answer carries loss.
+    // Of the paper: vocabulary, length, sequences of a step, rate, warm-up, width of figure 1a. Not in the paper, so our choice: steps, heads,
+    // rotary base and feed-forward width (those of configs/induction-depth.yaml), initial weights, evaluation, the widths between 8 and 1,024,
+    // and that every answer carries loss.
     private static InductionStudy PaperSized(IReadOnlyList<KvShiftVariant> variants) => new()
     {
         Name = "paper",
@@ -24,6 +25,8 @@ internal static class InductionPreset
         Task = new InductionTask { Generator = InductionGenerator.Successors, VocabularySize = 8000, Candidates = 512, Context = 512 },
         Arms = [.. OneLayer(variants), InductionArm.VanillaOneLayer, InductionArm.VanillaTwoLayers, InductionArm.VanillaFourLayers],
         MainWidth = 1024,
+        MainFfnSize = 2048,
+        RopeBase = 100_000,
         Seeds = 3,
         WidthArms = [.. OneLayer(variants), InductionArm.VanillaTwoLayers],
         OtherWidths = [8, 16, 32, 64, 128, 256, 512],

@@ -33,13 +33,14 @@ internal sealed class InductionReport(
     }
 
     private string Subtitle() => Text(
-        $"The task of section 3.2 of arXiv 2411.19574: say what followed a token the last time. {results.Count} runs, {Quantity.Duration(results.Sum(result => result.Seconds))} of computing in all.");
+        $"The task of section 3.2 of arXiv 2411.19574: say what followed a token the last time. {results.Count} runs, ")
+        + $"{Quantity.Duration(results.Sum(result => result.Seconds))} of computing in all.";
 
     private void AddStudy(ExperimentPage page, InductionStudy study)
     {
         var groups = InductionGroup.Of(study, results);
-        page.AddPart(Heading(study), Text(
-            $"{Recipe(study)} Faint lines are single seeds, strong ones their mean; a run stops when two evaluations in a row reach {InductionStudy.Learnt}."));
+        page.AddPart(Heading(study), Recipe(study) + Text(
+            $" Faint lines are single seeds, strong ones their mean; a run stops when two evaluations in a row reach {InductionStudy.Learnt}."));
         page.AddClaims(InductionClaims.Check(study, results));
         var depth = InductionCharts.AccuracyAgainstSteps(study, groups);
         depth.Save(Path.Combine(folder, $"{study.Name}-depth.svg"));
@@ -63,9 +64,7 @@ internal sealed class InductionReport(
                 .Append(MarkdownText.Claims(InductionClaims.Check(study, results))).Append('\n')
                 .Append(MarkdownText.Table(s_columns, Rows(groups)));
         }
-        text.Append("\n## Environment\n\n").Append(MarkdownText.Table(["", ""],
-            environment.Rows().Select(row => (IReadOnlyList<string>)[row.Name, row.Value])));
-        return text.ToString();
+        return text.Append(MarkdownText.Environment(environment)).ToString();
     }
 
     private string Json(DateTimeOffset writtenAt) => JsonSerializer.Serialize(new
@@ -119,7 +118,8 @@ internal sealed class InductionReport(
     private static string Heading(InductionStudy study) => $"{char.ToUpperInvariant(study.Name[0])}{study.Name[1..]}: {study.Description}";
 
     private static string Recipe(InductionStudy study) => Text(
-        $"{study.Batch:N0} fresh sequences a step, AdamW at {study.LearningRate} after {study.WarmupSteps:N0} steps of warm-up, accuracy over {study.EvaluationSequences:N0} fresh sequences every {study.EvaluateEvery} steps.");
+        $"{study.Batch:N0} fresh sequences a step, AdamW at {study.LearningRate} after {study.WarmupSteps:N0} steps of warm-up, ")
+        + Text($"accuracy over {study.EvaluationSequences:N0} fresh sequences every {study.EvaluateEvery} steps.");
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -11,8 +11,8 @@ internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int 
     public string Id => string.Create(CultureInfo.InvariantCulture, $"{Study.Name}-{Arm.Slug}-width-{Width}-seed-{Seed}");
 
     /// <summary>
-    /// A Llama block or several: one head (or heads of the study's size), rotary base 10,000, SwiGLU of 8/3 of the width rounded up to a
-    /// multiple of 8, an untied head.
+    /// A Llama block or several: one head (or heads of the study's size), SwiGLU of 8/3 of the width rounded up to a multiple of 8 where the
+    /// study says nothing else, an untied head.
     /// </summary>
     public ModelConfig Model => new()
     {
@@ -20,8 +20,8 @@ internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int 
         HiddenSize = Width,
         Layers = Arm.Layers,
         Heads = Math.Max(1, Width / Study.HeadSize),
-        FfnSize = (8 * Width + 23) / 24 * 8,
-        RopeBase = 10_000,
+        FfnSize = Width == Study.MainWidth && Study.MainFfnSize is { } stated ? stated : (8 * Width + 23) / 24 * 8,
+        RopeBase = Study.RopeBase,
         NormEpsilon = 1e-6,
         KvShift = Arm.Variant,
         Init = WeightInitialization.FanIn,
@@ -37,7 +37,8 @@ internal sealed record InductionRun(InductionStudy Study, InductionArm Arm, int 
 
     /// <summary>Everything that the result depends on, as text to compare.</summary>
     public string Settings => string.Create(CultureInfo.InvariantCulture,
-        $"{Study.Task}; {Model}; {Optimizer}; batch {Study.Batch} by {Study.MicroBatch}; seed {Seed}; {Study.Steps} steps; {Study.EvaluationSequences} sequences every {Study.EvaluateEvery} steps");
+        $"{Study.Task}; {Model}; {Optimizer}; batch {Study.Batch} by {Study.MicroBatch}; seed {Seed}; {Study.Steps} steps; ")
+        + string.Create(CultureInfo.InvariantCulture, $"{Study.EvaluationSequences} sequences every {Study.EvaluateEvery} steps");
 
     /// <summary>
     /// Rough work to expect, to begin with the longest: layers times tokens times width, and a shift that is expected to learn soon.

@@ -37,6 +37,12 @@ internal sealed record InductionStudy
     /// <summary>Size of one head where the hidden size is larger; one head otherwise.</summary>
     public int HeadSize { get; init; } = 128;
 
+    /// <summary>Width of the feed-forward layer at the main width; null for 8/3 of it.</summary>
+    public int? MainFfnSize { get; init; }
+
+    /// <summary>Base of the rotary frequencies.</summary>
+    public double RopeBase { get; init; } = 10_000;
+
     /// <summary>Sequences of a step.</summary>
     public required int Batch { get; init; }
 

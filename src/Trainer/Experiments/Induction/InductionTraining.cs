@@ -30,7 +30,8 @@ internal sealed class InductionTraining(StopSignal stop)
         using var model = new KvShiftTransformer(run.Model, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), study.Task.Context);
         model.Initialize(run.Seed);
         using var optimizer = new AdamW(model.Parameters, run.Optimizer);
-        var step = new TrainingStep(model, alone, new DataParallelReducer(model.Parameters, alone.Data), optimizer,
+        using var reducer = new GradientReducer(model.Parameters, alone.Replicas);
+        var step = new TrainingStep(model, alone, reducer, optimizer,
             new LearningRateSchedule(run.Optimizer, study.Steps), run.Optimizer.ClipNorm);
         var training = new InductionBatches(study.Task, run.Seed, TrainingStream, study.Batch, study.MicroBatch);
         var evaluation = new InductionBatches(study.Task, run.Seed, EvaluationStream, study.MicroBatch, study.MicroBatch);
@@ -50,7 +51,7 @@ internal sealed class InductionTraining(StopSignal stop)
             Arm = run.Arm,
             Width = run.Width,
             Seed = run.Seed,
-            Parameters = model.Parameters.ElementCount,
+            Parameters = model.Parameters.GlobalElementCount,
             PlannedSteps = study.Steps,
             Curve = curve,
             Scalars = Scalars(model),
@@ -79,7 +80,7 @@ internal sealed class InductionTraining(StopSignal stop)
         {
             using var scope = NewDisposeScope();
             using var batch = batches.Next();
-            using var inputs = new BatchTensors(batch, model.Parameters.Device);
+            using var inputs = new BatchTensors(batch, model.Parameters.Device, ContextRegion.Whole());
             using var predictions = model.Logits(inputs.Ids, inputs.Layout).argmax(1).cpu().data<long>();
             score.Add(batch.Targets, predictions.ToArray(), batch.Context);
             seen += batch.Rows;
