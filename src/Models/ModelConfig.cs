@@ -50,6 +50,18 @@ public enum KvShiftInitialization
     Identity,
 }
 
+/// <summary>Scale of the initial embedding and weight matrices.</summary>
+public enum WeightInitialization
+{
+    /// <summary>
+    /// One standard deviation for all, divided by sqrt(2 * layers) where a matrix writes into the residual stream.
+    /// </summary>
+    Scaled,
+
+    /// <summary>Standard deviation 1 for the embedding and 1 / sqrt(inputs) for each matrix: for models as narrow as 8.</summary>
+    FanIn,
+}
+
 /// <summary>Shape of one layer's attention.</summary>
 /// <param name="Heads">Query heads.</param>
 /// <param name="KvHeads">Key and value heads.</param>
@@ -114,7 +126,10 @@ public sealed record ModelConfig
     /// <summary>Width of one head of a sliding layer. 0 means that of the other layers.</summary>
     public int SlidingHeadSize { get; init; }
 
-    /// <summary>Standard deviation of the initial embedding and weight matrices.</summary>
+    /// <summary>Scale of the initial embedding and weight matrices.</summary>
+    public WeightInitialization Init { get; init; } = WeightInitialization.Scaled;
+
+    /// <summary>Standard deviation of the initial embedding and weight matrices, where <see cref="Init"/> is scaled.</summary>
     public double InitStd { get; init; } = 0.02;
 
     /// <summary><see cref="KvHeads"/> with its default resolved.</summary>

@@ -34,6 +34,11 @@ internal static class CommandLine
         TrainVerb.Build(launch),
         EvalVerb.Build(launch),
         GenerateVerb.Build(launch),
+        new Command("experiment", "Repeats what the KV shifting paper shows.")
+        {
+            ExperimentInductionVerb.Build(launch),
+            ExperimentCompareVerb.Build(launch),
+        },
         new Command("data", "Makes and looks at token shards.")
         {
             DataPrepareVerb.Build(),

@@ -83,6 +83,21 @@ public sealed class WeightInitializerTests
         => Assert.Throws<ArgumentException>(() => StartingWeights(KvShiftVariant.Gate, KvShiftInitialization.Identity, heads: 1).ToList());
 
     [Fact]
+    public void FanInScalesEachMatrixByItsInputs()
+    {
+        using var scaled = new ModelFixture(ModelFixture.Config, ScalarType.Float64);
+        using var fanIn = new ModelFixture(ModelFixture.Config with { Init = WeightInitialization.FanIn }, ScalarType.Float64);
+        var (before, after) = (scaled.Weights(), fanIn.Weights());
+        // The same draws at another scale: 0.5, or 0.5 / sqrt(2 * 2) into the residual stream, became 1 or 1 / sqrt(inputs).
+        Assert.Equal(before["model.embed_tokens.weight"][5] / 0.5, after["model.embed_tokens.weight"][5], 1e-12);
+        Assert.Equal(before["lm_head.weight"][5] / 0.5 / Math.Sqrt(12), after["lm_head.weight"][5], 1e-12);
+        Assert.Equal(before["model.layers.1.mlp.up_proj.weight"][5] / 0.5 / Math.Sqrt(12), after["model.layers.1.mlp.up_proj.weight"][5], 1e-12);
+        Assert.Equal(before["model.layers.1.mlp.down_proj.weight"][5] / 0.25 / Math.Sqrt(10), after["model.layers.1.mlp.down_proj.weight"][5], 1e-12);
+        Assert.Equal(before["model.layers.1.self_attn.k_shift"], after["model.layers.1.self_attn.k_shift"]);
+        Assert.All(after["model.norm.weight"], weight => Assert.Equal(1, weight));
+    }
+
+    [Fact]
     public void NormalDrawsHaveTheMomentsOfANormal()
     {
         var random = new CounterRandom(11, "moments");

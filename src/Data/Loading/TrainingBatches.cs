@@ -5,7 +5,7 @@ namespace KvShiftScale.Data;
 /// depends on seed, sources and weights alone; share i of n takes the rows that <see cref="DataShare.Of"/> gives it, in micro-batches.
 /// A background thread reads ahead.
 /// </summary>
-public sealed class TrainingBatches : IDisposable
+public sealed class TrainingBatches : IMicroBatches, IDisposable
 {
     private readonly ShardCatalog _catalog;
     private readonly DataConfig _config;

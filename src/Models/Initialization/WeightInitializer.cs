@@ -5,8 +5,8 @@ namespace KvShiftScale.Models.Initialization;
 
 /// <summary>
 /// Initial weights. Matrices and embeddings: normal with <see cref="ModelConfig.InitStd"/>, divided by sqrt(2 * layers) where a
-/// matrix writes into the residual stream, so that the stream's variance does not grow with depth. Norms: ones. Scalars of the
-/// shift: <see cref="ShiftInitializer"/>.
+/// matrix writes into the residual stream, so that the stream's variance does not grow with depth; or by their number of inputs
+/// (<see cref="ModelConfig.Init"/>). Norms: ones. Scalars of the shift: <see cref="ShiftInitializer"/>.
 /// </summary>
 public static class WeightInitializer
 {
@@ -26,7 +26,7 @@ public static class WeightInitializer
             return;
         }
         var random = new CounterRandom(seed, slot.Name);
-        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(slot, config, random) : Weight(random, slot.Name, config);
+        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(slot, config, random) : Weight(slot, config, random);
         // Padding stays 0. The rest is the element of the whole parameter, whichever part of it this rank holds.
         var values = new double[slot.Shard.ElementCount];
         foreach (var (local, global, length) in slot.Shard.Runs())
@@ -36,12 +36,19 @@ public static class WeightInitializer
         slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
     }
 
-    private static Func<long, double> Weight(CounterRandom random, string name, ModelConfig config)
+    private static Func<long, double> Weight(ParameterSlot slot, ModelConfig config, CounterRandom random)
     {
-        var writesResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-            || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-        var deviation = writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
+        var deviation = Deviation(slot, config);
         return index => deviation * random.Normal(index);
+    }
+
+    private static double Deviation(ParameterSlot slot, ModelConfig config)
+    {
+        if (config.Init == WeightInitialization.FanIn)
+            return slot.Name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : 1 / Math.Sqrt(slot.Shard.GlobalShape[1]);
+        var writesResidual = slot.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
+            || slot.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+        return writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
     }
 
     // Of all heads, which are few.

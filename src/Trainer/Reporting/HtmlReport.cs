@@ -9,7 +9,8 @@ namespace KvShiftScale.Trainer.Reporting;
 /// </summary>
 public static class HtmlReport
 {
-    private const string Style =
+    /// <summary>Style of a page of cards; other pages of results use it too.</summary>
+    internal const string Style =
         """
         :root{color-scheme:light dark;--page:#f4f6f8;--card:#ffffff;--edge:#dfe4e9;--code:#f6f8fa;
         --ink:#1f2328;--muted:#656d76;--accent:#0b6bcb}

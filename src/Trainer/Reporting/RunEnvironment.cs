@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace KvShiftScale.Trainer.Reporting;
@@ -36,6 +37,10 @@ public sealed record RunEnvironment
     /// <summary>Commit that the program was built from; null where unknown.</summary>
     public string? Commit { get; init; }
 
+    /// <summary>Describes the machine and runtime of this process, with what it can find out itself.</summary>
+    internal static RunEnvironment Here(int ranks, int threadsPerRank) => OfThisProcess(ranks, threadsPerRank, TorchSharp.torch.__version__,
+        CommitOfBuild(), File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : null);
+
     /// <summary>Describes the machine and runtime of this process.</summary>
     /// <param name="ranks">Processes of the launch.</param>
     /// <param name="threadsPerRank">Compute threads of one rank.</param>
@@ -69,6 +74,14 @@ public sealed record RunEnvironment
         }
 
         return null;
+    }
+
+    // The SDK appends the commit to the informational version: 1.0.0+0123abc.
+    private static string? CommitOfBuild()
+    {
+        var version = typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+        var plus = version?.IndexOf('+', StringComparison.Ordinal) ?? -1;
+        return plus < 0 ? null : version![(plus + 1)..];
     }
 
     /// <summary>Names and values for a table; what is unknown is left out.</summary>

@@ -9,9 +9,11 @@ public sealed record SvgChart
     /// <summary>Colours of a chart, light and dark; a page that holds charts puts this into its style.</summary>
     internal const string Style =
         """
-        .chart{--ink:#1f2328;--muted:#656d76;--grid:#e4e8ec;--axis:#afb8c1;--card:#ffffff;--line:#0b6bcb;--dots:#d9480f;--mark:#8250df}
+        .chart{--ink:#1f2328;--muted:#656d76;--grid:#e4e8ec;--axis:#afb8c1;--card:#ffffff;--line:#0b6bcb;--dots:#d9480f;--mark:#8250df;
+        --hue0:#0b6bcb;--hue1:#8c959f;--hue2:#d9480f;--hue3:#8250df;--hue4:#1a7f37;--hue5:#bf3989;--hue6:#9a6700;--hue7:#0a7d8c}
         @media (prefers-color-scheme:dark){
-        .chart{--ink:#e6edf3;--muted:#9198a1;--grid:#262c36;--axis:#4a525d;--card:#12161d;--line:#58a6ff;--dots:#ff9b54;--mark:#bc8cff}
+        .chart{--ink:#e6edf3;--muted:#9198a1;--grid:#262c36;--axis:#4a525d;--card:#12161d;--line:#58a6ff;--dots:#ff9b54;--mark:#bc8cff;
+        --hue0:#58a6ff;--hue1:#8b949e;--hue2:#ff9b54;--hue3:#bc8cff;--hue4:#56d364;--hue5:#f778ba;--hue6:#e3b341;--hue7:#4fd1d9}
         }
         .chart text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--muted)}
         .chart .title{font-size:15px;font-weight:600;fill:var(--ink)}.chart .legend{fill:var(--ink)}
@@ -21,6 +23,10 @@ public sealed record SvgChart
         .chart .line{stroke:var(--line);stroke-width:2}.chart .faint{stroke:var(--line);stroke-width:1;opacity:.3}
         .chart .dots{stroke:var(--dots);stroke-width:2}.chart circle.dot{fill:var(--dots);stroke:var(--card);stroke-width:1.5}
         .chart circle.only{fill:var(--line)}
+        .chart .hue0{--line:var(--hue0);--dots:var(--hue0)}.chart .hue1{--line:var(--hue1);--dots:var(--hue1)}
+        .chart .hue2{--line:var(--hue2);--dots:var(--hue2)}.chart .hue3{--line:var(--hue3);--dots:var(--hue3)}
+        .chart .hue4{--line:var(--hue4);--dots:var(--hue4)}.chart .hue5{--line:var(--hue5);--dots:var(--hue5)}
+        .chart .hue6{--line:var(--hue6);--dots:var(--hue6)}.chart .hue7{--line:var(--hue7);--dots:var(--hue7)}
         .chart .mark{stroke:var(--mark);stroke-dasharray:4 4}.chart .marktext{fill:var(--mark);font-size:11px}
         """;
 
@@ -29,6 +35,9 @@ public sealed record SvgChart
     private const double Top = 58;
     private const double Bottom = 48;
     private const double CharacterWidth = 6.6;
+
+    // Colours in the style.
+    private const int Hues = 8;
 
     // A dot for every point stops being readable here.
     private const int MostDots = 60;
@@ -47,6 +56,12 @@ public sealed record SvgChart
 
     /// <summary>Vertical lines with labels.</summary>
     public IReadOnlyList<ChartMark> Marks { get; init; } = [];
+
+    /// <summary>
+    /// Labels of the horizontal axis where its numbers stand for something else, such as logarithms; the axis then spans them all. Empty:
+    /// round numbers from zero on.
+    /// </summary>
+    public IReadOnlyList<(double X, string Label)> XTicks { get; init; } = [];
 
     /// <summary>Whether the vertical axis starts at zero instead of below the smallest value.</summary>
     public bool StartsAtZero { get; init; }
@@ -88,8 +103,7 @@ public sealed record SvgChart
             return svg.Append("</svg>").ToString();
         }
 
-        var leftmost = Math.Min(0, finite.Min(point => point.X));
-        var x = ChartAxis.Exactly(leftmost, finite.Max(point => point.X), Math.Max(2, (int)(PlotWidth / 80)));
+        var x = XAxis(finite);
         var lowest = finite.Min(point => point.Y);
         var y = ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, finite.Max(point => point.Y), 5);
         AppendAxes(svg, x, y);
@@ -103,6 +117,17 @@ public sealed record SvgChart
         return svg.Append("</svg>").ToString();
     }
 
+    private ChartAxis XAxis((double X, double Y)[] points)
+    {
+        if (XTicks.Count > 0)
+        {
+            // Half a step of room on both sides, so that dots do not sit on the border.
+            return ChartAxis.Exactly(XTicks.Min(tick => tick.X) - 0.5, XTicks.Max(tick => tick.X) + 0.5, XTicks.Count);
+        }
+
+        return ChartAxis.Exactly(Math.Min(0, points.Min(point => point.X)), points.Max(point => point.X), Math.Max(2, (int)(PlotWidth / 80)));
+    }
+
     private void AppendAxes(StringBuilder svg, ChartAxis x, ChartAxis y)
     {
         foreach (var (value, label) in y.Ticks())
@@ -112,7 +137,7 @@ public sealed record SvgChart
             AppendText(svg, "end", Left - 8, at + 4, label);
         }
 
-        foreach (var (value, label) in x.Ticks())
+        foreach (var (value, label) in XTicks.Count > 0 ? XTicks : x.Ticks())
         {
             var at = Across(x, value);
             AppendLine(svg, "axis", at, Height - Bottom, at, Height - Bottom + 5);
@@ -158,7 +183,8 @@ public sealed record SvgChart
 
     private void AppendSeries(StringBuilder svg, ChartSeries series, ChartAxis x, ChartAxis y)
     {
-        var name = series.Style.ToString().ToLowerInvariant();
+        var name = ClassOf(series);
+        var hue = HueOf(series);
         var points = ChartPoints.Reduce(series.Points, columns: (int)PlotWidth);
         var path = new StringBuilder();
         var isPenDown = false;
@@ -180,9 +206,9 @@ public sealed record SvgChart
         {
             if (hasDots || points.Count == 1)
             {
-                svg.Append(Quantity.Format($"<circle class=\"{(series.Style == ChartSeriesStyle.Dots ? "dot" : "only")}\" "))
+                svg.Append(Quantity.Format($"<circle class=\"{(series.Style == ChartSeriesStyle.Dots ? "dot" : "only")}{hue}\" "))
                     .Append(Quantity.Format($"cx=\"{XmlText.Number(Across(x, px))}\" cy=\"{XmlText.Number(Down(y, py))}\" r=\"4\">"))
-                    .Append(Quantity.Format($"<title>{XmlText.Escape(XLabel)} {px:0.##}: {py:0.####}</title></circle>\n"));
+                    .Append(Quantity.Format($"<title>{XmlText.Escape(XLabel)} {XText(px)}: {py:0.####}</title></circle>\n"));
             }
         }
     }
@@ -194,16 +220,24 @@ public sealed record SvgChart
         {
             AppendText(svg, "legend end", at, 26, series.Name);
             at -= (series.Name.Length * CharacterWidth) + 8;
-            var name = series.Style.ToString().ToLowerInvariant();
+            var name = ClassOf(series);
             svg.Append(Quantity.Format($"<path class=\"{name}\" d=\"M{XmlText.Number(at - 18)} 22H{XmlText.Number(at)}\"/>\n"));
             if (series.Style == ChartSeriesStyle.Dots)
             {
-                svg.Append(Quantity.Format($"<circle class=\"dot\" cx=\"{XmlText.Number(at - 9)}\" cy=\"22\" r=\"4\"/>\n"));
+                svg.Append(Quantity.Format($"<circle class=\"dot{HueOf(series)}\" cx=\"{XmlText.Number(at - 9)}\" cy=\"22\" r=\"4\"/>\n"));
             }
 
             at -= 36;
         }
     }
+
+    private string XText(double value) => XTicks.FirstOrDefault(tick => tick.X == value).Label is { } label
+        ? XmlText.Escape(label)
+        : Quantity.Format($"{value:0.##}");
+
+    private static string ClassOf(ChartSeries series) => series.Style.ToString().ToLowerInvariant() + HueOf(series);
+
+    private static string HueOf(ChartSeries series) => series.Hue is { } hue ? Quantity.Format($" hue{hue % Hues}") : "";
 
     private double Across(ChartAxis axis, double value) => Left + (axis.Fraction(value) * PlotWidth);
 

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvShiftScale.Data.Tokenization;
@@ -45,8 +44,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             Records = records,
             PlannedSteps = config.Run.Steps,
             ConfigurationYaml = RunConfigWriter.Write(config),
-            Environment = RunEnvironment.OfThisProcess(ranks, get_num_threads(), __version__, Commit(),
-                File.Exists("/proc/cpuinfo") ? File.ReadAllText("/proc/cpuinfo") : null),
+            Environment = RunEnvironment.Here(ranks, get_num_threads()),
             WrittenAt = DateTimeOffset.Now,
             ResumedAfterSteps = state.ResumedAt,
             ParameterCount = model.Parameters.GlobalElementCount,
@@ -76,12 +74,4 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
         PeakMemoryBytes = 0,
         ValidationLoss = validationLoss,
     };
-
-    // The SDK appends the commit to the informational version: 1.0.0+0123abc.
-    private static string? Commit()
-    {
-        var version = typeof(RunConclusion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
-        var plus = version?.IndexOf('+', StringComparison.Ordinal) ?? -1;
-        return plus < 0 ? null : version![(plus + 1)..];
-    }
 }

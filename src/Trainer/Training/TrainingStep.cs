@@ -22,7 +22,7 @@ internal sealed class TrainingStep(
     /// <param name="batches">This rank's micro-batches of the step.</param>
     /// <param name="stopRequested">This rank was asked to stop.</param>
     /// <exception cref="NonFiniteGradientException">The gradient is not a number or infinite; parameters are untouched.</exception>
-    public StepOutcome Run(long step, TrainingBatches batches, bool stopRequested)
+    public StepOutcome Run(long step, IMicroBatches batches, bool stopRequested)
     {
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();

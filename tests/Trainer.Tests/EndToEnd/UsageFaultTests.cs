@@ -34,6 +34,14 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 100 --output ROOT/runs/tokenizer", "--vocab-size 100", "257")]
     [InlineData("data prepare --input ROOT/train.jsonl --tokenizer ROOT/tokenizer --output ROOT/runs/data --shard-tokens 0", "--shard-tokens 0", "at least 1")]
     [InlineData("data verify ROOT/nowhere", "ROOT/nowhere")]
+    [InlineData("experiment induction --preset tiny --output ROOT/runs/e", "--preset tiny", "quick, paper")]
+    [InlineData("experiment induction --variants kv,vk --output ROOT/runs/e", "--variants kv,vk", "kv,k,v")]
+    [InlineData("experiment induction --widths 8,7 --output ROOT/runs/e", "--widths 7", "even")]
+    [InlineData("experiment induction --ranks 0 --output ROOT/runs/e", "--ranks 0", "at least 1")]
+    [InlineData("experiment compare --output ROOT/runs/e", "--data", "--config")]
+    [InlineData("experiment compare --data DATA --output ROOT/runs/e", "--validation")]
+    [InlineData("experiment compare --data ROOT/nowhere/*.parquet --validation DATA --output ROOT/runs/e", "ROOT/nowhere")]
+    [InlineData("experiment compare --config CONFIG --seeds 0 --output ROOT/runs/e", "--seeds 0", "at least 1")]
     public void FaultIsNamedBeforeAnyWork(string arguments, params string[] expected)
     {
         var before = Snapshot();

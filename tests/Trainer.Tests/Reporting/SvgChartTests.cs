@@ -43,6 +43,27 @@ public sealed class SvgChartTests
     }
 
     [Fact]
+    public void LabelledTicksReplaceTheNumbersOfTheAxis()
+    {
+        // Logarithms of 8, 16 and 32, with half a unit of room on both sides: 3 lies at a sixth of 62..838.
+        var chart = Chart(new ChartSeries("", ChartSeriesStyle.Dots, [(3, 0), (4, 1), (5, 2)])) with { XTicks = [(3, "8"), (4, "16"), (5, "32")] };
+
+        Assert.Equal(191.33, double.Parse((string)Elements(chart, "circle").First().Attribute("cx")!, CultureInfo.InvariantCulture), 0.01);
+        Assert.Contains(Elements(chart, "text"), text => text.Value == "16");
+        Assert.DoesNotContain(Elements(chart, "text"), text => text.Value == "4.0");
+        Assert.EndsWith(" 8: 0", Elements(chart, "circle").First().Element(Svg + "title")!.Value, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SeriesWithAHueCarryItInLineAndLegend()
+    {
+        var chart = Chart(new ChartSeries("second", ChartSeriesStyle.Line, [(0, 0), (1, 1)]) { Hue = 2 });
+
+        Assert.Equal("line hue2", (string?)Elements(chart, "path").Single().Attribute("class"));
+        Assert.Equal(2, chart.ToElement().Split("class=\"line hue2\"").Length - 1);
+    }
+
+    [Fact]
     public void MarksAreDrawnWithinThePlotAndLabelled()
     {
         var chart = Chart(new ChartSeries("", ChartSeriesStyle.Line, [(0, 0), (10, 10)])) with

@@ -1,0 +1,11 @@
+namespace KvShiftScale.Data;
+
+/// <summary>Micro-batches without end, a fixed number of them to an optimizer step.</summary>
+public interface IMicroBatches
+{
+    /// <summary>Calls of <see cref="Next"/> that make one step.</summary>
+    int MicroBatchesPerStep { get; }
+
+    /// <summary>The next micro-batch; the caller disposes it.</summary>
+    TokenBatch Next();
+}

@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.Telemetry;
+using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Verbs;
+
+namespace KvShiftScale.Trainer.Experiments.Compare;
+
+/// <summary>
+/// Trains every run of a comparison with the product's own training, one after the other on all ranks, and reports. A run that is
+/// finished, or was stopped, goes on from its checkpoint as any run does.
+/// </summary>
+internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<CompareRun> runs, string folder)
+{
+    /// <summary>Returns the exit code.</summary>
+    public int Execute()
+    {
+        using var stop = new StopSignal();
+        using var ranks = ParallelContext.Create(runs[0].Config.Parallel, launch.LaunchedByMpi);
+        return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));
+    }
+
+    /// <summary>Checks every run before any work.</summary>
+    /// <param name="ranks">Processes that will train.</param>
+    /// <exception cref="ConfigException">A configuration breaks a rule.</exception>
+    /// <exception cref="UsageException">The folder holds runs of other settings, which a run must not go on with as its own.</exception>
+    public void Check(int ranks)
+    {
+        foreach (var run in runs)
+        {
+            RunConfigRules.Check(run.Config, ranks);
+            var path = new RunFolder(run.Config).Configuration;
+            if (File.Exists(path) && File.ReadAllText(path) != RunConfigWriter.Write(run.Config))
+                throw new UsageException($"found a run of other settings in {path}; choose another --output, or delete {folder} to begin again");
+        }
+    }
+
+    private int Execute(ParallelContext ranks, StopSignal stop)
+    {
+        var started = Stopwatch.GetTimestamp();
+        Check(ranks.World.Size);
+        var threads = ComputeThreads.Set(launch, runs[0].Config.Parallel.ThreadsPerRank);
+        var isFirst = ranks.World.Rank == 0;
+        using var progress = isFirst ? new ProgressLine() : null;
+        for (var i = 0; i < runs.Count; i++)
+        {
+            var reporter = new Reporter(progress, FormattableString.Invariant(
+                $"compare: run {i + 1} of {runs.Count}, {ShiftName.Of(runs[i].Variant)}, seed {runs[i].Seed}"), runs[i].Config.Run.Steps);
+            var code = new TrainingRun(runs[i].Config, ranks, threads, demandNew: false, reporter, stop).Execute();
+            if (code != ExitCode.Done) return code;
+        }
+        if (!isFirst) return ExitCode.Done;
+
+        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        progress!.Done(FormattableString.Invariant($"compare: {runs.Count} runs done in {seconds:F0} s"));
+        new CompareReport(folder, runs, [.. runs.Select(Read)], RunEnvironment.Here(ranks.World.Size, threads), seconds).Write(DateTimeOffset.Now);
+        return ExitCode.Done;
+    }
+
+    private static CompareResult Read(CompareRun run)
+    {
+        var records = MetricsLog.Read(new RunFolder(run.Config).Metrics);
+        var losses = records.Select(record => record.Loss).ToArray();
+        return new CompareResult(run.Variant, run.Seed, run.Config.Run.Folder,
+            [.. records.Where(record => record.ValidationLoss is not null)
+                .Select(record => new CompareLoss(record.Step, record.ValidationLoss!.Value))],
+            losses.TakeLast(Math.Max(1, losses.Length / 10)).Average(), RunSummary.Of(records).TrainingSeconds);
+    }
+
+    /// <summary>One line of progress for all runs; on ranks but the first only warnings.</summary>
+    private sealed class Reporter(ProgressLine? progress, string run, long steps) : IRunReporter
+    {
+        public void Report(StepRecord record)
+        {
+            var validation = record.ValidationLoss is { } loss ? FormattableString.Invariant($", validation {loss:F4}") : "";
+            progress?.Update(FormattableString.Invariant($"{run}: step {record.Step} of {steps}, loss {record.Loss:F4}{validation}"));
+        }
+
+        public void Say(string sentence) => progress?.Update($"{run}: {sentence}");
+
+        public void Warn(string sentence) => Console.Error.WriteLine($"kvshift: {sentence}");
+    }
+}

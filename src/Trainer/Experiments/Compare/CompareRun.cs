@@ -1,0 +1,31 @@
+using KvShiftScale.Models;
+using KvShiftScale.Trainer.Configuration;
+
+namespace KvShiftScale.Trainer.Experiments.Compare;
+
+/// <summary>One training run of a comparison.</summary>
+internal sealed record CompareRun(KvShiftVariant Variant, long Seed, RunConfig Config)
+{
+    /// <summary>Runs of every seed, vanilla first; they differ in <c>model.kv_shift</c> and <c>run.seed</c> alone.</summary>
+    /// <param name="config">What they have in common.</param>
+    /// <param name="folder">Folder that holds their folders.</param>
+    /// <param name="variants">Shifts to compare with none.</param>
+    /// <param name="seeds">Number of seeds; they count up from the configuration's own.</param>
+    public static IReadOnlyList<CompareRun> Plan(RunConfig config, string folder, IReadOnlyList<KvShiftVariant> variants, int seeds)
+    {
+        var runs = new List<CompareRun>();
+        for (var seed = config.Run.Seed; seed < config.Run.Seed + seeds; seed++)
+        {
+            foreach (var variant in variants.Prepend(KvShiftVariant.None))
+            {
+                var name = FormattableString.Invariant($"{ShiftName.Key(variant)}-seed-{seed}");
+                runs.Add(new CompareRun(variant, seed, config with
+                {
+                    Run = config.Run with { Name = name, Seed = seed, Directory = folder },
+                    Model = config.Model with { KvShift = variant },
+                }));
+            }
+        }
+        return runs;
+    }
+}

@@ -1,0 +1,77 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace KvShiftScale.Trainer.Launch;
+
+/// <summary>Starts this program again as several ranks of this machine, for verbs that use all cores without being told.</summary>
+internal static partial class LocalRanks
+{
+    private const int SigUsr2 = 12;
+
+    /// <summary>Ranks that a verb starts on its own: none where a launcher has started it, or for one rank.</summary>
+    public static int Wanted(RankEnvironment launch, int? asked)
+    {
+        if (asked < 1) throw new UsageException(FormattableString.Invariant($"found --ranks {asked}; wanted at least 1"));
+        return launch.LaunchedByMpi ? 1 : asked ?? Environment.ProcessorCount;
+    }
+
+    /// <summary>Runs ranks with the arguments of this process to their end.</summary>
+    /// <returns>Their exit code.</returns>
+    public static int Run(int ranks)
+    {
+        var start = new ProcessStartInfo("setsid");
+        string[] flags =
+        [
+            "mpirun", "--quiet", "-np", ranks.ToString(CultureInfo.InvariantCulture), "--oversubscribe", "--bind-to", "none",
+            "--mca", "btl_vader_single_copy_mechanism", "none",
+        ];
+        foreach (var flag in flags) start.ArgumentList.Add(flag);
+        if (GetUserId() == 0) start.ArgumentList.Add("--allow-run-as-root");
+        // Ranks write to a pseudo-terminal, also when nobody sits at it; then plain lines are wanted.
+        if (Console.IsOutputRedirected)
+        {
+            start.ArgumentList.Add("-x");
+            start.ArgumentList.Add("TERM=dumb");
+        }
+        // The first argument is the program's own assembly, which only dotnet itself runs; else the process is the program.
+        var host = Environment.ProcessPath!;
+        start.ArgumentList.Add(host);
+        var skipped = Path.GetFileNameWithoutExtension(host) == "dotnet" ? 0 : 1;
+        foreach (var argument in Environment.GetCommandLineArgs().Skip(skipped)) start.ArgumentList.Add(argument);
+
+        var isStarted = false;
+        using var process = new Process { StartInfo = start };
+        // mpirun kills its ranks a second after SIGTERM; SIGUSR2 it hands on, and ranks take it as a wish to stop. setsid keeps
+        // the terminal's Ctrl-C away from it.
+        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);
+        using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Forward);
+        try
+        {
+            process.Start();
+            isStarted = true;
+        }
+        catch (Win32Exception exception)
+        {
+            throw new UsageException($"setsid and mpirun cannot be started ({exception.Message}): run launch/setup, or use --ranks 1");
+        }
+        process.WaitForExit();
+        return process.ExitCode;
+
+        void Forward(PosixSignalContext context)
+        {
+            if (!isStarted) return;
+            context.Cancel = true;
+            // Zero on success; a process that has ended needs no signal.
+            _ = Kill(process.Id, SigUsr2);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+
+    [LibraryImport("libc", EntryPoint = "getuid")]
+    private static partial uint GetUserId();
+}
