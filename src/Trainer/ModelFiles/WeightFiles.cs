@@ -128,7 +128,7 @@ internal sealed class WeightFiles : IDisposable
         if (length > LongestIndex) throw new InvalidDataException($"{index} has {length} bytes; an index of weights is shorter");
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
+            using var document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { MaxDepth = 16 });
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out var map)
                 || map.ValueKind != JsonValueKind.Object)
             {
@@ -141,7 +141,7 @@ internal sealed class WeightFiles : IDisposable
                 // A name and no path: weights are never read from another folder.
                 if (file.Length == 0 || file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
                     throw new InvalidDataException($"{index}: '{entry.Name}' should be in {entry.Value.GetRawText()}; wanted the name of a file in this folder");
-                listed.Add(entry.Name, file);
+                if (!listed.TryAdd(entry.Name, file)) throw new InvalidDataException($"{index}: tensor '{entry.Name}' stands twice");
             }
             return listed.Count > 0 ? listed : throw new InvalidDataException($"{index}: 'weight_map' is empty");
         }
