@@ -9,8 +9,9 @@ internal static class TensorFile
     // Tensor.bytes ends at 2 GiB; pieces of 64 Mi elements stay well below and keep large transfers sequential.
     private const long PieceElements = 64 << 20;
 
-    // What is converted goes through a second buffer, which should stay in a core's cache between the two.
-    private const long StagedElements = 256 << 10;
+    // What is converted goes through a second buffer that stays in a core's cache. Below 32 Ki elements libtorch converts on the calling
+    // thread; waking others for so little costs more than it brings.
+    private const long StagedElements = 24 << 10;
 
     /// <summary>Writes contiguous tensors under their names.</summary>
     public static void Write(string path, IReadOnlyList<(string Name, IReadOnlyList<long> Shape, Tensor Values)> tensors,
@@ -55,20 +56,17 @@ internal static class TensorFile
         using var mode = no_grad();
         var entry = reader.Entry(name);
         var stored = ScalarTypeOf(entry.Type, path, name);
+        var count = destination.numel();
         var isDirect = stored == destination.dtype && destination.device_type == TorchSharp.DeviceType.CPU;
         var pieceElements = isDirect ? PieceElements : StagedElements;
-        for (var start = 0L; start < destination.numel(); start += pieceElements)
+        using var staging = isDirect ? null : empty(Math.Min(count, pieceElements), stored);
+        for (var start = 0L; start < count; start += pieceElements)
         {
             using var scope = NewDisposeScope();
             var target = Piece(destination, start, pieceElements);
-            if (isDirect)
-            {
-                reader.Read(name, target.bytes, (first + start) * entry.ElementByteCount);
-                continue;
-            }
-            var staged = empty(target.numel(), stored);
-            reader.Read(name, staged.bytes, (first + start) * entry.ElementByteCount);
-            target.copy_(staged);
+            var source = staging?.narrow(0, 0, target.numel()) ?? target;
+            reader.Read(name, source.bytes, (first + start) * entry.ElementByteCount);
+            if (!isDirect) target.copy_(source);
         }
     }
 

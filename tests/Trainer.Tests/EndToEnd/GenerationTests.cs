@@ -118,8 +118,8 @@ public sealed class GenerationTests(TrainingFixture fixture)
     [Fact]
     public void PromptBeyondTheContextIsRefused()
     {
-        using var run = ProgramRun.Execute(ExitCode.Usage,
-            ["generate", "--model", fixture.ModelPath, "--prompt", string.Join(' ', Enumerable.Repeat("zebra", 60)), "--max-tokens", "2"]);
+        var run = CommandRun.Execute(ExitCode.Usage,
+            "generate", "--model", fixture.ModelPath, "--prompt", string.Join(' ', Enumerable.Repeat("zebra", 60)), "--max-tokens", "2");
 
         Assert.Contains("wanted at most 48", run.Error);
     }
@@ -131,7 +131,7 @@ public sealed class GenerationTests(TrainingFixture fixture)
         var model = ReferenceFiles.Copy("kvshift", folder.PathOf("model"));
         foreach (var file in Directory.GetFiles(fixture.TokenizerPath)) File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
 
-        using var run = ProgramRun.Execute(ExitCode.Usage, ["generate", "--model", model, "--prompt", Prompt]);
+        var run = CommandRun.Execute(ExitCode.Usage, "generate", "--model", model, "--prompt", Prompt);
 
         Assert.Contains("the model knows ids below 97", run.Error);
     }

@@ -21,6 +21,8 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("train CONFIG --set data.train=[ROOT/nowhere/*.parquet]", "data.train = ROOT/nowhere/*.parquet", "must match a file", "remedy:")]
     [InlineData("train CONFIG --set data.validation=[ROOT/nowhere.parquet]", "data.validation = ROOT/nowhere.parquet", "rule:", "remedy:")]
     [InlineData("train CONFIG --set data.tokenizer=ROOT/nowhere", "data.tokenizer = ROOT/nowhere", "must be a tokenizer folder")]
+    [InlineData("train CONFIG --set run.initialize_from=ROOT/nowhere", "run.initialize_from = ROOT/nowhere", "must be a model folder", "remedy:")]
+    [InlineData("train CONFIG --set run.initialize_from=MODEL --set model.layers=3", "run.initialize_from = MODEL", "must hold a model of the shape", "Layers = 3")]
     [InlineData("train ROOT/missing.yaml", "ROOT/missing.yaml")]
     [InlineData("train CONFIG --new --set run.name=one-rank", "run.name = one-rank", "--new wants a folder that does not exist", "choose another run.name")]
     [InlineData("train CONFIG --fast", "--fast")]
