@@ -17,6 +17,8 @@ internal sealed class FolderWeights
     // Rows that a float32 computation has scaled to 1 are within this of it; scaling them once more would only add rounding.
     private const double RoundedLength = 1e-6;
 
+    private const long RowBufferElements = 64 << 10;
+
     private readonly WeightFiles _files;
     private readonly ModelNaming _naming;
     private readonly Dictionary<string, (StoredTensor Tensor, long First)> _places = [];
@@ -64,14 +66,21 @@ internal sealed class FolderWeights
     /// <summary>Element type of a parameter in the files.</summary>
     public SafetensorsType TypeOf(string parameter) => _files.Entry(_places[parameter].Tensor.Name).Type;
 
-    /// <summary>Fills the parameters of a model, except missing ones.</summary>
+    /// <summary>Fills the parameters of a model, except missing ones; where ranks divide them, this rank's parts.</summary>
     public void Fill(IEnumerable<ParameterSlot> slots)
     {
         using var mode = no_grad();
         foreach (var slot in slots.Where(slot => Has(slot.Name)))
         {
             using var scope = NewDisposeScope();
-            Read(slot.Name, 0, slot.Parameter.detach().view(-1), slot.Shape[^1]);
+            var flat = slot.Parameter.detach().view(-1);
+            // Padding, beyond the last index that the whole parameter has, is zero.
+            if (slot.Shard.ValidExtent < slot.Shard.Extent) flat.fill_(0);
+            foreach (var (local, global, length) in slot.Shard.Runs())
+            {
+                using var inner = NewDisposeScope();
+                Read(slot.Name, global, flat.narrow(0, local, length), slot.Shape[^1]);
+            }
         }
     }
 
@@ -89,14 +98,28 @@ internal sealed class FolderWeights
 
     /// <summary>Reads consecutive elements of a parameter.</summary>
     /// <param name="parameter">Its name; the files have it.</param>
-    /// <param name="first">First element, counted from the start of the whole parameter; where the head's rows are scaled, the start of a row.</param>
+    /// <param name="first">First element, counted from the start of the whole parameter; of a head whose rows are scaled, the start of a row.</param>
     /// <param name="destination">Flat, contiguous; receives as many elements as it has, converted to its type.</param>
     /// <param name="rowLength">Elements of a row of the parameter.</param>
     public void Read(string parameter, long first, Tensor destination, long rowLength)
     {
         var (tensor, start) = _places[parameter];
-        TensorFile.ReadElements(_files.ReaderOf(tensor.Name), _files.PathOf(tensor.Name), tensor.Name, start + first, destination);
-        if (_naming == ModelNaming.Baichuan && parameter == WeightLayout.Head) Normalise(destination, rowLength);
+        if (_naming != ModelNaming.Baichuan || parameter != WeightLayout.Head)
+        {
+            TensorFile.ReadElements(_files.ReaderOf(tensor.Name), _files.PathOf(tensor.Name), tensor.Name, start + first, destination);
+            return;
+        }
+        // A buffer of whole rows: lengths are computed in float64 whatever type the rows end in.
+        var bufferElements = Math.Max(1, RowBufferElements / rowLength) * rowLength;
+        for (var offset = 0L; offset < destination.numel(); offset += bufferElements)
+        {
+            using var scope = NewDisposeScope();
+            var part = destination.narrow(0, offset, Math.Min(bufferElements, destination.numel() - offset));
+            var rows = empty(part.numel(), ScalarType.Float64);
+            TensorFile.ReadElements(_files.ReaderOf(tensor.Name), _files.PathOf(tensor.Name), tensor.Name, start + first + offset, rows);
+            Normalise(MemoryMarshal.Cast<byte, double>(rows.bytes), (int)rowLength);
+            part.copy_(rows);
+        }
     }
 
     private void Check(StoredTensor tensor)
@@ -132,44 +155,16 @@ internal sealed class FolderWeights
         }
     }
 
-    private static void Normalise(Tensor flat, long rowLength)
-    {
-        // Tensor.bytes ends at 2 GiB, which a large vocabulary's head exceeds.
-        var pieceElements = Math.Max(1, (1 << 20) / rowLength) * rowLength;
-        for (var start = 0L; start < flat.numel(); start += pieceElements)
-        {
-            using var scope = NewDisposeScope();
-            var rows = flat.narrow(0, start, Math.Min(pieceElements, flat.numel() - start));
-            if (rows.dtype == ScalarType.Float64) Normalise(MemoryMarshal.Cast<byte, double>(rows.bytes), (int)rowLength);
-            else Normalise(MemoryMarshal.Cast<byte, float>(rows.bytes), (int)rowLength);
-        }
-    }
-
-    private static void Normalise(Span<float> rows, int length)
-    {
-        for (; !rows.IsEmpty; rows = rows[length..])
-        {
-            var sum = 0.0;
-            foreach (var value in rows[..length]) sum += (double)value * value;
-            if (Scale(sum) is not { } scale) continue;
-            foreach (ref var value in rows[..length]) value = (float)(value * scale);
-        }
-    }
-
     private static void Normalise(Span<double> rows, int length)
     {
         for (; !rows.IsEmpty; rows = rows[length..])
         {
-            var sum = 0.0;
-            foreach (var value in rows[..length]) sum += value * value;
-            if (Scale(sum) is not { } scale) continue;
+            var squares = 0.0;
+            foreach (var value in rows[..length]) squares += value * value;
+            var norm = Math.Sqrt(squares);
+            if (Math.Abs(norm - 1) <= RoundedLength) continue;
+            var scale = 1 / Math.Max(norm, ShortestRow);
             foreach (ref var value in rows[..length]) value *= scale;
         }
-    }
-
-    private static double? Scale(double squares)
-    {
-        var length = Math.Sqrt(squares);
-        return Math.Abs(length - 1) <= RoundedLength ? null : 1 / Math.Max(length, ShortestRow);
     }
 }

@@ -93,8 +93,10 @@ internal sealed class ModelSource : IDisposable
             new ParameterBuckets(ScalarType.Float32, CPU, BucketBytes), context);
 
     /// <summary>The folder's weights for a model of its shape.</summary>
-    public FolderWeights WeightsOf(KvShiftTransformer model)
-        => new(Files, Description, [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape))], mayLackShift: LacksShift);
+    /// <param name="model">The model; ranks may divide it.</param>
+    /// <param name="mayLackShift">A model that shifts may come from a folder that does not.</param>
+    public FolderWeights WeightsOf(KvShiftTransformer model, bool mayLackShift = false)
+        => new(Files, Description, [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shard.GlobalShape))], LacksShift || mayLackShift);
 
     public void Dispose() => Files.Dispose();
 
@@ -111,6 +113,7 @@ internal sealed class ModelSource : IDisposable
             (false, false, true) => KvShiftVariant.V,
             (false, true, true) => files.Entry(Name('k')).Shape switch
             {
+                [_, 1] => KvShiftVariant.Gate,
                 [_, 3] => KvShiftVariant.Window3,
                 [_, 4] => KvShiftVariant.Window4,
                 _ => KvShiftVariant.Kv,

@@ -27,7 +27,7 @@ internal static class InitialModel
         if (new ModelDescription(comparable, 1).ToJson() != new ModelDescription(model.Config, 1).ToJson())
             throw new ConfigException(new ConfigFault(Key, directory, $"must hold a model of the shape {model.Config}, and holds {stored}", "set the model section to the folder's shape"));
 
-        var weights = new FolderWeights(source.Files, source.Description, [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape))], lacksShift);
+        var weights = source.WeightsOf(model, mayLackShift: lacksShift);
         weights.Fill(model.Parameters.Slots);
         return weights.Missing.Count == 0
             ? $"weights from {directory}"

@@ -11,7 +11,7 @@ public sealed class ForeignEvaluationTests
     public static TheoryData<string, bool, int> Cases()
     {
         var cases = new TheoryData<string, bool, int>();
-        foreach (var model in (string[])["kvshift", "llama", "baichuan"])
+        foreach (var model in (string[])["kvshift", "llama", "baichuan", "baichuan-sliding"])
         {
             foreach (var vanilla in (bool[])[false, true])
             {

@@ -40,15 +40,17 @@ public sealed class ModelConvertTests : IDisposable
         AssertLoss("llama", back);
     }
 
-    [Fact]
-    public void BaichuanIsUnpackedAndPackedAgain()
+    [Theory]
+    [InlineData("baichuan")]
+    [InlineData("baichuan-sliding")]
+    public void BaichuanIsUnpackedAndPackedAgain(string model)
     {
-        var original = ReferenceFiles.Tensors(ReferenceFiles.PathOf("baichuan"));
+        var original = ReferenceFiles.Tensors(ReferenceFiles.PathOf(model));
 
-        var unpacked = Convert(ReferenceFiles.PathOf("baichuan"), "unpacked", "--dtype", "f32");
+        var unpacked = Convert(ReferenceFiles.PathOf(model), "unpacked", "--dtype", "f32");
         Assert.StartsWith("F32 [12, 24]", ReferenceFiles.Tensors(unpacked)["model.layers.0.self_attn.k_proj.weight"]);
         Assert.StartsWith("F32 [2, 2]", ReferenceFiles.Tensors(unpacked)["model.layers.2.self_attn.v_shift"]);
-        AssertLoss("baichuan", unpacked);
+        AssertLoss(model, unpacked);
 
         var packed = Convert(unpacked, "packed", "--naming", "baichuan", "--dtype", "f16");
         var tensors = ReferenceFiles.Tensors(packed);
@@ -57,10 +59,10 @@ public sealed class ModelConvertTests : IDisposable
         Assert.All(original.Keys.Where(name => name != "lm_head.weight"), name => Assert.Equal(original[name], tensors[name]));
         Assert.NotEqual(original["lm_head.weight"], tensors["lm_head.weight"]);
         // In half precision rows of length 1 are so within 1 in 2048: the loss moves a little.
-        Assert.Equal(ReferenceFiles.Expected("baichuan").Loss, CommandRun.Evaluate(packed, ReferenceFiles.PathOf("duckdb-int64.parquet")).Loss, 2e-3);
+        Assert.Equal(ReferenceFiles.Expected(model).Loss, CommandRun.Evaluate(packed, ReferenceFiles.PathOf("duckdb-int64.parquet")).Loss, 2e-3);
 
         var exact = Convert(unpacked, "exact", "--naming", "baichuan");
-        AssertLoss("baichuan", exact);
+        AssertLoss(model, exact);
         Assert.Equal(ReferenceFiles.Tensors(unpacked), ReferenceFiles.Tensors(Convert(exact, "again")));
     }
 
