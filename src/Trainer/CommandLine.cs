@@ -45,6 +45,10 @@ internal static class CommandLine
             DataInspectVerb.Build(),
             DataVerifyVerb.Build(),
         },
+        new Command("model", "Looks after model folders.")
+        {
+            ModelConvertVerb.Build(),
+        },
         new Command("tokenizer", "Makes tokenizers.")
         {
             TokenizerTrainVerb.Build(),

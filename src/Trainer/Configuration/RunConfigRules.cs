@@ -42,6 +42,14 @@ public sealed partial class RunConfigRules
         }
     }
 
+    /// <summary>The rules that a model's shape breaks, for shapes that come from a model folder instead of a configuration.</summary>
+    public static IReadOnlyList<ConfigFault> FaultsOf(ModelConfig model)
+    {
+        var rules = new RunConfigRules(new RunConfig { Run = new RunSection { Name = "model", Steps = 1 }, Model = model }, ranks: 1);
+        rules.CheckModel(model);
+        return rules._faults;
+    }
+
     private void CheckRun(RunSection run)
     {
         Require(FolderName().IsMatch(run.Name), "run.name", run.Name,

@@ -12,6 +12,12 @@ public sealed record RunSection
     /// <summary>Seed of the initial weights and of the data order.</summary>
     public long Seed { get; init; } = 1;
 
+    /// <summary>
+    /// Model folder whose weights a new run begins with, in any form that <c>model convert</c> reads; going on with a run does not look
+    /// at it.
+    /// </summary>
+    public string? InitializeFrom { get; init; }
+
     /// <summary>Canonical reduction order: the same bits on any number of data-parallel ranks.</summary>
     public bool Deterministic { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
 using static TorchSharp.torch;
@@ -5,33 +6,68 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Generation;
 
 /// <summary>Text from a model, token by token, over a cache of keys and values.</summary>
-internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tokenizer)
+/// <param name="model">The model; its context bounds prompt and text.</param>
+/// <param name="tokenizer">The model's tokenizer; its end of text ends a text.</param>
+/// <param name="stopIds">Other ids that end a text.</param>
+internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tokenizer, IReadOnlySet<int>? stopIds = null)
 {
+    // A long prompt is fed in pieces: scores are [heads, piece, length so far] and logits [piece, vocabulary].
+    private const int ChunkTokens = 128;
+
+    /// <summary>Why the last text ended; known once all of it has been read.</summary>
+    public GenerationEnd End { get; private set; }
+
+    /// <summary>Ids to begin with: the prompt's, or end-of-text for an empty one, which is what begins a document.</summary>
+    public static int[] PromptIds(TokenizerModel tokenizer, string prompt)
+        => tokenizer.Encode(prompt) is { Length: > 0 } ids ? ids : [tokenizer.EndOfTextId];
+
     /// <summary>The continuation of a prompt, in pieces of whole characters, until end-of-text, the token limit or the end of the context.</summary>
     public IEnumerable<string> Generate(string prompt, SamplingOptions options)
     {
-        var ids = new List<int>();
-        tokenizer.Encode(prompt, ids);
-        if (ids.Count == 0) ids.Add(tokenizer.EndOfTextId);
-        if (ids.Count >= model.Context)
-            throw new UsageException($"the prompt has {ids.Count} tokens; the model's context of {model.Context} leaves no room to continue");
-
-        var caches = model.NewCaches();
-        using var generator = new Generator((ulong)options.Seed);
         var decoder = new StreamingDecoder(tokenizer);
+        foreach (var id in GenerateIds(PromptIds(tokenizer, prompt), options))
+        {
+            var text = decoder.Append(id);
+            if (text.Length > 0) yield return text;
+        }
+        var rest = decoder.Flush();
+        if (rest.Length > 0) yield return rest;
+    }
+
+    /// <summary>The ids that follow a prompt's, without the one that ends the text.</summary>
+    /// <exception cref="UsageException">The prompt leaves no room, or has ids that the model does not know.</exception>
+    public IEnumerable<int> GenerateIds(int[] prompt, SamplingOptions options)
+    {
+        if (prompt.Length > model.Context)
+            throw new UsageException($"the prompt has {prompt.Length} tokens; the model's context of {model.Context} leaves no room to continue");
+        if (Array.FindIndex(prompt, id => id >= model.Config.VocabSize) is var bad and >= 0)
+        {
+            throw new UsageException($"token {bad} of the prompt is {prompt[bad]}; the model knows ids below {model.Config.VocabSize}. "
+                + "Its folder has the tokenizer of another model.");
+        }
+
+        var sampler = new TokenSampler(options);
+        var caches = model.NewCaches();
         try
         {
-            var next = ids.ToArray();
-            for (var count = 0; count < options.MaxTokens && caches[0].Length + next.Length <= model.Context; count++)
+            var next = prompt;
+            End = GenerationEnd.TokenLimit;
+            for (var count = 0; count < options.MaxTokens; count++)
             {
-                var id = Step(next, caches, options, generator);
-                if (id == tokenizer.EndOfTextId) break;
-                var text = decoder.Append(id);
-                if (text.Length > 0) yield return text;
+                if (caches[0].Length + next.Length > model.Context)
+                {
+                    End = GenerationEnd.Context;
+                    yield break;
+                }
+                var id = Step(next, caches, sampler, count);
+                if (id == tokenizer.EndOfTextId || stopIds?.Contains(id) == true)
+                {
+                    End = GenerationEnd.EndOfText;
+                    yield break;
+                }
+                yield return id;
                 next = [id];
             }
-            var rest = decoder.Flush();
-            if (rest.Length > 0) yield return rest;
         }
         finally
         {
@@ -39,23 +75,18 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         }
     }
 
-    private int Step(int[] ids, IReadOnlyList<LayerCache> caches, SamplingOptions options, Generator generator)
+    private int Step(int[] ids, IReadOnlyList<LayerCache> caches, TokenSampler sampler, int draw)
     {
-        using var scope = NewDisposeScope();
         using var mode = no_grad();
-        var logits = model.Decode(tensor(ids), caches);
-        // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
-        var last = logits.narrow(0, logits.size(0) - 1, 1).narrow(1, 0, Math.Min(logits.size(1), tokenizer.VocabularySize)).to(ScalarType.Float32);
-        if (options.Greedy) return (int)last.argmax(1).item<long>();
-
-        var probabilities = (last / options.Temperature).softmax(1);
-        if (options.TopP < 1)
+        for (var start = 0; ; start += ChunkTokens)
         {
-            // Keep the most likely tokens until they hold top_p of the mass; the one that crosses it stays.
-            var (sorted, order) = probabilities.sort(1, descending: true);
-            var before = sorted.cumsum(1) - sorted;
-            probabilities = zeros([1, probabilities.size(1)]).scatter_(1, order, sorted.masked_fill(before.gt(options.TopP), 0.0));
+            using var scope = NewDisposeScope();
+            var chunk = ids[start..Math.Min(ids.Length, start + ChunkTokens)];
+            var logits = model.Decode(tensor(chunk), caches);
+            if (start + chunk.Length < ids.Length) continue;
+            // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
+            var last = logits.narrow(0, logits.size(0) - 1, 1).narrow(1, 0, Math.Min(logits.size(1), tokenizer.VocabularySize));
+            return sampler.Choose(MemoryMarshal.Cast<byte, float>(last.to(ScalarType.Float32).cpu().contiguous().bytes), draw);
         }
-        return (int)probabilities.multinomial(1, generator: generator).item<long>();
     }
 }

@@ -1,11 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvShiftScale.Models;
+using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
-/// <summary><c>config.json</c> of a model folder, with the key names of Llama checkpoints and one of our own, <c>kv_shift</c>.</summary>
-/// <param name="Model">Shape.</param>
+/// <summary><c>config.json</c> of a model folder.</summary>
+/// <param name="Model">Shape. <see cref="ModelConfig.KvShiftInit"/> is no property of a trained model and is not kept.</param>
 /// <param name="Context">The longest sequence the model was trained on.</param>
 internal sealed record ModelDescription(ModelConfig Model, int Context)
 {
@@ -14,82 +15,69 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
 
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
-    /// <summary>The file's text.</summary>
-    public string ToJson() => new JsonObject
-    {
-        ["architectures"] = new JsonArray("KvShiftForCausalLM"),
-        ["model_type"] = "kv_shift",
-        ["vocab_size"] = Model.VocabSize,
-        ["hidden_size"] = Model.HiddenSize,
-        ["num_hidden_layers"] = Model.Layers,
-        ["num_attention_heads"] = Model.Heads,
-        ["num_key_value_heads"] = Model.ResolvedKvHeads,
-        ["head_dim"] = Model.ResolvedHeadSize,
-        ["intermediate_size"] = Model.FfnSize,
-        ["max_position_embeddings"] = Context,
-        ["rope_theta"] = Model.RopeBase,
-        ["rms_norm_eps"] = Model.NormEpsilon,
-        ["tie_word_embeddings"] = Model.TieEmbeddings,
-        ["hidden_act"] = "silu",
-        ["initializer_range"] = Model.InitStd,
-        ["kv_shift"] = Model.KvShift == KvShiftVariant.None ? "none" : "kv",
-    }.ToJsonString(s_indented) + "\n";
+    /// <summary>Whose keys the file has.</summary>
+    public ModelNaming Naming { get; init; } = ModelNaming.KvShift;
+
+    /// <summary>The file says what is shifted. Otherwise the tensors decide, and <see cref="Model"/> has the vanilla transformer.</summary>
+    public bool StatesShift { get; init; } = true;
+
+    /// <summary>Ids that end a text (<c>eos_token_id</c>), beside the tokenizer's own; often none.</summary>
+    public IReadOnlyList<int> StopIds { get; init; } = [];
 
     /// <summary>Reads the file of a model folder.</summary>
-    /// <exception cref="InvalidDataException">It is no JSON object, lacks a key, or has a value of another kind.</exception>
-    public static ModelDescription Read(string directory)
+    /// <exception cref="FileNotFoundException">There is none.</exception>
+    /// <exception cref="InvalidDataException">It is no JSON object, lacks a key, has a value of another kind, or describes a model of another kind.</exception>
+    public static ModelDescription Read(string directory) => ModelDescriptionReader.Read(Path.Combine(directory, FileName));
+
+    /// <summary>The file's text.</summary>
+    /// <param name="dataType">Element type of the weights as Hugging Face spells it, <c>bfloat16</c>; null leaves the key out.</param>
+    public string ToJson(string? dataType = null)
     {
-        var path = Path.Combine(directory, FileName);
-        if (!File.Exists(path))
-            throw new FileNotFoundException($"{path} does not exist; a model folder holds {FileName} and model.safetensors", path);
-        JsonNode? root;
-        try
+        var json = new JsonObject
         {
-            root = JsonNode.Parse(File.ReadAllBytes(path));
-        }
-        catch (JsonException exception)
-        {
-            throw new InvalidDataException($"{path} is not JSON: {exception.Message}", exception);
-        }
-
-        int Whole(string key) => Value<int>(key);
-        T Value<T>(string key) => root is JsonObject known && known[key] is JsonValue value && value.TryGetValue<T>(out var result)
-            ? result
-            : throw new InvalidDataException($"{path}: '{key}' is missing or no {typeof(T).Name}; a model folder needs it");
-        T Optional<T>(string key, T otherwise) => root is JsonObject known && known[key] is not null ? Value<T>(key) : otherwise;
-
-        // What a checkpoint asks for and this model cannot do would give a wrong loss without a word.
-        Refuse("rope_scaling", value => value is not null);
-        Refuse("attention_bias", value => value is JsonValue flag && flag.TryGetValue<bool>(out var set) && set);
-        Refuse("mlp_bias", value => value is JsonValue flag && flag.TryGetValue<bool>(out var set) && set);
-        Refuse("hidden_act", value => value is JsonValue name && name.TryGetValue<string>(out var text) && text != "silu");
-        void Refuse(string key, Func<JsonNode?, bool> isUnsupported)
-        {
-            if (root is JsonObject known && known.ContainsKey(key) && isUnsupported(known[key]))
-                throw new InvalidDataException($"{path}: '{key}' is {known[key]?.ToJsonString()}, which this model does not have");
-        }
-
-        var heads = Whole("num_attention_heads");
-        var model = new ModelConfig
-        {
-            VocabSize = Whole("vocab_size"),
-            HiddenSize = Whole("hidden_size"),
-            Layers = Whole("num_hidden_layers"),
-            Heads = heads,
-            KvHeads = Optional("num_key_value_heads", heads),
-            HeadSize = Optional("head_dim", 0),
-            FfnSize = Whole("intermediate_size"),
-            RopeBase = Optional("rope_theta", 10_000.0),
-            NormEpsilon = Optional("rms_norm_eps", 1e-6),
-            TieEmbeddings = Optional("tie_word_embeddings", false),
-            InitStd = Optional("initializer_range", 0.02),
-            KvShift = Optional("kv_shift", "none") switch
+            ["architectures"] = new JsonArray(Naming switch
             {
-                "kv" => KvShiftVariant.Kv,
-                "none" => KvShiftVariant.None,
-                var other => throw new InvalidDataException($"{path}: kv_shift is '{other}'; known are 'kv' and 'none'"),
-            },
+                ModelNaming.Llama => "LlamaForCausalLM",
+                ModelNaming.Baichuan => "BaichuanM1ForCausalLM",
+                _ => "KvShiftForCausalLM",
+            }),
+            ["model_type"] = Naming switch { ModelNaming.Llama => "llama", ModelNaming.Baichuan => "baichuan_m1", _ => "kv_shift" },
+            ["vocab_size"] = Model.VocabSize,
+            ["hidden_size"] = Model.HiddenSize,
+            ["num_hidden_layers"] = Model.Layers,
+            ["num_attention_heads"] = Model.Heads,
+            ["num_key_value_heads"] = Model.ResolvedKvHeads,
+            ["head_dim"] = Model.ResolvedHeadSize,
+            ["intermediate_size"] = Model.FfnSize,
+            ["max_position_embeddings"] = Context,
+            ["rope_theta"] = Model.RopeBase,
+            ["rms_norm_eps"] = Model.NormEpsilon,
+            ["tie_word_embeddings"] = Model.TieEmbeddings,
+            ["hidden_act"] = "silu",
+            ["initializer_range"] = Model.InitStd,
         };
-        return new ModelDescription(model, Whole("max_position_embeddings"));
+        if (dataType is not null) json["torch_dtype"] = dataType;
+        if (StopIds.Count > 0) json["eos_token_id"] = StopIds.Count == 1 ? StopIds[0] : new JsonArray([.. StopIds.Select(id => (JsonNode)id)]);
+        if (Naming == ModelNaming.Llama)
+        {
+            json["attention_bias"] = false;
+            json["mlp_bias"] = false;
+            return json.ToJsonString(s_indented) + "\n";
+        }
+
+        if (Naming == ModelNaming.KvShift) json["kv_shift"] = ConfigKeys.NameOf(Model.KvShift.ToString());
+        else json["conv_window"] = 2;
+        var layers = Enumerable.Range(0, Model.Layers).Where(layer => Model.Attention(layer).Window > 0).ToArray();
+        if (layers.Length > 0 || Naming == ModelNaming.Baichuan)
+        {
+            // Where no layer slides, the released class still reads the keys.
+            var sliding = layers.Length > 0 ? Model.Attention(layers[0]) : Model.Attention(0) with { Window = Context };
+            json["sliding_window"] = sliding.Window;
+            json["sliding_window_layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)layer)]);
+            json["num_swa_attention_heads"] = sliding.Heads;
+            json["num_swa_key_value_heads"] = sliding.KvHeads;
+            if (Naming == ModelNaming.KvShift) json["swa_head_dim"] = sliding.HeadSize;
+        }
+        return json.ToJsonString(s_indented) + "\n";
     }
 }

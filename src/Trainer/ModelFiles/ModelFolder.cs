@@ -1,16 +1,11 @@
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
-/// <summary>A model on disk: config.json, model.safetensors and its tokenizer's files. A checkpoint is one, with more files.</summary>
+/// <summary>A model on disk: config.json, weights and its tokenizer's files. A checkpoint is one, with more files.</summary>
 internal static class ModelFolder
 {
-    /// <summary>Name of the file of weights.</summary>
-    public const string WeightsFileName = "model.safetensors";
-
     private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
 
     /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
@@ -18,7 +13,7 @@ internal static class ModelFolder
     {
         Directory.CreateDirectory(directory);
         File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), new ModelDescription(model.Config, model.Context).ToJson());
-        TensorFile.Write(Path.Combine(directory, WeightsFileName),
+        TensorFile.Write(Path.Combine(directory, WeightFiles.SingleFileName),
             [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
             new Dictionary<string, string> { ["format"] = "pt" });
         if (tokenizerPath is null) return;
@@ -41,27 +36,14 @@ internal static class ModelFolder
     /// <exception cref="InvalidDataException">A file is damaged, or the weights do not fit the configuration.</exception>
     public static KvShiftTransformer Read(string directory, bool vanilla = false, int? context = null)
     {
-        var description = ModelDescription.Read(directory);
-        var config = vanilla ? description.Model with { KvShift = KvShiftVariant.None } : description.Model;
-        var parameters = new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20);
-        var model = new KvShiftTransformer(config, parameters, context ?? description.Context);
-        try
-        {
-            ReadWeights(directory, model);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
-        return model;
+        using var source = ModelSource.Open(directory);
+        return source.Build(vanilla, context);
     }
 
-    /// <summary>Fills a model's parameters from a folder.</summary>
+    /// <summary>Fills a model's parameters from a folder of its own shape.</summary>
     public static void ReadWeights(string directory, KvShiftTransformer model)
     {
-        var path = Path.Combine(directory, WeightsFileName);
-        using var reader = SafetensorsReader.Open(path);
-        foreach (var slot in model.Parameters.Slots) TensorFile.Read(reader, path, slot.Name, slot.Shape, slot.Parameter);
+        using var source = ModelSource.Open(directory);
+        source.WeightsOf(model).Fill(model.Parameters.Slots);
     }
 }

@@ -6,8 +6,12 @@ namespace KvShiftScale.Trainer.ModelFiles;
 /// <summary>Tensors to and from safetensors files, a bounded piece at a time.</summary>
 internal static class TensorFile
 {
-    // Tensor.bytes ends at 2 GiB; pieces of 64 Mi elements stay well below and keep large writes sequential.
+    // Tensor.bytes ends at 2 GiB; pieces of 64 Mi elements stay well below and keep large transfers sequential.
     private const long PieceElements = 64 << 20;
+
+    // What is converted goes through a second buffer that stays in a core's cache. Below 32 Ki elements libtorch converts on the calling
+    // thread; waking others for so little costs more than it brings.
+    private const long StagedElements = 24 << 10;
 
     /// <summary>Writes contiguous tensors under their names.</summary>
     public static void Write(string path, IReadOnlyList<(string Name, IReadOnlyList<long> Shape, Tensor Values)> tensors,
@@ -22,7 +26,7 @@ internal static class TensorFile
             for (var start = 0L; start < byName[entry.Name].numel(); start += PieceElements)
             {
                 using var scope = NewDisposeScope();
-                writer.Write(entry.Name, Piece(byName[entry.Name], start).cpu().bytes);
+                writer.Write(entry.Name, Piece(byName[entry.Name], start, PieceElements).cpu().bytes);
             }
         }
         writer.Complete();
@@ -38,36 +42,47 @@ internal static class TensorFile
             throw new InvalidDataException(
                 $"{path}: '{name}' is {entry}; the model's configuration makes it [{string.Join(", ", shape)}]. The two do not belong together.");
         }
+        ReadElements(reader, path, name, 0, destination);
+    }
 
+    /// <summary>Fills a contiguous tensor with consecutive elements of a stored one, converted where the types differ.</summary>
+    /// <param name="reader">The file.</param>
+    /// <param name="path">The file's path, for messages.</param>
+    /// <param name="name">The stored tensor.</param>
+    /// <param name="first">First of its elements to read, in row-major order.</param>
+    /// <param name="destination">Receives as many elements as it has.</param>
+    public static void ReadElements(SafetensorsReader reader, string path, string name, long first, Tensor destination)
+    {
         using var mode = no_grad();
+        var entry = reader.Entry(name);
         var stored = ScalarTypeOf(entry.Type, path, name);
-        for (var start = 0L; start < destination.numel(); start += PieceElements)
+        var count = destination.numel();
+        var isDirect = stored == destination.dtype && destination.device_type == TorchSharp.DeviceType.CPU;
+        var pieceElements = isDirect ? PieceElements : StagedElements;
+        using var staging = isDirect ? null : empty(Math.Min(count, pieceElements), stored);
+        for (var start = 0L; start < count; start += pieceElements)
         {
             using var scope = NewDisposeScope();
-            var target = Piece(destination, start);
-            if (stored == target.dtype && target.device_type == TorchSharp.DeviceType.CPU)
-            {
-                reader.Read(name, target.bytes, start * entry.ElementByteCount);
-                continue;
-            }
-            var staged = empty(target.numel(), stored);
-            reader.Read(name, staged.bytes, start * entry.ElementByteCount);
-            target.copy_(staged);
+            var target = Piece(destination, start, pieceElements);
+            var source = staging?.narrow(0, 0, target.numel()) ?? target;
+            reader.Read(name, source.bytes, (first + start) * entry.ElementByteCount);
+            if (!isDirect) target.copy_(source);
         }
     }
 
-    private static Tensor Piece(Tensor tensor, long start)
-        => tensor.detach().view(-1).narrow(0, start, Math.Min(PieceElements, tensor.numel() - start));
-
-    private static SafetensorsType TypeOf(ScalarType dtype) => dtype switch
+    /// <summary>A tensor's element type in a file.</summary>
+    public static SafetensorsType TypeOf(ScalarType dtype) => dtype switch
     {
         ScalarType.Float32 => SafetensorsType.F32,
         ScalarType.Float64 => SafetensorsType.F64,
         ScalarType.BFloat16 => SafetensorsType.BF16,
+        ScalarType.Float16 => SafetensorsType.F16,
         _ => throw new ArgumentException($"a {dtype} tensor has no place in a model file", nameof(dtype)),
     };
 
-    private static ScalarType ScalarTypeOf(SafetensorsType type, string path, string name) => type switch
+    /// <summary>The tensor type of a stored one.</summary>
+    /// <exception cref="InvalidDataException">It is no floating-point type.</exception>
+    public static ScalarType ScalarTypeOf(SafetensorsType type, string path, string name) => type switch
     {
         SafetensorsType.F32 => ScalarType.Float32,
         SafetensorsType.F64 => ScalarType.Float64,
@@ -75,4 +90,7 @@ internal static class TensorFile
         SafetensorsType.F16 => ScalarType.Float16,
         _ => throw new InvalidDataException($"{path}: '{name}' holds {type}; weights are F32, F64, BF16 or F16"),
     };
+
+    private static Tensor Piece(Tensor tensor, long start, long count)
+        => tensor.detach().view(-1).narrow(0, start, Math.Min(count, tensor.numel() - start));
 }

@@ -111,6 +111,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         if (found.Length == 0)
         {
             model.Initialize(config.Run.Seed);
+            if (config.Run.InitializeFrom is { Length: > 0 } folder) reporter.Say(InitialModel.Load(folder, model));
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
         RequireSameRun(found, loader);

@@ -15,14 +15,17 @@ internal static class EvalVerb
     private const string ContextKey = "data.context";
     private const string MicroBatchKey = "data.micro_batch";
 
+    // Unless micro_batch says otherwise: enough rows for large matrix products, few enough for a small machine.
+    private const int TokensAtOnce = 8192;
+
     public static Command Build(RankEnvironment launch)
     {
         var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
-        var data = new Option<string[]>("--data") { Description = "Token shards: files or globs.", Required = true, AllowMultipleArgumentsPerToken = true };
+        var data = new Option<string[]>("--data") { Description = "Token shards: files, folders or globs.", Required = true, AllowMultipleArgumentsPerToken = true };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
         var set = new Option<string[]>("--set")
         {
-            Description = "data.micro_batch=N (sequences computed at a time) or data.context=N (longest window; the model's own by default).",
+            Description = "data.micro_batch=N (rows computed at a time) or data.context=N (longest window; the model's own by default).",
             DefaultValueFactory = _ => [],
         };
         var command = new Command("eval", "Mean loss over every document; the last line of output is a JSON object.") { model, data, vanilla, set };
@@ -41,27 +44,35 @@ internal static class EvalVerb
         return FaultReport.Guard(launch, ranks, () =>
         {
             ComputeThreads.Set(launch, configured: 0);
-            using var model = ModelFolder.Read(folder, vanilla, settings.Any(setting => setting.Key == ContextKey) ? batch.Context : null);
-            if (catalog.VocabularySize is { } size && size > model.Config.VocabSize)
+            using var source = ModelSource.Open(folder);
+            var vocabulary = source.Description.Model.VocabSize;
+            if (catalog.VocabularySize is { } size && size > vocabulary)
             {
                 throw new UsageException(
-                    $"found shards of a vocabulary of {size} ids for a model of {model.Config.VocabSize}; wanted shards made with the model's tokenizer");
+                    $"found shards of a vocabulary of {size} ids for a model of {vocabulary}; wanted shards made with the model's tokenizer");
             }
+            var isFirst = ranks.World.Rank == 0;
+            if (isFirst && !vanilla && source.Note is { } note) Console.Error.WriteLine($"kvshift: {note}");
 
-            using var progress = new ProgressLine();
-            var rows = 0L;
-            var batches = new EvaluationBatches(catalog, model.Context, batch.MicroBatch, model.Config.VocabSize,
-                new DataShare(ranks.Data.Rank, ranks.Data.Size));
-            var (loss, targets) = new Validation(model, ranks).Run(batches, count =>
-            {
-                rows += count;
-                progress.Update(FormattableString.Invariant($"eval: {rows:N0} rows"));
-            });
-            if (ranks.World.Rank == 0)
+            var context = Math.Min(IsSet(settings, ContextKey) ? batch.Context : source.Description.Context, LongestWindow(catalog));
+            var rows = IsSet(settings, MicroBatchKey) ? batch.MicroBatch : Math.Max(1, TokensAtOnce / context);
+            using var model = source.Build(vanilla, context);
+            using var progress = isFirst ? new ProgressLine() : null;
+            var share = catalog.TokenCount / ranks.Data.Size;
+            var batches = new EvaluationBatches(catalog, context, rows, vocabulary, new DataShare(ranks.Data.Rank, ranks.Data.Size));
+            var (loss, targets) = new Validation(model, ranks).Run(batches, (targets, mean) => progress?.Update(FormattableString.Invariant(
+                $"eval: {100.0 * targets / Math.Max(1, share):F1} % of {share:N0} tokens, mean loss so far {mean:F4}")));
+            if (isFirst)
                 Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) }));
             return ExitCode.Done;
         });
     }
+
+    // No document is longer than its row group. Rows and rotary tables need not be either, whatever length a model was made for.
+    private static int LongestWindow(ShardCatalog catalog)
+        => Math.Max(1, catalog.Sources.SelectMany(source => source.Shards).SelectMany(shard => shard.RowGroups).Select(group => group.Tokens).DefaultIfEmpty().Max() - 1);
+
+    private static bool IsSet(IReadOnlyList<ConfigOverride> settings, string key) => settings.Any(setting => setting.Key == key);
 
     private static DataConfig ReadSettings(IReadOnlyList<ConfigOverride> settings)
     {
@@ -80,7 +91,7 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.Open([.. data.Select(glob => new DataSource(glob))]);
+            return ShardCatalog.Open([.. data.Select(glob => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
         }
         catch (FileNotFoundException missing)
         {

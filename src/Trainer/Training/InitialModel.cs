@@ -1,0 +1,36 @@
+using KvShiftScale.Models;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.ModelFiles;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>A new run that begins with the weights of a model folder, <c>run.initialize_from</c>.</summary>
+internal static class InitialModel
+{
+    private const string Key = "run.initialize_from";
+
+    /// <summary>
+    /// Replaces a model's initial weights by those of a folder of the same shape. A folder without shift scalars, such as a Llama
+    /// checkpoint, leaves the model's own as <c>model.kv_shift_init</c> made them.
+    /// </summary>
+    /// <returns>What a person should know.</returns>
+    /// <exception cref="ConfigException">There is no such folder, or its model has another shape.</exception>
+    /// <exception cref="InvalidDataException">A file of the folder is damaged.</exception>
+    public static string Load(string directory, KvShiftTransformer model)
+    {
+        if (!Directory.Exists(directory))
+            throw new ConfigException(new ConfigFault(Key, directory, "must be a model folder", "check the path, or remove the key to begin with random weights"));
+        using var source = ModelSource.Open(directory);
+        var stored = source.Description.Model;
+        var lacksShift = source.LacksShift || stored.KvShift == KvShiftVariant.None;
+        var comparable = stored with { KvShift = lacksShift ? model.Config.KvShift : stored.KvShift, InitStd = model.Config.InitStd };
+        if (new ModelDescription(comparable, 1).ToJson() != new ModelDescription(model.Config, 1).ToJson())
+            throw new ConfigException(new ConfigFault(Key, directory, $"must hold a model of the shape {model.Config}, and holds {stored}", "set the model section to the folder's shape"));
+
+        var weights = source.WeightsOf(model, mayLackShift: lacksShift);
+        weights.Fill(model.Parameters.Slots);
+        return weights.Missing.Count == 0
+            ? $"weights from {directory}"
+            : $"weights from {directory}, which has no shift: its {weights.Missing.Count} tensors of scalars begin as model.kv_shift_init says";
+    }
+}
