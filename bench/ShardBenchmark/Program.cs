@@ -1,0 +1,121 @@
+// Reads token shards with one thread and reports tokens per second and managed bytes per row group; compare-duckdb runs it.
+//   ShardBenchmark write FILE --compression zstd --tokens 20000000    a shard of Zipf-like ids
+//   ShardBenchmark read FILE --passes 3                               one JSON line
+using System.Diagnostics;
+using System.Globalization;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using KvShiftScale.Data;
+using Parquet;
+
+const int Vocabulary = 50_257;
+const int LongestDocument = 2000;
+
+if (args is not ["write" or "read", var path, ..])
+{
+    Console.Error.WriteLine("wanted: ShardBenchmark write FILE [--compression zstd] [--tokens N] | ShardBenchmark read FILE [--passes N]");
+    return 2;
+}
+
+var options = args[2..].Chunk(2).ToDictionary(pair => pair[0], pair => pair[^1]);
+if (args[0] == "write")
+{
+    Write(path, Enum.Parse<CompressionMethod>(options.GetValueOrDefault("--compression", "zstd"), ignoreCase: true), Number("--tokens", 20_000_000));
+    return 0;
+}
+
+Console.WriteLine(JsonSerializer.Serialize(Read(path, (int)Number("--passes", 3))));
+return 0;
+
+long Number(string name, long fallback)
+    => options.TryGetValue(name, out var text) ? long.Parse(text, CultureInfo.InvariantCulture) : fallback;
+
+// Rank r has a probability of about 1 / r, as words have, and the ids of frequent words are not the lowest ones.
+static void Write(string path, CompressionMethod compression, long tokens)
+{
+    using var writer = new TokenShardWriter(
+        path, new ShardWriterOptions { TokenizerHash = "benchmark", VocabularySize = Vocabulary, Compression = compression });
+    var random = new Random(1);
+    var document = new int[LongestDocument];
+    while (writer.TokenCount < tokens)
+    {
+        var length = random.Next(LongestDocument + 1);
+        for (var i = 0; i < length; i++)
+        {
+            var rank = (long)Math.Pow(Vocabulary, random.NextDouble()) - 1;
+            document[i] = (int)(rank * 7919 % Vocabulary);
+        }
+
+        writer.Append(document.AsSpan(0, length));
+    }
+
+    writer.Complete();
+}
+
+static Dictionary<string, object> Read(string path, int passes)
+{
+    var group = new DocumentGroup();
+    var rates = new List<double>();
+    long sum = 0, tokens = 0, rowGroups = 0;
+    for (var pass = 0; pass <= passes; pass++)
+    {
+        (sum, tokens, rowGroups) = (0, 0, 0);
+        var watch = Stopwatch.StartNew();
+        using var shard = TokenShard.Open(path);
+        for (; rowGroups < shard.RowGroupCount; rowGroups++)
+        {
+            shard.ReadRowGroup((int)rowGroups, group);
+            sum += Sum(group.Ids);
+            tokens += group.TokenCount;
+        }
+
+        // The first pass compiles.
+        if (pass > 0)
+        {
+            rates.Add(tokens / watch.Elapsed.TotalSeconds);
+        }
+    }
+
+    using var warm = TokenShard.Open(path);
+    ReadAll(warm, group);
+    var before = GC.GetTotalAllocatedBytes(precise: true);
+    ReadAll(warm, group);
+    var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+    rates.Sort();
+    return new()
+    {
+        ["tokens_per_second"] = Math.Round(rates[rates.Count / 2]),
+        ["tokens"] = tokens,
+        ["sum"] = sum,
+        ["row_groups"] = rowGroups,
+        ["allocated_bytes_per_row_group"] = (double)allocated / rowGroups,
+    };
+}
+
+static void ReadAll(TokenShard shard, DocumentGroup group)
+{
+    for (var index = 0; index < shard.RowGroupCount; index++)
+    {
+        shard.ReadRowGroup(index, group);
+    }
+}
+
+static long Sum(ReadOnlySpan<int> ids)
+{
+    var total = Vector<long>.Zero;
+    var vectors = MemoryMarshal.Cast<int, Vector<int>>(ids);
+    foreach (var vector in vectors)
+    {
+        Vector.Widen(vector, out var low, out var high);
+        total += low + high;
+    }
+
+    var sum = Vector.Sum(total);
+    foreach (var id in ids[(vectors.Length * Vector<int>.Count)..])
+    {
+        sum += id;
+    }
+
+    return sum;
+}
