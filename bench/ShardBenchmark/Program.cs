@@ -1,10 +1,12 @@
 // Reads token shards with one thread and reports tokens per second and managed bytes per row group; compare-duckdb runs it.
-//   ShardBenchmark write FILE --compression zstd --tokens 20000000    a shard of Zipf-like ids
+//   ShardBenchmark write FILE --compression zstd --encoding dictionary --tokens 20000000    a shard of Zipf-like ids
 //   ShardBenchmark read FILE --passes 3                               one JSON line
+//   ShardBenchmark samples FOLDER                                     a small shard in every form that we write, and sums.json
 using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 using KvShiftScale.Data;
 using Parquet;
@@ -12,16 +14,23 @@ using Parquet;
 const int Vocabulary = 50_257;
 const int LongestDocument = 2000;
 
-if (args is not ["write" or "read", var path, ..])
+if (args is not ["write" or "read" or "samples", var path, ..])
 {
-    Console.Error.WriteLine("wanted: ShardBenchmark write FILE [--compression zstd] [--tokens N] | ShardBenchmark read FILE [--passes N]");
+    Console.Error.WriteLine(
+        "wanted: ShardBenchmark write FILE [--compression zstd] [--encoding default] [--tokens N] | read FILE [--passes N] | samples FOLDER");
     return 2;
 }
 
 var options = args[2..].Chunk(2).ToDictionary(pair => pair[0], pair => pair[^1]);
 if (args[0] == "write")
 {
-    Write(path, Enum.Parse<CompressionMethod>(options.GetValueOrDefault("--compression", "zstd"), ignoreCase: true), Number("--tokens", 20_000_000));
+    Write(path, Choice("--compression", CompressionMethod.Zstd), Choice("--encoding", EncodingHint.Dictionary), Number("--tokens", 20_000_000));
+    return 0;
+}
+
+if (args[0] == "samples")
+{
+    WriteSamples(path);
     return 0;
 }
 
@@ -31,11 +40,19 @@ return 0;
 long Number(string name, long fallback)
     => options.TryGetValue(name, out var text) ? long.Parse(text, CultureInfo.InvariantCulture) : fallback;
 
+T Choice<T>(string name, T fallback) where T : struct, Enum
+    => options.TryGetValue(name, out var text) ? Enum.Parse<T>(text, ignoreCase: true) : fallback;
+
 // Rank r has a probability of about 1 / r, as words have, and the ids of frequent words are not the lowest ones.
-static void Write(string path, CompressionMethod compression, long tokens)
+static void Write(string path, CompressionMethod compression, EncodingHint encoding, long tokens)
 {
-    using var writer = new TokenShardWriter(
-        path, new ShardWriterOptions { TokenizerHash = "benchmark", VocabularySize = Vocabulary, Compression = compression });
+    using var writer = new TokenShardWriter(path, new ShardWriterOptions
+    {
+        TokenizerHash = "benchmark",
+        VocabularySize = Vocabulary,
+        Compression = compression,
+        Encoding = encoding,
+    });
     var random = new Random(1);
     var document = new int[LongestDocument];
     while (writer.TokenCount < tokens)
@@ -51,6 +68,42 @@ static void Write(string path, CompressionMethod compression, long tokens)
     }
 
     writer.Complete();
+}
+
+// Documents of 0 to 400 tokens over the whole vocabulary, in several row groups; the sums are computed from the documents.
+static void WriteSamples(string folder)
+{
+    Directory.CreateDirectory(folder);
+    var sums = new Dictionary<string, object>();
+    CompressionMethod[] compressions =
+        [CompressionMethod.None, CompressionMethod.Snappy, CompressionMethod.Gzip, CompressionMethod.Brotli, CompressionMethod.Zstd, CompressionMethod.Lz4Raw];
+    EncodingHint[] encodings = [EncodingHint.Default, EncodingHint.Dictionary, EncodingHint.DeltaBinaryPacked];
+    foreach (var (compression, encoding) in compressions.SelectMany(c => encodings.Select(e => (c, e))))
+    {
+        var random = new Random(7);
+        var name = $"{compression}-{encoding}.parquet";
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var writer = new TokenShardWriter(Path.Combine(folder, name), new ShardWriterOptions
+        {
+            TokenizerHash = "samples",
+            VocabularySize = Vocabulary,
+            Compression = compression,
+            Encoding = encoding,
+            RowGroupTokens = 50_000,
+        });
+        for (var document = 0; document < 1000; document++)
+        {
+            int[] ids = [.. Enumerable.Range(0, document % 7 == 0 ? 0 : random.Next(401)).Select(_ => random.Next(Vocabulary))];
+            writer.Append(ids);
+            hash.AppendData(BitConverter.GetBytes(ids.Length));
+            hash.AppendData(MemoryMarshal.AsBytes<int>(ids));
+        }
+
+        sums[name] = new { rows = writer.DocumentCount, tokens = writer.TokenCount, sha256 = Convert.ToHexStringLower(hash.GetHashAndReset()) };
+        writer.Complete();
+    }
+
+    File.WriteAllText(Path.Combine(folder, "sums.json"), JsonSerializer.Serialize(sums));
 }
 
 static Dictionary<string, object> Read(string path, int passes)

@@ -48,7 +48,7 @@ public class ParquetRowGroupReader : IDisposable
             return null;
         }
 
-        var location = Locate(_fields[column]);
+        var location = Locate(column);
         var chunk = Readable(column, location);
         if (_countedColumn != column && chunk.FilePath == null
             && chunk.MetaData is { NumValues: > UnprovenSlots and <= int.MaxValue } metadata
@@ -241,18 +241,19 @@ public class ParquetRowGroupReader : IDisposable
         var column = IndexOf(field);
         if (column < 0)
         {
-            throw Locate(field).Error("there is no such column");
+            throw new ColumnLocation(_source.Name, _index, field, -1).Error("there is no such column");
         }
 
         var own = _fields[column];
-        var location = Locate(own);
+        var location = Locate(column);
         var chunk = Readable(column, location);
         return chunk.FilePath == null
             ? (own, chunk.MetaData!, location)
             : throw location.Error($"its pages lie in another file, '{chunk.FilePath}'; that is not supported");
     }
 
-    private ColumnLocation Locate(DataField field) => new(_source.Name, _index, field);
+    private ColumnLocation Locate(int column)
+        => new(_source.Name, _index, _fields[column], RowGroup.Columns[column].MetaData?.DataPageOffset ?? -1);
 
     // Only of an encrypted column may the metadata be missing: the footer was checked for that.
     private ColumnChunk Readable(int column, ColumnLocation location)
@@ -260,7 +261,7 @@ public class ParquetRowGroupReader : IDisposable
         var chunk = RowGroup.Columns[column];
         return chunk is { IsEncrypted: false, MetaData: not null }
             ? chunk
-            : throw location.Error("it is encrypted; encryption is not supported");
+            : throw location.Error($"the footer at byte {_footerOffset} says that it is encrypted; encryption is not supported");
     }
 
     private static void RequireType<T>(DataField field)

@@ -156,7 +156,7 @@ internal sealed class ColumnChunkReader
     {
         if (PageDecompressor.Refusal(_chunk.Codec) is { } reason)
         {
-            throw _location.Error($"at byte {_chunk.DataPageOffset}: {reason}");
+            throw _location.Error(reason);
         }
 
         // Some writers leave out where the dictionary is, or write 0; others point the data pages at it.

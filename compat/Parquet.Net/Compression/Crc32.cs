@@ -34,9 +34,6 @@ internal static class Crc32
         return ~Update(crc, data);
     }
 
-    /// <summary>By tables alone, for data of any length.</summary>
-    internal static uint ComputeByTables(ReadOnlySpan<byte> data) => ~Update(uint.MaxValue, data);
-
     private static uint Update(uint crc, ReadOnlySpan<byte> data)
     {
         var table = _remainders;

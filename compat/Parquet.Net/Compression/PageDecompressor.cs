@@ -84,7 +84,7 @@ internal sealed class PageDecompressor : IDisposable
         _buffer = [];
     }
 
-    // The most that a byte of each codec can stand for.
+    // The most that a byte of each codec can stand for. A copy of Brotli may be 16 MiB long, so there it is left to what comes out.
     private static void RequirePlausible(CompressionCodec codec, int storedSize, int size)
     {
         var largestRatio = codec switch
@@ -92,6 +92,7 @@ internal sealed class PageDecompressor : IDisposable
             CompressionCodec.SNAPPY => 64,
             CompressionCodec.LZ4_RAW or CompressionCodec.LZ4 => 256,
             CompressionCodec.GZIP => 1040,
+            CompressionCodec.BROTLI => 1 << 24,
             _ => 64 * 1024,
         };
         if (size < 0 || size > ((long)storedSize * largestRatio) + 1024)
@@ -175,7 +176,7 @@ internal sealed class PageDecompressor : IDisposable
         }
         catch (InvalidDataException e)
         {
-            throw new DecodeException($"damaged GZIP data: {e.Message}", e);
+            throw new DecodeException("damaged GZIP data", e);
         }
     }
 

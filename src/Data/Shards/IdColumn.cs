@@ -62,13 +62,13 @@ internal sealed class IdColumn
         if (chunk.NumValues < 0 || group.RowCount < 0 || group.RowCount > chunk.NumValues)
         {
             throw new InvalidDataException(
-                $"{PlaceOf(group)}the footer states {group.RowCount} rows and {chunk.NumValues} values; a row has at least one value");
+                $"{PlaceOf(group)}: the footer states {group.RowCount} rows and {chunk.NumValues} values; a row has at least one value");
         }
 
         if (chunk.NumValues > LargestSlotCount)
         {
             throw new InvalidDataException(
-                $"{PlaceOf(group)}the footer states {chunk.NumValues} values; row groups are decoded whole, up to {LargestSlotCount} values. "
+                $"{PlaceOf(group)}: the footer states {chunk.NumValues} values; row groups are decoded whole, up to {LargestSlotCount} values. "
                 + "Write the file with smaller row groups; a million ids each are usual");
         }
 
@@ -85,7 +85,7 @@ internal sealed class IdColumn
     }
 
     /// <summary>What messages say about where the ids of a row group lie in the file.</summary>
-    public string PlaceOf(ParquetRowGroupReader group) => $"column {_field.Path} at byte {Chunk(group).DataPageOffset}: ";
+    public string PlaceOf(ParquetRowGroupReader group) => $"column {_field.Path}: chunk at byte {Chunk(group).DataPageOffset}";
 
     /// <summary>Decodes a row group.</summary>
     /// <exception cref="InvalidDataException">
@@ -106,7 +106,7 @@ internal sealed class IdColumn
             }
             catch (DocumentException exception)
             {
-                throw new InvalidDataException(PlaceOf(group) + exception.Message, exception);
+                throw new InvalidDataException($"{PlaceOf(group)}: {exception.Message}", exception);
             }
             finally
             {

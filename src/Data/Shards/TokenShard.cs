@@ -119,7 +119,7 @@ public sealed class TokenShard : IDisposable
             }
         }
 
-        var bad = VocabularyCheck.IndexOfInvalid(destination.Ids, vocabularySize ?? int.MaxValue);
+        var bad = VocabularyCheck.IndexOfInvalid(destination.Ids, vocabularySize);
         if (bad >= 0)
         {
             throw OutsideVocabulary(index, destination, bad, vocabularySize);
@@ -128,7 +128,7 @@ public sealed class TokenShard : IDisposable
         if (_counts[index] is { } counts && counts.Tokens != destination.TokenCount)
         {
             throw new InvalidDataException(
-                $"{Path}: row group {index}: {PlaceOf(index)}its pages hold {destination.TokenCount} tokens, the footer's statistics promise "
+                $"{Path}: row group {index}: {PlaceOf(index)} its pages hold {destination.TokenCount} tokens, the footer's statistics promise "
                 + $"{counts.Tokens}. The file was damaged or changed while in use; write it again.");
         }
     }
@@ -186,7 +186,7 @@ public sealed class TokenShard : IDisposable
     private string PlaceOf(int index)
     {
         using var group = _reader.OpenRowGroupReader(index);
-        return _column.PlaceOf(group);
+        return $"({_column.PlaceOf(group)})";
     }
 
     private RowGroupCounts CountsFromPages(int index)
@@ -216,7 +216,7 @@ public sealed class TokenShard : IDisposable
         var document = IdColumn.DocumentOf(group.Offsets, token);
         var rule = vocabularySize is null ? "ids are not negative" : $"ids must be in [0, {vocabularySize}), the model's vocabulary";
         return new InvalidDataException(
-            $"{Path}: row group {index}: {PlaceOf(index)}document {document}: token {token - group.Offsets[document]} is {group.Ids[token]}; {rule}. "
-            + "Use the tokenizer that made the shard, or a model with its vocabulary.");
+            $"{Path}: row group {index}: document {document}: token {token - group.Offsets[document]} is {group.Ids[token]}; {rule}. "
+            + $"Use the tokenizer that made the shard, or a model with its vocabulary. {PlaceOf(index)}");
     }
 }
