@@ -25,7 +25,7 @@ internal sealed class PageDecompressor : IDisposable
     // Streaming keeps a window in memory that the frame chooses; 32 MiB are more than any level below 20 uses.
     private const int ZstdWindowParameter = 100;
     private const int ZstdLargestWindow = 25;
-    private const int ZstdResetSession = 1;
+    private const int ZstdForgetFrame = 1;
 
     private const int HadoopPrefixBytes = 8;
 
@@ -319,7 +319,7 @@ internal sealed class PageDecompressor : IDisposable
                 rest = ZstdLibrary.ZSTD_decompressStream(_zstd!, &output, &input);
                 if (ZstdLibrary.ZSTD_isError(rest) != 0 || (output.Position == 0 && input.Position == input.Size && rest != 0))
                 {
-                    _ = ZstdLibrary.ZSTD_DCtx_reset(_zstd!, ZstdResetSession);
+                    _ = ZstdLibrary.ZSTD_DCtx_reset(_zstd!, ZstdForgetFrame);
                     throw new DecodeException(ZstdLibrary.ZSTD_isError(rest) != 0
                         ? $"damaged ZSTD data: {ZstdLibrary.ErrorName(rest)}"
                         : "the ZSTD data ends too early");
@@ -329,7 +329,7 @@ internal sealed class PageDecompressor : IDisposable
             }
         }
 
-        _ = ZstdLibrary.ZSTD_DCtx_reset(_zstd!, ZstdResetSession);
+        _ = ZstdLibrary.ZSTD_DCtx_reset(_zstd!, ZstdForgetFrame);
         return total <= size
             ? (int)total
             : throw new DecodeException($"more ZSTD data than the {size} bytes that the page header states");
