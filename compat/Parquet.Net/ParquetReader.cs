@@ -9,13 +9,18 @@ public class ParquetReader : IAsyncDisposable
 {
     private readonly ByteSource _source;
     private readonly FileMetaData _metadata;
-    private readonly long _footerOffset;
+    private readonly ParquetRowGroupReader[] _rowGroups;
 
     private ParquetReader(ByteSource source, FileMetaData metadata, ParquetSchema schema, long footerOffset)
     {
         _source = source;
         _metadata = metadata;
-        _footerOffset = footerOffset;
+        _rowGroups = new ParquetRowGroupReader[metadata.RowGroups.Count];
+        for (var i = 0; i < _rowGroups.Length; i++)
+        {
+            _rowGroups[i] = new ParquetRowGroupReader(source, i, metadata.RowGroups[i], schema, footerOffset);
+        }
+
         Schema = schema;
     }
 
@@ -34,7 +39,7 @@ public class ParquetReader : IAsyncDisposable
         }
     }
 
-    public int RowGroupCount => _metadata.RowGroups.Count;
+    public int RowGroupCount => _rowGroups.Length;
 
     public ParquetSchema Schema { get; }
 
@@ -65,7 +70,7 @@ public class ParquetReader : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, RowGroupCount);
-        return new ParquetRowGroupReader(_source, index, _metadata.RowGroups[index], Schema, _footerOffset);
+        return _rowGroups[index];
     }
 
     public ValueTask DisposeAsync()

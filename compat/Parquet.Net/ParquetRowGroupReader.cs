@@ -8,10 +8,17 @@ namespace Parquet;
 /// <summary>Reads the columns of one row group.</summary>
 public class ParquetRowGroupReader : IDisposable
 {
+    // Slots that a chunk gets on its word alone: this many, and this many for each of its bytes.
+    private const long UnprovenSlots = 1 << 20;
+    private const long SlotsPerByte = 8;
+
     private readonly ByteSource _source;
     private readonly int _index;
     private readonly long _footerOffset;
     private readonly DataField[] _fields;
+
+    // The last column whose number of slots was found in its pages.
+    private int _countedColumn = -1;
 
     internal ParquetRowGroupReader(ByteSource source, int index, RowGroup rowGroup, ParquetSchema schema, long footerOffset)
     {
@@ -28,10 +35,31 @@ public class ParquetRowGroupReader : IDisposable
 
     public bool ColumnExists(DataField field) => IndexOf(field) >= 0;
 
-    /// <summary>The chunk of a column, with its slot count and statistics; null when the file has no such column.</summary>
-    /// <exception cref="ParquetException">The column is encrypted.</exception>
+    /// <summary>
+    /// The chunk of a column, with its slot count and statistics; null when the file has no such column. Callers set memory aside for
+    /// as many slots as it states, so a number that is large for the chunk's bytes is first compared with the pages.
+    /// </summary>
+    /// <exception cref="ParquetException">The column is encrypted, or has fewer slots than it states.</exception>
     public ColumnChunk? GetMetadata(DataField field)
-        => IndexOf(field) is >= 0 and var column ? Readable(column, Locate(field)) : null;
+    {
+        var column = IndexOf(field);
+        if (column < 0)
+        {
+            return null;
+        }
+
+        var location = Locate(column);
+        var chunk = Readable(column, location);
+        if (_countedColumn != column && chunk.FilePath == null
+            && chunk.MetaData is { NumValues: > UnprovenSlots and <= int.MaxValue } metadata
+            && metadata.NumValues / SlotsPerByte > metadata.TotalCompressedSize)
+        {
+            RequireSlots(metadata, location);
+            _countedColumn = column;
+        }
+
+        return chunk;
+    }
 
     /// <summary>Reads a column as it is stored: the values there are, without gaps, and the levels of every slot.</summary>
     /// <typeparam name="T">Exactly the column's <see cref="DataField.ClrType"/>.</typeparam>
@@ -53,7 +81,7 @@ public class ParquetRowGroupReader : IDisposable
         var target = Part(values, slots, nameof(values), own);
         var definitions = own.MaxDefinitionLevel == 0 ? default : Part(definitionLevels ?? default, slots, nameof(definitionLevels), own);
         var repetitions = own.MaxRepetitionLevel == 0 ? default : Part(repetitionLevels ?? default, slots, nameof(repetitionLevels), own);
-        return ReadChunkAsync(new NumberSink<T>(target), own, chunk, location, definitions, repetitions, cancellationToken);
+        return ReadChunkAsync(new NumberSink<T>(target), chunk, location, definitions, repetitions, cancellationToken);
     }
 
     /// <summary>Reads a required column that is no list.</summary>
@@ -71,7 +99,7 @@ public class ParquetRowGroupReader : IDisposable
         }
 
         var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
-        return ReadChunkAsync(new NumberSink<T>(target), own, chunk, location, default, default, cancellationToken);
+        return ReadChunkAsync(new NumberSink<T>(target), chunk, location, default, default, cancellationToken);
     }
 
     /// <summary>Reads a column that is no list, required or not.</summary>
@@ -89,7 +117,7 @@ public class ParquetRowGroupReader : IDisposable
 
         var target = Part(values, SlotCount(chunk, own, location), nameof(values), own);
         await ReadWithOwnDefinitionsAsync(
-            new NullableNumberSink<T>(target, own.MaxDefinitionLevel), target.Length, own, chunk, location, default, cancellationToken)
+            new NullableNumberSink<T>(target, own.MaxDefinitionLevel), target.Length, chunk, location, default, cancellationToken)
             .ConfigureAwait(false);
     }
 
@@ -109,31 +137,26 @@ public class ParquetRowGroupReader : IDisposable
             ? default
             : Part(repetitionLevels ?? default, target.Length, nameof(repetitionLevels), own);
         await ReadWithOwnDefinitionsAsync(
-            new StringSink(target, own.MaxDefinitionLevel), target.Length, own, chunk, location, repetitions, cancellationToken)
+            new StringSink(target, own.MaxDefinitionLevel), target.Length, chunk, location, repetitions, cancellationToken)
             .ConfigureAwait(false);
     }
 
     public void Dispose() => GC.SuppressFinalize(this);
 
-    private async ValueTask ReadWithOwnDefinitionsAsync(
-        ColumnSink sink,
-        int slots,
-        DataField field,
-        ColumnMetaData chunk,
-        ColumnLocation location,
-        Memory<int> repetitions,
-        CancellationToken cancellationToken)
+    private async ValueTask ReadWithOwnDefinitionsAsync<TSink>(
+        TSink sink, int slots, ColumnMetaData chunk, ColumnLocation location, Memory<int> repetitions, CancellationToken cancellationToken)
+        where TSink : IColumnSink
     {
-        if (field.MaxDefinitionLevel == 0)
+        if (location.Column.MaxDefinitionLevel == 0)
         {
-            await ReadChunkAsync(sink, field, chunk, location, default, repetitions, cancellationToken).ConfigureAwait(false);
+            await ReadChunkAsync(sink, chunk, location, default, repetitions, cancellationToken).ConfigureAwait(false);
             return;
         }
 
         var definitions = ArrayPool<int>.Shared.Rent(slots);
         try
         {
-            await ReadChunkAsync(sink, field, chunk, location, definitions.AsMemory(0, slots), repetitions, cancellationToken)
+            await ReadChunkAsync(sink, chunk, location, definitions.AsMemory(0, slots), repetitions, cancellationToken)
                 .ConfigureAwait(false);
         }
         finally
@@ -142,27 +165,50 @@ public class ParquetRowGroupReader : IDisposable
         }
     }
 
-    private async ValueTask ReadChunkAsync(
-        ColumnSink sink,
-        DataField field,
+    private async ValueTask ReadChunkAsync<TSink>(
+        TSink sink,
         ColumnMetaData chunk,
         ColumnLocation location,
         Memory<int> definitions,
         Memory<int> repetitions,
         CancellationToken cancellationToken)
+        where TSink : IColumnSink
     {
-        using (sink)
+        if (chunk.NumValues > 0)
         {
-            if (chunk.NumValues > 0)
+            var reader = ColumnChunkReader.Rent();
+            try
             {
-                using var reader = new ColumnChunkReader(_source, location, chunk, field, _footerOffset);
+                reader.Open(_source, location, chunk, _footerOffset);
                 await reader.ReadAsync(sink, definitions, repetitions, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                reader.Return();
             }
         }
 
-        if (field.MaxRepetitionLevel > 0)
+        if (location.Column.MaxRepetitionLevel > 0)
         {
             RequireRows(repetitions.Span, location);
+        }
+    }
+
+    private void RequireSlots(ColumnMetaData chunk, ColumnLocation location)
+    {
+        var reader = ColumnChunkReader.Rent();
+        try
+        {
+            reader.Open(_source, location, chunk, _footerOffset);
+            var check = reader.RequireSlotsAsync(CancellationToken.None);
+            if (!check.IsCompletedSuccessfully)
+            {
+                check.AsTask().GetAwaiter().GetResult();
+            }
+        }
+        finally
+        {
+            reader.Return();
         }
     }
 
@@ -179,25 +225,35 @@ public class ParquetRowGroupReader : IDisposable
     private int IndexOf(DataField field)
     {
         ArgumentNullException.ThrowIfNull(field);
-        return Array.FindIndex(_fields, own => own.Path.Equals(field.Path));
+        for (var i = 0; i < _fields.Length; i++)
+        {
+            if (ReferenceEquals(_fields[i], field) || _fields[i].Path.Equals(field.Path))
+            {
+                return i;
+            }
+        }
+
+        return -1;
     }
 
     private (DataField Field, ColumnMetaData Chunk, ColumnLocation Location) Find(DataField field)
     {
         var column = IndexOf(field);
-        var location = Locate(field);
         if (column < 0)
         {
-            throw location.Error("there is no such column");
+            throw new ColumnLocation(_source.Name, _index, field, -1).Error("there is no such column");
         }
 
+        var own = _fields[column];
+        var location = Locate(column);
         var chunk = Readable(column, location);
         return chunk.FilePath == null
-            ? (_fields[column], chunk.MetaData!, location)
+            ? (own, chunk.MetaData!, location)
             : throw location.Error($"its pages lie in another file, '{chunk.FilePath}'; that is not supported");
     }
 
-    private ColumnLocation Locate(DataField field) => new(_source.Name, _index, field.Path.ToString());
+    private ColumnLocation Locate(int column)
+        => new(_source.Name, _index, _fields[column], RowGroup.Columns[column].MetaData?.DataPageOffset ?? -1);
 
     // Only of an encrypted column may the metadata be missing: the footer was checked for that.
     private ColumnChunk Readable(int column, ColumnLocation location)
@@ -205,7 +261,7 @@ public class ParquetRowGroupReader : IDisposable
         var chunk = RowGroup.Columns[column];
         return chunk is { IsEncrypted: false, MetaData: not null }
             ? chunk
-            : throw location.Error("it is encrypted; encryption is not supported");
+            : throw location.Error($"the footer at byte {_footerOffset} says that it is encrypted; encryption is not supported");
     }
 
     private static void RequireType<T>(DataField field)

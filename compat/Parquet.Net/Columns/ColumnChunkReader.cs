@@ -2,14 +2,15 @@ using System.Buffers.Binary;
 using Parquet.Compression;
 using Parquet.Encodings;
 using Parquet.Meta;
-using Parquet.Schema;
 using Parquet.Thrift;
 
 namespace Parquet.Columns;
 
-/// <summary>Walks the pages of one column chunk: header, checksum, decompression, levels, then the values into a sink.</summary>
-internal sealed class ColumnChunkReader(
-    ByteSource source, ColumnLocation location, ColumnMetaData chunk, DataField field, long dataEnd) : IDisposable
+/// <summary>
+/// Walks the pages of one column chunk: header, checksum, decompression, levels, then the values into a sink. Readers and all their
+/// buffers are used again for other chunks, so that reading the next one allocates nothing.
+/// </summary>
+internal sealed class ColumnChunkReader
 {
     // Files begin with four bytes of magic, so no page lies before them.
     private const int FirstPageOffset = 4;
@@ -20,17 +21,70 @@ internal sealed class ColumnChunkReader(
     private const int UsualHeaderBytes = 1024;
     private const int LargestHeaderBytes = 16 << 20;
 
-    private readonly PageDecompressor _decompressor = new(chunk.Codec);
-    private readonly ChunkWindow _window = OpenWindow(source, location, chunk, dataEnd);
+    // More readers at work than this, and some will not be kept.
+    private const int LargestIdleCount = 16;
+
+    private static readonly ColumnChunkReader?[] _idle = new ColumnChunkReader?[LargestIdleCount];
+
+    private readonly PageDecompressor _decompressor = new();
+    private readonly ChunkWindow _window = new();
+    private readonly NumberDecoders _numbers = new();
+    private ColumnLocation _location;
+    private ColumnMetaData _chunk = new();
+    private int _maxDefinitionLevel;
+    private int _maxRepetitionLevel;
     private int _pageIndex;
     private bool _hasDictionary;
 
-    /// <summary>Reads all pages. A level buffer has an entry per slot, or none where the column has no such levels.</summary>
-    public async ValueTask ReadAsync(
-        ColumnSink sink, Memory<int> definitionLevels, Memory<int> repetitionLevels, CancellationToken cancellationToken)
+    /// <summary>Takes an idle reader, or makes one; to be given back with <see cref="Return"/>.</summary>
+    public static ColumnChunkReader Rent()
     {
-        var slot = 0;
-        var slotCount = checked((int)chunk.NumValues);
+        for (var i = 0; i < _idle.Length; i++)
+        {
+            if (Interlocked.Exchange(ref _idle[i], null) is { } reader)
+            {
+                return reader;
+            }
+        }
+
+        return new ColumnChunkReader();
+    }
+
+    public void Return()
+    {
+        _window.Close();
+        for (var i = 0; i < _idle.Length; i++)
+        {
+            if (Interlocked.CompareExchange(ref _idle[i], this, null) == null)
+            {
+                return;
+            }
+        }
+
+        _decompressor.Dispose();
+    }
+
+    /// <summary>Turns to a chunk.</summary>
+    /// <param name="dataEnd">Byte at which the footer begins; all pages lie before it.</param>
+    public void Open(ByteSource source, ColumnLocation location, ColumnMetaData chunk, long dataEnd)
+    {
+        _location = location;
+        _chunk = chunk;
+        _maxDefinitionLevel = location.Column.MaxDefinitionLevel;
+        _maxRepetitionLevel = location.Column.MaxRepetitionLevel;
+        _pageIndex = 0;
+        _hasDictionary = false;
+        _numbers.Reset();
+        OpenWindow(source, dataEnd);
+    }
+
+    /// <summary>Reads all pages. A level buffer has an entry per slot, or none where the column has no such levels.</summary>
+    public async ValueTask ReadAsync<TSink>(
+        TSink sink, Memory<int> definitionLevels, Memory<int> repetitionLevels, CancellationToken cancellationToken)
+        where TSink : IColumnSink
+    {
+        var (slot, value) = (0, 0);
+        var slotCount = checked((int)_chunk.NumValues);
         while (slot < slotCount)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -48,46 +102,74 @@ internal sealed class ColumnChunkReader(
                 else if (header.Type is PageType.DATA_PAGE or PageType.DATA_PAGE_V2)
                 {
                     RequireCount(header.ValueCount, slotCount - slot);
-                    var definitions = Part(definitionLevels, slot, header.ValueCount);
-                    DecodePage(header, stored, sink, definitions, Part(repetitionLevels, slot, header.ValueCount));
+                    var definitions = Part(definitionLevels, slot, header.ValueCount).Span;
+                    var repetitions = Part(repetitionLevels, slot, header.ValueCount).Span;
+                    var page = DecodeLevels(header, stored, definitions, repetitions);
+                    var valueCount = _maxDefinitionLevel == 0 ? header.ValueCount : definitions.Count(_maxDefinitionLevel);
+                    sink.Append(
+                        _numbers, header.Encoding, page, definitions, new PageExtent(slot, header.ValueCount, value, valueCount));
                     slot += header.ValueCount;
+                    value += valueCount;
                 }
 
                 _window.Consume(header.CompressedPageSize);
             }
             catch (DecodeException e)
             {
-                throw location.Error(_pageIndex, offset, e);
+                throw _location.Error(_pageIndex, offset, e);
             }
 
             _pageIndex++;
         }
     }
 
-    public void Dispose()
+    /// <summary>
+    /// Walks the pages and counts their levels, run by run: what the footer says about the number of slots is then true, and memory
+    /// may be set aside for them.
+    /// </summary>
+    public async ValueTask RequireSlotsAsync(CancellationToken cancellationToken)
     {
-        _window.Dispose();
-        _decompressor.Dispose();
+        for (var slot = 0L; slot < _chunk.NumValues; _pageIndex++)
+        {
+            var offset = _window.Offset;
+            try
+            {
+                var header = await ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+                if (header.Type is PageType.DATA_PAGE or PageType.DATA_PAGE_V2)
+                {
+                    RequireCount(header.ValueCount, _chunk.NumValues - slot);
+                    await _window.EnsureAsync(header.CompressedPageSize, cancellationToken).ConfigureAwait(false);
+                    RequireLevels(header, _window.Available[..header.CompressedPageSize]);
+                    slot += header.ValueCount;
+                }
+
+                _window.Skip(header.CompressedPageSize);
+            }
+            catch (DecodeException e)
+            {
+                throw _location.Error(_pageIndex, offset, e);
+            }
+        }
     }
 
-    private static ChunkWindow OpenWindow(ByteSource source, ColumnLocation location, ColumnMetaData chunk, long dataEnd)
+    private void OpenWindow(ByteSource source, long dataEnd)
     {
-        if (PageDecompressor.Refusal(chunk.Codec) is { } reason)
+        if (PageDecompressor.Refusal(_chunk.Codec) is { } reason)
         {
-            throw location.Error(reason);
+            throw _location.Error(reason);
         }
 
         // Some writers leave out where the dictionary is, or write 0; others point the data pages at it.
-        var start = chunk.DictionaryPageOffset is > 0 and var dictionary
-            ? Math.Min(dictionary, chunk.DataPageOffset)
-            : chunk.DataPageOffset;
-        if (start < FirstPageOffset || start > dataEnd || chunk.TotalCompressedSize < 0 || chunk.TotalCompressedSize > dataEnd - start)
+        var start = _chunk.DictionaryPageOffset is > 0 and var dictionary
+            ? Math.Min(dictionary, _chunk.DataPageOffset)
+            : _chunk.DataPageOffset;
+        if (start < FirstPageOffset || start > dataEnd || _chunk.TotalCompressedSize < 0 || _chunk.TotalCompressedSize > dataEnd - start)
         {
-            throw location.Error(
-                $"its {chunk.TotalCompressedSize} bytes from byte {start} on do not lie before the footer at byte {dataEnd}");
+            throw _location.Error(
+                $"its {_chunk.TotalCompressedSize} bytes from byte {start} on do not lie before the footer at byte {dataEnd}");
         }
 
-        return new ChunkWindow(source, start, Math.Min(dataEnd, start + chunk.TotalCompressedSize + ForgottenHeaderBytes));
+        _window.Open(source, start, Math.Min(dataEnd, start + _chunk.TotalCompressedSize + ForgottenHeaderBytes));
     }
 
     private async ValueTask<PageHeader> ReadHeaderAsync(CancellationToken cancellationToken)
@@ -128,7 +210,21 @@ internal sealed class ColumnChunkReader(
         }
     }
 
-    private static void RequireCount(int count, int slotsLeft)
+    private void RequireLevels(PageHeader header, ReadOnlyMemory<byte> stored)
+    {
+        var parts = Split(header, stored, needsValues: false);
+        if (_maxRepetitionLevel > 0)
+        {
+            LevelDecoder.RequireCount(parts.Repetitions, _maxRepetitionLevel, header.ValueCount);
+        }
+
+        if (_maxDefinitionLevel > 0)
+        {
+            LevelDecoder.RequireCount(parts.Definitions, _maxDefinitionLevel, header.ValueCount);
+        }
+    }
+
+    private static void RequireCount(int count, long slotsLeft)
     {
         if (count < 0 || count > slotsLeft)
         {
@@ -146,7 +242,8 @@ internal sealed class ColumnChunkReader(
 
     private static Memory<int> Part(Memory<int> levels, int slot, int count) => levels.IsEmpty ? levels : levels.Slice(slot, count);
 
-    private void SetDictionary(PageHeader header, ReadOnlyMemory<byte> stored, ColumnSink sink)
+    private void SetDictionary<TSink>(PageHeader header, ReadOnlyMemory<byte> stored, TSink sink)
+        where TSink : IColumnSink
     {
         if (_hasDictionary || _pageIndex > 0)
         {
@@ -158,77 +255,85 @@ internal sealed class ColumnChunkReader(
             throw new DecodeException($"a dictionary page with encoding {header.Encoding}");
         }
 
-        sink.SetDictionary(_decompressor.Decompress(stored, header.UncompressedPageSize), header.ValueCount);
+        sink.SetDictionary(_numbers, Decompress(stored, header.UncompressedPageSize), header.ValueCount);
         _hasDictionary = true;
     }
 
-    private void DecodePage(
-        PageHeader header, ReadOnlyMemory<byte> stored, ColumnSink sink, Memory<int> definitionLevels, Memory<int> repetitionLevels)
+    private ReadOnlySpan<byte> Decompress(ReadOnlyMemory<byte> stored, int size) => _decompressor.Decompress(_chunk.Codec, stored, size);
+
+    /// <returns>What follows the levels: the values.</returns>
+    private ReadOnlySpan<byte> DecodeLevels(
+        PageHeader header, ReadOnlyMemory<byte> stored, Span<int> definitionLevels, Span<int> repetitionLevels)
     {
-        ReadOnlySpan<byte> values;
-        if (header.Type == PageType.DATA_PAGE)
+        var parts = Split(header, stored, needsValues: true);
+        if (_maxRepetitionLevel > 0)
         {
-            values = _decompressor.Decompress(stored, header.UncompressedPageSize);
-            DecodePrefixedLevels(ref values, field.MaxRepetitionLevel, repetitionLevels.Span);
-            DecodePrefixedLevels(ref values, field.MaxDefinitionLevel, definitionLevels.Span);
-        }
-        else
-        {
-            values = DecodeVersion2(header, stored, definitionLevels.Span, repetitionLevels.Span);
+            LevelDecoder.Decode(parts.Repetitions, _maxRepetitionLevel, repetitionLevels);
         }
 
-        var valueCount = field.MaxDefinitionLevel == 0
-            ? header.ValueCount
-            : definitionLevels.Span.Count(field.MaxDefinitionLevel);
-        sink.Append(header.Encoding, values, definitionLevels.Span, header.ValueCount, valueCount);
+        if (_maxDefinitionLevel > 0)
+        {
+            LevelDecoder.Decode(parts.Definitions, _maxDefinitionLevel, definitionLevels);
+        }
+
+        return parts.Values;
     }
 
     // V1: four bytes with the size of the runs, then the runs; nothing at all for a column without such levels.
-    private static void DecodePrefixedLevels(ref ReadOnlySpan<byte> page, int maxLevel, Span<int> levels)
+    private static ReadOnlySpan<byte> TakePrefixedLevels(scoped ref ReadOnlySpan<byte> page)
     {
-        if (maxLevel == 0)
-        {
-            return;
-        }
-
         var byteCount = page.Length >= 4 ? BinaryPrimitives.ReadInt32LittleEndian(page) : -1;
         if (byteCount < 0 || byteCount > page.Length - 4)
         {
             throw new DecodeException($"levels of {byteCount} bytes in a page of {page.Length}");
         }
 
-        LevelDecoder.Decode(page.Slice(4, byteCount), maxLevel, levels);
+        var levels = page.Slice(4, byteCount);
         page = page[(4 + byteCount)..];
+        return levels;
     }
 
-    // V2: the levels come first, never compressed and without a prefix; the header has their sizes.
-    private ReadOnlySpan<byte> DecodeVersion2(
-        PageHeader header, ReadOnlyMemory<byte> stored, Span<int> definitionLevels, Span<int> repetitionLevels)
+    private static void RequireLevelSizes(PageHeader header, int storedSize)
     {
         var (repetitionBytes, definitionBytes) = (header.RepetitionLevelsByteCount, header.DefinitionLevelsByteCount);
         if (repetitionBytes < 0 || definitionBytes < 0
-            || (long)repetitionBytes + definitionBytes > Math.Min(stored.Length, header.UncompressedPageSize))
+            || (long)repetitionBytes + definitionBytes > Math.Min(storedSize, header.UncompressedPageSize))
         {
-            throw new DecodeException($"levels of {repetitionBytes} and {definitionBytes} bytes in a page of {stored.Length}");
+            throw new DecodeException($"levels of {repetitionBytes} and {definitionBytes} bytes in a page of {storedSize}");
+        }
+    }
+
+    // The levels of a page as they are stored; an empty span for a kind that the column does not have.
+    private PageParts Split(PageHeader header, ReadOnlyMemory<byte> stored, bool needsValues)
+    {
+        if (header.Type == PageType.DATA_PAGE)
+        {
+            var page = Decompress(stored, header.UncompressedPageSize);
+            var prefixedRepetitions = _maxRepetitionLevel > 0 ? TakePrefixedLevels(ref page) : default;
+            var prefixedDefinitions = _maxDefinitionLevel > 0 ? TakePrefixedLevels(ref page) : default;
+            return new PageParts { Repetitions = prefixedRepetitions, Definitions = prefixedDefinitions, Values = page };
         }
 
-        var levelBytes = repetitionBytes + definitionBytes;
-        if (field.MaxRepetitionLevel > 0)
-        {
-            LevelDecoder.Decode(stored.Span[..repetitionBytes], field.MaxRepetitionLevel, repetitionLevels);
-        }
-
-        if (field.MaxDefinitionLevel > 0)
-        {
-            LevelDecoder.Decode(stored.Span[repetitionBytes..levelBytes], field.MaxDefinitionLevel, definitionLevels);
-        }
-
+        // V2: the levels come first, never compressed and without a prefix; the header has their sizes.
+        RequireLevelSizes(header, stored.Length);
+        var levelBytes = header.RepetitionLevelsByteCount + header.DefinitionLevelsByteCount;
         var values = stored[levelBytes..];
-        if (!header.IsCompressed || values.IsEmpty)
+        return new PageParts
         {
-            return values.Span;
-        }
+            Repetitions = stored.Span[..header.RepetitionLevelsByteCount],
+            Definitions = stored.Span[header.RepetitionLevelsByteCount..levelBytes],
+            Values = !needsValues || !header.IsCompressed || values.IsEmpty
+                ? values.Span
+                : Decompress(values, header.UncompressedPageSize - levelBytes),
+        };
+    }
 
-        return _decompressor.Decompress(values, header.UncompressedPageSize - levelBytes);
+    private ref struct PageParts
+    {
+        public ReadOnlySpan<byte> Repetitions { get; init; }
+
+        public ReadOnlySpan<byte> Definitions { get; init; }
+
+        public ReadOnlySpan<byte> Values { get; init; }
     }
 }

@@ -1,11 +1,17 @@
+using Parquet.Schema;
+
 namespace Parquet.Columns;
 
 /// <summary>What error messages say about where a chunk lies.</summary>
-internal readonly record struct ColumnLocation(string FileName, int RowGroup, string ColumnPath)
+/// <param name="Offset">Byte at which the footer says that its data pages begin; negative when there is no such chunk.</param>
+internal readonly record struct ColumnLocation(string FileName, int RowGroup, DataField Column, long Offset)
 {
     public ParquetException Error(string what, Exception? inner = null)
-        => new($"{FileName}: row group {RowGroup}, column {ColumnPath}: {what}.", inner!);
+        => Place(Offset < 0 ? what : $"chunk at byte {Offset}: {what}", inner);
 
     public ParquetException Error(int page, long offset, DecodeException inner)
-        => Error($"page {page} at byte {offset}: {inner.Message}", inner);
+        => Place($"page {page} at byte {offset}: {inner.Message}", inner);
+
+    private ParquetException Place(string what, Exception? inner)
+        => new($"{FileName}: row group {RowGroup}, column {Column.Path}: {what}.", inner!);
 }

@@ -17,7 +17,8 @@ internal sealed class NumberEncoder<TStored> : ValueEncoder
     public NumberEncoder(ReadOnlyMemory<TStored> values, EncodingHint hint, (byte[]? Smallest, byte[]? Largest) bounds)
     {
         _values = values;
-        _dictionary = hint == EncodingHint.Dictionary ? DictionaryIndex<TStored>.TryBuild(values.Span) : null;
+        var dictionary = hint == EncodingHint.Dictionary ? DictionaryIndex<TStored>.TryBuild(values.Span) : null;
+        _dictionary = dictionary != null && Pays(dictionary, values.Length) ? dictionary : null;
         (Smallest, Largest) = bounds;
         Encoding = hint == EncodingHint.DeltaBinaryPacked ? Encoding.DELTA_BINARY_PACKED
             : _dictionary != null ? Encoding.RLE_DICTIONARY
@@ -29,6 +30,13 @@ internal sealed class NumberEncoder<TStored> : ValueEncoder
     public override Encoding Encoding { get; }
 
     public override int? DictionaryCount => _dictionary?.Entries.Count;
+
+    // Few values that are all different take more room as entries and indices than as they are.
+    private static bool Pays(DictionaryIndex<TStored> dictionary, int valueCount)
+    {
+        var entryBits = 8L * Unsafe.SizeOf<TStored>();
+        return (dictionary.Entries.Count * entryBits) + ((long)valueCount * dictionary.BitWidth) < valueCount * entryBits;
+    }
 
     public override int PageLength(int start) => PageByteTarget / Unsafe.SizeOf<TStored>();
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -8,78 +7,64 @@ using Parquet.Meta;
 namespace Parquet.Columns;
 
 /// <summary>Decodes numbers straight into the caller's memory, one after the other, slots without a value left out.</summary>
-internal sealed class NumberSink<T>(Memory<T> target) : ColumnSink
+internal readonly struct NumberSink<T>(Memory<T> target) : IColumnSink
     where T : struct
 {
-    private readonly FixedWidthDecoder<long>? _eightBytes = Unsafe.SizeOf<T>() == 8 ? new() : null;
-    private readonly FixedWidthDecoder<int>? _fourBytes = Unsafe.SizeOf<T>() != 8 ? new() : null;
-    private int _filled;
-
-    public override void SetDictionary(ReadOnlySpan<byte> page, int count)
+    public void SetDictionary(NumberDecoders numbers, ReadOnlySpan<byte> page, int count)
     {
-        _eightBytes?.SetDictionary(page, count);
-        _fourBytes?.SetDictionary(page, count);
+        if (Unsafe.SizeOf<T>() == 8)
+        {
+            numbers.EightBytes.SetDictionary(page, count);
+        }
+        else
+        {
+            numbers.FourBytes.SetDictionary(page, count);
+        }
     }
 
-    public override void Append(
-        Encoding encoding, ReadOnlySpan<byte> page, ReadOnlySpan<int> definitionLevels, int slotCount, int valueCount)
+    public void Append(
+        NumberDecoders numbers, Encoding encoding, ReadOnlySpan<byte> page, ReadOnlySpan<int> definitionLevels, PageExtent extent)
     {
-        if (valueCount == 0)
+        if (extent.ValueCount == 0)
         {
             return;
         }
 
-        var values = target.Span.Slice(_filled, valueCount);
-        if (_eightBytes != null)
+        var values = target.Span.Slice(extent.FirstValue, extent.ValueCount);
+        if (Unsafe.SizeOf<T>() == 8)
         {
-            _eightBytes.Decode(encoding, page, MemoryMarshal.Cast<T, long>(values));
+            numbers.EightBytes.Decode(encoding, page, MemoryMarshal.Cast<T, long>(values));
         }
         else if (Unsafe.SizeOf<T>() == 4)
         {
-            _fourBytes!.Decode(encoding, page, MemoryMarshal.Cast<T, int>(values));
+            numbers.FourBytes.Decode(encoding, page, MemoryMarshal.Cast<T, int>(values));
         }
         else
         {
-            DecodeNarrow(encoding, page, values);
+            DecodeNarrow(numbers, encoding, page, values);
         }
-
-        _filled += valueCount;
-    }
-
-    public override void Dispose()
-    {
-        _eightBytes?.Dispose();
-        _fourBytes?.Dispose();
     }
 
     // 8-bit and 16-bit numbers are stored in 4 bytes.
-    private void DecodeNarrow(Encoding encoding, ReadOnlySpan<byte> page, Span<T> values)
+    private static void DecodeNarrow(NumberDecoders numbers, Encoding encoding, ReadOnlySpan<byte> page, Span<T> values)
     {
-        var rented = ArrayPool<int>.Shared.Rent(values.Length);
-        try
+        var wide = numbers.Wide(values.Length);
+        numbers.FourBytes.Decode(encoding, page, wide);
+        if (typeof(T) == typeof(ushort))
         {
-            var wide = rented.AsSpan(0, values.Length);
-            _fourBytes!.Decode(encoding, page, wide);
-            if (typeof(T) == typeof(ushort))
-            {
-                Narrow(wide, MemoryMarshal.Cast<T, ushort>(values));
-            }
-            else if (typeof(T) == typeof(short))
-            {
-                Narrow(wide, MemoryMarshal.Cast<T, short>(values));
-            }
-            else if (typeof(T) == typeof(byte))
-            {
-                Narrow(wide, MemoryMarshal.Cast<T, byte>(values));
-            }
-            else
-            {
-                Narrow(wide, MemoryMarshal.Cast<T, sbyte>(values));
-            }
+            Narrow(wide, MemoryMarshal.Cast<T, ushort>(values));
         }
-        finally
+        else if (typeof(T) == typeof(short))
         {
-            ArrayPool<int>.Shared.Return(rented);
+            Narrow(wide, MemoryMarshal.Cast<T, short>(values));
+        }
+        else if (typeof(T) == typeof(byte))
+        {
+            Narrow(wide, MemoryMarshal.Cast<T, byte>(values));
+        }
+        else
+        {
+            Narrow(wide, MemoryMarshal.Cast<T, sbyte>(values));
         }
     }
 

@@ -4,33 +4,26 @@ using Parquet.Meta;
 namespace Parquet.Columns;
 
 /// <summary>Decodes text into one entry per slot, null where a slot has no value.</summary>
-internal sealed class StringSink(Memory<string?> target, int maxDefinitionLevel) : ColumnSink
+internal sealed class StringSink(Memory<string?> target, int maxDefinitionLevel) : IColumnSink
 {
     private readonly StringDecoder _decoder = new();
-    private int _slot;
 
-    public override void SetDictionary(ReadOnlySpan<byte> page, int count) => _decoder.SetDictionary(page, count);
+    public void SetDictionary(NumberDecoders numbers, ReadOnlySpan<byte> page, int count) => _decoder.SetDictionary(page, count);
 
-    public override void Append(
-        Encoding encoding, ReadOnlySpan<byte> page, ReadOnlySpan<int> definitionLevels, int slotCount, int valueCount)
+    public void Append(
+        NumberDecoders numbers, Encoding encoding, ReadOnlySpan<byte> page, ReadOnlySpan<int> definitionLevels, PageExtent extent)
     {
-        var slots = target.Span.Slice(_slot, slotCount);
-        if (valueCount > 0)
+        var slots = target.Span.Slice(extent.FirstSlot, extent.SlotCount);
+        var next = extent.ValueCount;
+        if (next > 0)
         {
-            _decoder.Decode(encoding, page, slots[..valueCount]);
+            _decoder.Decode(encoding, page, slots[..next]);
         }
 
         // Spread from the end, so that no value is overwritten before it has moved.
-        var next = valueCount;
         for (var i = slots.Length - 1; i >= 0 && !definitionLevels.IsEmpty; i--)
         {
             slots[i] = definitionLevels[i] == maxDefinitionLevel ? slots[--next] : null;
         }
-
-        _slot += slotCount;
-    }
-
-    public override void Dispose()
-    {
     }
 }

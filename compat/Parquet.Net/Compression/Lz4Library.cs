@@ -11,6 +11,11 @@ internal static partial class Lz4Library
     [LibraryImport(Library)]
     internal static unsafe partial int LZ4_decompress_safe(byte* source, byte* target, int sourceSize, int targetCapacity);
 
+    /// <summary>As above, but stops after <paramref name="wantedSize"/> bytes; what was written may be fewer.</summary>
+    [LibraryImport(Library)]
+    internal static unsafe partial int LZ4_decompress_safe_partial(
+        byte* source, byte* target, int sourceSize, int wantedSize, int targetCapacity);
+
     /// <summary>Bytes written, or 0 when they do not fit.</summary>
     [LibraryImport(Library)]
     internal static unsafe partial int LZ4_compress_default(byte* source, byte* target, int sourceSize, int targetCapacity);

@@ -33,7 +33,7 @@ internal sealed class PageCompressor : IDisposable
             return _method switch
             {
                 CompressionMethod.None => page,
-                CompressionMethod.Snappy => IronSnappy.Snappy.Encode(page.Span),
+                CompressionMethod.Snappy => EncodeSnappy(page.Span),
                 CompressionMethod.Gzip => EncodeGzip(page.Span),
                 CompressionMethod.Brotli => EncodeBrotli(page.Span),
                 CompressionMethod.Lz4Raw => EncodeLz4(page.Span),
@@ -42,7 +42,7 @@ internal sealed class PageCompressor : IDisposable
         }
         catch (DllNotFoundException e)
         {
-            throw new ParquetException($"Compression {_method} needs a system library; install libzstd1 or liblz4-1 ({e.Message}).", e);
+            throw new ParquetException($"Compression {_method} needs a system library; install {PageDecompressor.Packages} ({e.Message}).", e);
         }
     }
 
@@ -95,6 +95,18 @@ internal sealed class PageCompressor : IDisposable
         return BrotliEncoder.TryCompress(page, target, out var written, quality, BrotliWindow)
             ? target.AsMemory(0, written)
             : throw new ParquetException($"Brotli could not compress a page of {page.Length} bytes.");
+    }
+
+    private unsafe ReadOnlyMemory<byte> EncodeSnappy(ReadOnlySpan<byte> page)
+    {
+        var target = Buffer(checked((int)SnappyLibrary.snappy_max_compressed_length((nuint)page.Length)));
+        fixed (byte* source = page, destination = target)
+        {
+            var written = (nuint)target.Length;
+            return SnappyLibrary.snappy_compress(source, (nuint)page.Length, destination, ref written) == 0
+                ? target.AsMemory(0, (int)written)
+                : throw new ParquetException($"Snappy could not compress a page of {page.Length} bytes.");
+        }
     }
 
     private unsafe ReadOnlyMemory<byte> EncodeLz4(ReadOnlySpan<byte> page)

@@ -21,6 +21,18 @@ internal static partial class ZstdLibrary
     [LibraryImport(Library)]
     internal static unsafe partial ulong ZSTD_getFrameContentSize(byte* source, nuint sourceSize);
 
+    /// <summary>Decompresses some more into what is left of the target; 0 when a frame is complete, otherwise more is to come.</summary>
+    [LibraryImport(Library)]
+    internal static unsafe partial nuint ZSTD_decompressStream(ZstdDecompressionHandle context, ZstdOutput* target, ZstdInput* source);
+
+    /// <summary>Forgets an unfinished frame (reset directive 1) and keeps the parameters.</summary>
+    [LibraryImport(Library)]
+    internal static partial nuint ZSTD_DCtx_reset(ZstdDecompressionHandle context, int directive);
+
+    /// <summary>Parameter 100 is the largest window that streaming accepts, as a power of two.</summary>
+    [LibraryImport(Library)]
+    internal static partial nuint ZSTD_DCtx_setParameter(ZstdDecompressionHandle context, int parameter, int value);
+
     [LibraryImport(Library)]
     internal static partial nint ZSTD_createCCtx();
 

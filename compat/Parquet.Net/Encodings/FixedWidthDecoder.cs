@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Parquet.Meta;
@@ -6,16 +5,20 @@ using Parquet.Meta;
 namespace Parquet.Encodings;
 
 /// <summary>Decodes pages of 4-byte or 8-byte values, as their bits; keeps the chunk's dictionary.</summary>
-internal sealed class FixedWidthDecoder<T> : IDisposable
+internal sealed class FixedWidthDecoder<T>
     where T : unmanaged, IBinaryInteger<T>
 {
-    private T[]? _dictionary;
-    private int _dictionaryLength;
+    private T[] _dictionary = [];
+    private int _dictionaryLength = -1;
 
     public void SetDictionary(ReadOnlySpan<byte> page, int count)
     {
         RequireBytes(page, count);
-        _dictionary = ArrayPool<T>.Shared.Rent(count);
+        if (_dictionary.Length < count)
+        {
+            _dictionary = GC.AllocateUninitializedArray<T>(count);
+        }
+
         _dictionaryLength = count;
         CopyPlain(page, _dictionary.AsSpan(0, count));
     }
@@ -29,7 +32,7 @@ internal sealed class FixedWidthDecoder<T> : IDisposable
                 CopyPlain(page, target);
                 break;
             case Encoding.RLE_DICTIONARY or Encoding.PLAIN_DICTIONARY:
-                if (_dictionary == null)
+                if (_dictionaryLength < 0)
                 {
                     throw new DecodeException("dictionary indices without a dictionary page before them");
                 }
@@ -48,14 +51,8 @@ internal sealed class FixedWidthDecoder<T> : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        if (_dictionary != null)
-        {
-            ArrayPool<T>.Shared.Return(_dictionary);
-            _dictionary = null;
-        }
-    }
+    /// <summary>Forgets the dictionary; its memory stays for the next one.</summary>
+    public void Reset() => _dictionaryLength = -1;
 
     // Both the format and every machine that .NET 10 runs on are little-endian here.
     private static unsafe void CopyPlain(ReadOnlySpan<byte> page, Span<T> target)

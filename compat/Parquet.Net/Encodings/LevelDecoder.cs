@@ -35,6 +35,16 @@ internal static class LevelDecoder
         }
     }
 
+    /// <summary>Refuses data that holds fewer than <paramref name="count"/> levels, without setting memory aside for them.</summary>
+    public static void RequireCount(ReadOnlySpan<byte> data, int maxLevel, int count)
+    {
+        var runs = new HybridRuns(data, BitWidth(maxLevel));
+        for (long found = 0; found < count; found += runs.Count)
+        {
+            runs.Next();
+        }
+    }
+
     private static void RequireAtMost(uint level, int maxLevel)
     {
         if (level > (uint)maxLevel)

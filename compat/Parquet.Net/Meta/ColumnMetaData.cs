@@ -31,4 +31,6 @@ public class ColumnMetaData
     public long? DictionaryPageOffset { get; set; }
 
     public Statistics? Statistics { get; set; }
+
+    public SizeStatistics? SizeStatistics { get; set; }
 }

@@ -1,8 +1,12 @@
 namespace Parquet.Meta;
 
 /// <summary>What precedes each page. The members of the three header kinds that matter here are merged into one.</summary>
-internal sealed class PageHeader
+internal struct PageHeader
 {
+    public PageHeader()
+    {
+    }
+
     public PageType Type { get; set; }
 
     public int UncompressedPageSize { get; set; }

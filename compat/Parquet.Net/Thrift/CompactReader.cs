@@ -81,6 +81,8 @@ internal ref struct CompactReader(ReadOnlySpan<byte> data)
 
     public int Int32Element() => (int)ReadZigZag(32);
 
+    public long Int64Element() => ReadZigZag(64);
+
     /// <summary>Opens a struct field; its members follow until <see cref="NextField"/> says false.</summary>
     public readonly void Struct(ThriftField field) => Expect(field, ThriftType.Struct);
 

@@ -271,6 +271,10 @@ internal static class MetadataReader
                     reader.Struct(field);
                     column.Statistics = ReadStatistics(ref reader);
                     break;
+                case 16:
+                    reader.Struct(field);
+                    column.SizeStatistics = ReadSizeStatistics(ref reader);
+                    break;
                 default:
                     reader.Skip(field);
                     break;
@@ -320,6 +324,42 @@ internal static class MetadataReader
         }
 
         return statistics;
+    }
+
+    private static SizeStatistics ReadSizeStatistics(ref CompactReader reader)
+    {
+        var statistics = new SizeStatistics();
+        for (var lastId = 0; reader.NextField(ref lastId, out var field);)
+        {
+            switch (field.Id)
+            {
+                case 1:
+                    statistics.UnencodedByteArrayDataBytes = reader.Int64(field);
+                    break;
+                case 2:
+                    statistics.RepetitionLevelHistogram = ReadHistogram(ref reader, field);
+                    break;
+                case 3:
+                    statistics.DefinitionLevelHistogram = ReadHistogram(ref reader, field);
+                    break;
+                default:
+                    reader.Skip(field);
+                    break;
+            }
+        }
+
+        return statistics;
+    }
+
+    private static List<long> ReadHistogram(ref CompactReader reader, ThriftField field)
+    {
+        var counts = new List<long>();
+        for (var left = reader.List(field, ThriftType.Int64); left > 0; left--)
+        {
+            counts.Add(reader.Int64Element());
+        }
+
+        return counts;
     }
 
     private static KeyValue ReadKeyValue(ref CompactReader reader)

@@ -28,15 +28,15 @@ internal static class PageHeaderReader
                     break;
                 case 5:
                     reader.Struct(field);
-                    ReadCountAndEncoding(ref reader, header, "data page header");
+                    ReadCountAndEncoding(ref reader, ref header, "data page header");
                     break;
                 case 7:
                     reader.Struct(field);
-                    ReadCountAndEncoding(ref reader, header, "dictionary page header");
+                    ReadCountAndEncoding(ref reader, ref header, "dictionary page header");
                     break;
                 case 8:
                     reader.Struct(field);
-                    ReadVersion2(ref reader, header);
+                    ReadVersion2(ref reader, ref header);
                     break;
                 default:
                     reader.Skip(field);
@@ -68,7 +68,7 @@ internal static class PageHeaderReader
 
     // Data page V1 and dictionary page share ids: 1 count, 2 encoding. The level encodings of V1 (3, 4) are not looked at: levels
     // are RLE in every file met, and BIT_PACKED stands there only where there are none or where it is untrue.
-    private static void ReadCountAndEncoding(ref CompactReader reader, PageHeader header, string structure)
+    private static void ReadCountAndEncoding(ref CompactReader reader, ref PageHeader header, string structure)
     {
         var seen = 0;
         for (var lastId = 0; reader.NextField(ref lastId, out var field); seen |= MetadataReader.Seen(field))
@@ -90,7 +90,7 @@ internal static class PageHeaderReader
         MetadataReader.Require(seen, structure, (1, "number of values"), (2, "encoding"));
     }
 
-    private static void ReadVersion2(ref CompactReader reader, PageHeader header)
+    private static void ReadVersion2(ref CompactReader reader, ref PageHeader header)
     {
         var seen = 0;
         for (var lastId = 0; reader.NextField(ref lastId, out var field); seen |= MetadataReader.Seen(field))

@@ -34,12 +34,12 @@ public sealed class DocumentGroup
         DocumentCount = 0;
         if (_ids.Length < slotCount)
         {
-            _ids = GC.AllocateUninitializedArray<int>(slotCount);
+            _ids = GC.AllocateUninitializedArray<int>(RowGroupBuffers.WithMargin(slotCount));
         }
 
         if (_offsets.Length < documentCount + 1)
         {
-            _offsets = GC.AllocateUninitializedArray<int>(documentCount + 1);
+            _offsets = GC.AllocateUninitializedArray<int>(RowGroupBuffers.WithMargin(documentCount + 1));
         }
 
         _offsets[0] = 0;

@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Numerics;
+using System.Runtime.InteropServices;
 using Parquet;
 using Parquet.Schema;
 using ColumnMetaData = Parquet.Meta.ColumnMetaData;
@@ -12,6 +12,10 @@ namespace KvShiftScale.Data;
 /// </summary>
 internal sealed class IdColumn
 {
+    // A row group of 2^28 ids takes some 4 GiB while it is decoded. No writer makes such row groups unless told to, but a few bytes of
+    // runs can claim to be one.
+    private const int LargestSlotCount = 1 << 28;
+
     private readonly DataField _field;
 
     // Definition level of a slot that belongs to an element: a list that is null or empty has its only slot below it.
@@ -47,31 +51,67 @@ internal sealed class IdColumn
         _elementLevel = _field.MaxDefinitionLevel - (_field.IsNullable && !_field.IsArray ? 1 : 0);
     }
 
+    /// <summary>Most bytes that decoding a row group has taken so far: ids, offsets, levels, and ids before they became int32.</summary>
+    public long PeakDecodedBytes { get; private set; }
+
     /// <summary>Rows, slots (ids, nulls and empty lists) and slots without a value, as the footer states them.</summary>
+    /// <exception cref="InvalidDataException">They contradict one another, or are more than is read.</exception>
     public (int Rows, int Slots, long? Nulls) Extent(ParquetRowGroupReader group)
     {
         var chunk = Chunk(group);
-        if (chunk.NumValues < 0 || chunk.NumValues >= Array.MaxLength || group.RowCount < 0 || group.RowCount > chunk.NumValues)
+        if (chunk.NumValues < 0 || group.RowCount < 0 || group.RowCount > chunk.NumValues)
         {
             throw new InvalidDataException(
-                $"the footer states {group.RowCount} rows and {chunk.NumValues} values of {TokenShard.ColumnName}; a row has at least "
-                + $"one value, a row group less than {Array.MaxLength}");
+                $"{PlaceOf(group)}: the footer states {group.RowCount} rows and {chunk.NumValues} values; a row has at least one value");
+        }
+
+        if (chunk.NumValues > LargestSlotCount)
+        {
+            throw new InvalidDataException(
+                $"{PlaceOf(group)}: the footer states {chunk.NumValues} values; row groups are decoded whole, up to {LargestSlotCount} values. "
+                + "Write the file with smaller row groups; a million ids each are usual");
         }
 
         return ((int)group.RowCount, (int)chunk.NumValues, chunk.Statistics?.NullCount);
     }
 
+    /// <summary>Slots without a value as the footer's histogram of definition levels has them; null where it has none.</summary>
+    public long? NullsByLevel(ParquetRowGroupReader group)
+    {
+        var chunk = Chunk(group);
+        return chunk.SizeStatistics?.DefinitionLevelHistogram is { } slots && slots.Count == _field.MaxDefinitionLevel + 1
+            ? chunk.NumValues - slots[^1]
+            : null;
+    }
+
+    /// <summary>What messages say about where the ids of a row group lie in the file.</summary>
+    public string PlaceOf(ParquetRowGroupReader group) => $"column {_field.Path}: chunk at byte {Chunk(group).DataPageOffset}";
+
     /// <summary>Decodes a row group.</summary>
     /// <exception cref="InvalidDataException">
-    /// The data contradicts the footer, or an id is null or no int32; the message starts with the document's place.
+    /// The data contradicts the footer, or an id is null or no int32; the message starts with the place.
     /// </exception>
     public void Read(ParquetRowGroupReader group, DocumentGroup destination)
     {
         var (rows, slots, _) = Extent(group);
         var (ids, offsets) = destination.Begin(slots, rows);
+        var wideBytes = _field.ClrType == typeof(int) ? 0 : Marshal.SizeOf(_field.ClrType);
+        PeakDecodedBytes = Math.Max(PeakDecodedBytes, ((long)slots * (3 * sizeof(int) + wideBytes)) + ((rows + 1L) * sizeof(int)));
         if (slots > 0)
         {
-            ReadSlots(group, ids.AsMemory(0, slots), offsets.AsSpan(0, rows + 1));
+            var buffers = RowGroupBuffers.Rent();
+            try
+            {
+                ReadSlots(group, buffers, ids.AsMemory(0, slots), offsets.AsSpan(0, rows + 1));
+            }
+            catch (DocumentException exception)
+            {
+                throw new InvalidDataException($"{PlaceOf(group)}: {exception.Message}", exception);
+            }
+            finally
+            {
+                buffers.Return();
+            }
         }
 
         destination.Finish(rows);
@@ -85,88 +125,70 @@ internal sealed class IdColumn
         => group.GetMetadata(_field)?.MetaData
             ?? throw new InvalidDataException($"the footer does not say where column {TokenShard.ColumnName} is");
 
-    private void ReadSlots(ParquetRowGroupReader group, Memory<int> ids, Span<int> offsets)
+    private void ReadSlots(ParquetRowGroupReader group, RowGroupBuffers buffers, Memory<int> ids, Span<int> offsets)
     {
-        var definition = ArrayPool<int>.Shared.Rent(ids.Length);
-        var repetition = ArrayPool<int>.Shared.Rent(ids.Length);
-        try
+        if (_field.ClrType == typeof(int))
         {
-            var levels = new Levels(definition.AsMemory(0, ids.Length), repetition.AsMemory(0, ids.Length));
-            if (_field.ClrType == typeof(int))
-            {
-                ReadRaw(group, ids, levels);
-                FindDocuments(levels, offsets);
-            }
-            else if (_field.ClrType == typeof(long))
-            {
-                ReadAndNarrow<long>(group, ids.Span, levels, offsets);
-            }
-            else if (_field.ClrType == typeof(ushort))
-            {
-                ReadAndNarrow<ushort>(group, ids.Span, levels, offsets);
-            }
-            else if (_field.ClrType == typeof(uint))
-            {
-                ReadAndNarrow<uint>(group, ids.Span, levels, offsets);
-            }
-            else if (_field.ClrType == typeof(ulong))
-            {
-                ReadAndNarrow<ulong>(group, ids.Span, levels, offsets);
-            }
-            else if (_field.ClrType == typeof(short))
-            {
-                ReadAndNarrow<short>(group, ids.Span, levels, offsets);
-            }
-            else
-            {
-                ReadAndNarrow<byte>(group, ids.Span, levels, offsets);
-            }
+            ReadRaw(group, ids, buffers, offsets);
         }
-        finally
+        else if (_field.ClrType == typeof(long))
         {
-            ArrayPool<int>.Shared.Return(definition);
-            ArrayPool<int>.Shared.Return(repetition);
+            ReadAndNarrow<long>(group, buffers, ids.Span, offsets);
+        }
+        else if (_field.ClrType == typeof(ushort))
+        {
+            ReadAndNarrow<ushort>(group, buffers, ids.Span, offsets);
+        }
+        else if (_field.ClrType == typeof(uint))
+        {
+            ReadAndNarrow<uint>(group, buffers, ids.Span, offsets);
+        }
+        else if (_field.ClrType == typeof(ulong))
+        {
+            ReadAndNarrow<ulong>(group, buffers, ids.Span, offsets);
+        }
+        else if (_field.ClrType == typeof(short))
+        {
+            ReadAndNarrow<short>(group, buffers, ids.Span, offsets);
+        }
+        else
+        {
+            ReadAndNarrow<byte>(group, buffers, ids.Span, offsets);
         }
     }
 
-    private void ReadAndNarrow<T>(ParquetRowGroupReader group, Span<int> ids, Levels levels, Span<int> offsets)
+    private void ReadAndNarrow<T>(ParquetRowGroupReader group, RowGroupBuffers buffers, Span<int> ids, Span<int> offsets)
         where T : struct, IBinaryInteger<T>
     {
-        var wide = ArrayPool<T>.Shared.Rent(ids.Length);
-        try
+        var wide = buffers.Wide<T>(ids.Length);
+        ReadRaw(group, wide.AsMemory(0, ids.Length), buffers, offsets);
+        var values = wide.AsSpan(0, offsets[^1]);
+        if (IdNarrowing.IndexOfLoss(values, ids) is >= 0 and var lost)
         {
-            ReadRaw(group, wide.AsMemory(0, ids.Length), levels);
-            FindDocuments(levels, offsets);
-            var values = wide.AsSpan(0, offsets[^1]);
-            for (var i = 0; i < values.Length; i++)
-            {
-                var id = int.CreateTruncating(values[i]);
-                if (T.CreateTruncating(id) != values[i] || (id < 0 && T.IsPositive(values[i])))
-                {
-                    throw new InvalidDataException(
-                        $"document {DocumentOf(offsets, i)}: token {i - offsets[DocumentOf(offsets, i)]} is {values[i]}, beyond int32");
-                }
-
-                ids[i] = id;
-            }
-        }
-        finally
-        {
-            ArrayPool<T>.Shared.Return(wide);
+            var document = DocumentOf(offsets, lost);
+            throw new DocumentException($"document {document}: token {lost - offsets[document]} is {values[lost]}, beyond int32");
         }
     }
 
-    private void ReadRaw<T>(ParquetRowGroupReader group, Memory<T> values, Levels levels) where T : struct
-        => group.ReadRawAsync(_field, values, levels.Definition, levels.Repetition).AsTask().GetAwaiter().GetResult();
+    private void ReadRaw<T>(ParquetRowGroupReader group, Memory<T> values, RowGroupBuffers buffers, Span<int> offsets)
+        where T : struct
+    {
+        var (definition, repetition) = buffers.Levels(values.Length);
+        var read = group.ReadRawAsync(_field, values, definition, repetition);
+        if (!read.IsCompletedSuccessfully)
+        {
+            read.AsTask().GetAwaiter().GetResult();
+        }
+
+        FindDocuments(definition.Span, repetition.Span, offsets);
+    }
 
     /// <summary>Turns levels into the start of each document among the values, which are stored without gaps.</summary>
-    private void FindDocuments(Levels levels, Span<int> offsets)
+    private void FindDocuments(ReadOnlySpan<int> definition, ReadOnlySpan<int> repetition, Span<int> offsets)
     {
-        var definition = levels.Definition.Span;
-        var repetition = levels.Repetition.Span;
         if (repetition[0] != 0)
         {
-            throw new InvalidDataException("its first value continues a document that no row has begun");
+            throw new DocumentException("its first value continues a document that no row has begun");
         }
 
         var document = 0;
@@ -178,7 +200,7 @@ internal sealed class IdColumn
             var end = next < 0 ? repetition.Length : slot + 1 + next;
             if (document == offsets.Length - 1)
             {
-                throw new InvalidDataException($"its pages hold more documents than the {document} of the footer");
+                throw new DocumentException($"its pages hold more documents than the {document} of the footer");
             }
 
             var firstWithoutId = definition[slot..end].IndexOfAnyExcept(_field.MaxDefinitionLevel);
@@ -188,7 +210,7 @@ internal sealed class IdColumn
             }
             else if (end - slot > 1 || definition[slot] >= _elementLevel)
             {
-                throw new InvalidDataException($"document {document}: token {firstWithoutId} is null");
+                throw new DocumentException($"document {document}: token {firstWithoutId} is null");
             }
 
             offsets[++document] = idCount;
@@ -197,7 +219,7 @@ internal sealed class IdColumn
 
         if (document != offsets.Length - 1)
         {
-            throw new InvalidDataException($"its pages hold {document} documents, the footer states {offsets.Length - 1}");
+            throw new DocumentException($"its pages hold {document} documents, the footer states {offsets.Length - 1}");
         }
     }
 
@@ -219,5 +241,6 @@ internal sealed class IdColumn
         return document;
     }
 
-    private readonly record struct Levels(Memory<int> Definition, Memory<int> Repetition);
+    /// <summary>A fault of some document; whoever catches it knows the place in the file.</summary>
+    private sealed class DocumentException(string message) : Exception(message);
 }

@@ -29,6 +29,9 @@ public sealed record ShardInspection
     /// <summary>Documents and tokens of each row group.</summary>
     public required IReadOnlyList<RowGroupCounts> RowGroups { get; init; }
 
+    /// <inheritdoc cref="TokenShard.PeakDecodedBytes"/>
+    public required long PeakDecodedBytes { get; init; }
+
     /// <summary>Documents by length; bins without documents at either end are left out.</summary>
     public required IReadOnlyList<LengthBin> Lengths { get; init; }
 
@@ -78,6 +81,7 @@ public sealed record ShardInspection
             TokenizerHash = shard.TokenizerHash,
             VocabularySize = shard.VocabularySize,
             RowGroups = counts,
+            PeakDecodedBytes = shard.PeakDecodedBytes,
             Lengths = Histogram(bins),
             FirstDocuments = first,
         };

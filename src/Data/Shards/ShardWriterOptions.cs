@@ -21,6 +21,12 @@ public sealed record ShardWriterOptions
     /// <summary>Page compression. Not <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand.</summary>
     public CompressionMethod Compression { get; init; } = CompressionMethod.Zstd;
 
+    /// <summary>
+    /// Layout of the ids before compression. A dictionary makes a shard smaller and faster to read, compressed or not; a row group with
+    /// more distinct ids than pay for one is written plain.
+    /// </summary>
+    public EncodingHint Encoding { get; init; } = EncodingHint.Dictionary;
+
     /// <summary>Effort of the compression; the level that zstd calls 3 by default.</summary>
     public CompressionLevel CompressionLevel { get; init; } = CompressionLevel.Optimal;
 }

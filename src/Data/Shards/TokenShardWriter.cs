@@ -39,6 +39,7 @@ public sealed class TokenShardWriter : IDisposable
         _file = new FileStream(path + TemporarySuffix, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
         var schema = new ParquetSchema(new ListField(TokenShard.ColumnName, _element));
         var format = new ParquetOptions { CompressionMethod = options.Compression, CompressionLevel = options.CompressionLevel };
+        format.ColumnEncodingHints[$"{TokenShard.ColumnName}/list/element"] = options.Encoding;
         _writer = ParquetWriter.CreateAsync(schema, _file, format).GetAwaiter().GetResult();
         _writer.CustomMetadata = new Dictionary<string, string>
         {

@@ -7,11 +7,13 @@ namespace KvShiftScale.Data;
 internal static class VocabularyCheck
 {
     /// <summary>Index of the first id that is negative or not below <paramref name="vocabularySize"/>; -1 when all are inside.</summary>
-    public static int IndexOfInvalid(ReadOnlySpan<int> ids, int vocabularySize)
+    /// <param name="ids">What to look through.</param>
+    /// <param name="vocabularySize">Null when any id will do that is not negative.</param>
+    public static int IndexOfInvalid(ReadOnlySpan<int> ids, int? vocabularySize)
     {
         // Read as unsigned numbers, negative ids are the largest.
         var unsigned = MemoryMarshal.Cast<int, uint>(ids);
-        var limit = (uint)vocabularySize;
+        var limit = vocabularySize is { } size ? (uint)size : 1u << 31;
         var vectors = MemoryMarshal.Cast<uint, Vector<uint>>(unsigned);
         var largest = Vector<uint>.Zero;
         foreach (var vector in vectors)

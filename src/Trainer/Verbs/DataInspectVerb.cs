@@ -36,6 +36,7 @@ internal static class DataInspectVerb
         Row("tokenizer", shard.TokenizerHash ?? "not stated");
         Row("vocabulary", shard.VocabularySize?.ToString("N0", CultureInfo.InvariantCulture) ?? "not stated");
         Row("row groups", shard.RowGroups.Count.ToString("N0", CultureInfo.InvariantCulture));
+        Row("memory", FormattableString.Invariant($"{shard.PeakDecodedBytes / 1048576.0:F1} MiB to decode the largest row group"));
         Row("documents", shard.DocumentCount.ToString("N0", CultureInfo.InvariantCulture));
         Row("tokens", shard.TokenCount.ToString("N0", CultureInfo.InvariantCulture));
         console.Write(facts);

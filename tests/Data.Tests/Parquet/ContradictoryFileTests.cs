@@ -25,7 +25,7 @@ public sealed class ContradictoryFileTests : IDisposable
         Assert.Equal([0x15, 0x00, 0x15], file[4..7]);
         var sizeEnd = 7 + Array.FindIndex(file[7..], part => part < 0x80) + 1;
         byte[] changed = [.. file[..7], 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, .. file[sizeEnd..]];
-        await AssertRefusedAsync(changed, "cannot hold the 2147483647 bytes");
+        await AssertRefusedAsync(changed, "the 2147483647 bytes that the page header states");
     }
 
     [Fact]

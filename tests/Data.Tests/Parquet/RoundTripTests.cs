@@ -25,10 +25,70 @@ public sealed class RoundTripTests : IDisposable
     [InlineData(CompressionMethod.Lz4Raw, EncodingHint.Default, Encoding.PLAIN)]
     public async Task Lists_in_several_row_groups(CompressionMethod method, EncodingHint hint, Encoding encoding)
     {
-        var documents = DocumentFormula.Documents(1000, mayBeNull: true);
+        // A dictionary is written where ids come back.
+        int[]?[] documents = [.. DocumentFormula.Documents(1000, mayBeNull: true)
+            .Select(ids => hint == EncodingHint.Dictionary ? ids?.Select(id => id % 97).ToArray() : ids)];
         await RoundTripAsync<int>(documents, method, hint, encoding);
         await RoundTripAsync<long>(documents, method, hint, encoding);
         await RoundTripAsync<ushort>(documents, method, hint, encoding);
+    }
+
+    [Fact]
+    public async Task A_dictionary_that_would_be_larger_than_the_values_is_not_written()
+    {
+        var path = _folder.File("distinct.parquet");
+        int[]?[] documents = [[.. Enumerable.Range(0, 5000)]];
+        await TokenColumn.WriteAsync<int>(path, documents, 1, Options(CompressionMethod.Zstd, EncodingHint.Dictionary));
+        await using var reader = await ParquetReader.CreateAsync(path);
+        var chunk = reader.Metadata!.RowGroups[0].Columns[0].MetaData!;
+        Assert.Equal([Encoding.RLE, Encoding.PLAIN], chunk.Encodings);
+        Assert.Null(chunk.DictionaryPageOffset);
+        Assert.Equal(documents, await TokenColumn.ReadAsync(reader));
+    }
+
+    // The trailer of a gzip file holds the same checksum, computed by zlib.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(25)]
+    [InlineData(30)]
+    [InlineData(47)]
+    [InlineData(1000)]
+    [InlineData(70_003)]
+    public async Task Page_checksums_are_those_of_gzip(int tokens)
+    {
+        var path = _folder.File("checksum.parquet");
+        await TokenColumn.WriteAsync<int>(path, [[.. Enumerable.Range(0, tokens)]], 1, Options(CompressionMethod.None, EncodingHint.Default));
+        var file = await File.ReadAllBytesAsync(path);
+
+        // A page header begins with four int32 fields: type, size, stored size, checksum; each a byte 0x15 and a zigzag varint.
+        var at = 4;
+        var fields = new uint[4];
+        for (var i = 0; i < fields.Length; i++)
+        {
+            Assert.Equal(0x15, file[at++]);
+            var value = 0u;
+            for (var shift = 0; ; shift += 7)
+            {
+                value |= (uint)(file[at] & 0x7F) << shift;
+                if (file[at++] < 0x80)
+                {
+                    break;
+                }
+            }
+
+            fields[i] = (value >> 1) ^ (uint)-(int)(value & 1);
+        }
+
+        await using var reader = await ParquetReader.CreateAsync(path);
+        var chunk = reader.Metadata!.RowGroups[0].Columns[0].MetaData!;
+        var page = file.AsMemory((int)(chunk.DataPageOffset + chunk.TotalCompressedSize - fields[2]), (int)fields[2]);
+        var gzip = new MemoryStream();
+        await using (var compressor = new GZipStream(gzip, CompressionLevel.Fastest, leaveOpen: true))
+        {
+            await compressor.WriteAsync(page);
+        }
+
+        Assert.Equal(BitConverter.ToUInt32(gzip.ToArray(), (int)gzip.Length - 8), fields[3]);
     }
 
     [Theory]
