@@ -80,7 +80,7 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.Open([.. data.Select(glob => new DataSource(glob))]);
+            return ShardCatalog.OpenUncounted([.. data.Select(glob => new DataSource(glob))]);
         }
         catch (FileNotFoundException missing)
         {
