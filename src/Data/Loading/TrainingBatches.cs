@@ -78,6 +78,9 @@ public sealed class TrainingBatches : IDisposable
     /// <summary>Time that <see cref="Next"/> has waited for data, in all.</summary>
     public double WaitSeconds => _ready.Waited.TotalSeconds;
 
+    /// <summary>Batches that exist, in use or not: at most two more than are read ahead.</summary>
+    internal int BatchesMade => _pool.MadeCount;
+
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
     public LoaderState State(long step) => LoaderState.Of(_catalog, _config, _seed, step);
 
