@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
@@ -15,7 +16,7 @@ internal sealed class ShardFile : Stream
     private readonly string _path;
     private readonly ReadAccess _access;
     private readonly CancellationToken _cancellation;
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
+    private byte[]? _buffer;
     private readonly FileStamp _stamp;
     private SafeFileHandle? _file;
     private long _bufferStart;
@@ -101,8 +102,14 @@ internal sealed class ShardFile : Stream
 
     protected override void Dispose(bool disposing)
     {
-        _file?.Dispose();
-        _file = null;
+        CloseHandle();
+        if (_buffer is not null)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = null;
+        }
+
+        _bufferCount = 0;
         base.Dispose(disposing);
     }
 
@@ -113,6 +120,7 @@ internal sealed class ShardFile : Stream
         {
             // Nothing is in the buffer while it is filled: filling may fail.
             _bufferCount = 0;
+            _buffer ??= ArrayPool<byte>.Shared.Rent(BufferBytes);
             _bufferCount = ReadAt(_buffer, _position);
             _bufferStart = _position;
             offset = 0;

@@ -34,12 +34,12 @@ public sealed class DocumentGroup
         DocumentCount = 0;
         if (_ids.Length < slotCount)
         {
-            _ids = GC.AllocateUninitializedArray<int>(slotCount);
+            _ids = GC.AllocateUninitializedArray<int>(WithReserve(slotCount));
         }
 
         if (_offsets.Length < documentCount + 1)
         {
-            _offsets = GC.AllocateUninitializedArray<int>(documentCount + 1);
+            _offsets = GC.AllocateUninitializedArray<int>(WithReserve(documentCount + 1));
         }
 
         _offsets[0] = 0;
@@ -47,4 +47,7 @@ public sealed class DocumentGroup
     }
 
     internal void Finish(int documentCount) => DocumentCount = documentCount;
+
+    // Row groups of a file are of about the same size, so that an eighth more than one needs is enough for the others.
+    private static int WithReserve(int count) => (int)Math.Min(count + (count >> 3) + 1L, Array.MaxLength);
 }

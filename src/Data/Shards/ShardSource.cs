@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -34,6 +35,12 @@ public sealed class ShardSource
     /// <summary>Identifies what was found.</summary>
     /// <exception cref="InvalidOperationException">Tokens have not been counted.</exception>
     public SourceFingerprint Fingerprint => _fingerprint.Value;
+
+    /// <summary>
+    /// Identifies the files by names, lengths and footers, in words that a person can compare; also of a source that is not counted.
+    /// </summary>
+    public string Identity => string.Create(CultureInfo.InvariantCulture,
+        $"'{Glob}' with weight {Weight} is {Shards.Count} files with {DocumentCount} documents ({Hash(Shards)[..16]})");
 
     /// <summary>Documents of all files.</summary>
     public long DocumentCount { get; }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using KvShiftScale.Data;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
@@ -37,9 +36,10 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         var training = OpenData("data.train", config.Data.Train);
         var validation = config.Data.Validation.Count == 0 ? null : OpenData("data.validation", config.Data.Validation);
         CheckTokenizer(training, validation);
+        RequireSameDataOnAllRanks(training);
+        if (validation is not null) RequireSameDataOnAllRanks(validation);
         // Counting may take long and leaves a file, so it comes after everything that can be refused.
         training = training.Count(Counting(), _access);
-        RequireSameDataOnAllRanks(training);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
         using var reducer = new GradientReducer(model.Parameters, ranks.Replicas, config.Run.Deterministic
@@ -69,16 +69,17 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         fixed (long* address = values) ranks.World.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
     }
 
-    // Ranks that see different files, on machines of their own or while somebody writes, would train on a mixture of two orders.
-    private void RequireSameDataOnAllRanks(ShardCatalog training)
+    // Ranks that see different files, on machines of their own or while somebody writes, would train on a mixture of two orders. Weights and
+    // globs come from one configuration, so that a difference lies in the files.
+    private void RequireSameDataOnAllRanks(ShardCatalog catalog)
     {
-        var state = LoaderState.Of(training, config.Data, config.Run.Seed, step: 0);
-        var first = JsonSerializer.Deserialize<LoaderState>(ranks.BroadcastText(JsonSerializer.Serialize(state)))!;
-        if (first.DataDifferenceFrom(state) is { } difference)
+        var seen = string.Join("; ", catalog.Sources.Select(source => source.Identity));
+        var first = ranks.BroadcastText(seen);
+        if (first != seen)
         {
             throw new InvalidDataException(
-                $"rank {ranks.World.Rank} on {Environment.MachineName} sees other training data than rank 0: {difference} (rank 0's first). All ranks have to see "
-                + "the same files.");
+                $"rank {ranks.World.Rank} on {Environment.MachineName} sees other files than rank 0. There: {first}. Here: {seen}. All ranks have to see the same "
+                + "files, and nobody may write them during a run.");
         }
     }
 

@@ -65,6 +65,25 @@ public sealed class BatchQueueTests
     }
 
     [Fact]
+    public void LongWaitsAreTold()
+    {
+        var told = new List<TimeSpan>();
+        var queue = new BatchQueue(capacity: 1, TimeSpan.FromMilliseconds(5), told.Add);
+        var reading = new Thread(() =>
+        {
+            WaitFor(() => Volatile.Read(ref told).Count >= 3);
+            queue.Put(_pool.Rent(1));
+        });
+        reading.Start();
+
+        Assert.NotNull(queue.Take());
+
+        reading.Join();
+        Assert.True(told.Count >= 3);
+        Assert.Equal(told.Order(), told);
+    }
+
+    [Fact]
     public void DisposedBatchIsFilledAgain()
     {
         var first = _pool.Rent(2);

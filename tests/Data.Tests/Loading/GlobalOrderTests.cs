@@ -68,6 +68,34 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
         }
     }
 
+    [Theory]
+    [InlineData(Packing.Concatenate)]
+    [InlineData(Packing.Pad)]
+    public void ItIsTheDocumentedOne(Packing packing)
+    {
+        var config = _corpus.ConfigOf(packing) with { GlobalBatch = 1, MicroBatch = 1 };
+        var catalog = _corpus.CatalogOf(packing);
+        int[][][][] documents = [.. catalog.Sources.Select(source => source.Shards.SelectMany(RowGroupsOf).ToArray())];
+        using var batches = new TrainingBatches(catalog, config, seed: 7, Vocabulary, DataShare.Whole);
+
+        foreach (var (_, expected) in new DocumentedOrder(documents, [7, 3], config, seed: 7).Samples().Take(6000))
+        {
+            using var batch = batches.Next();
+            Assert.Equal(expected.Length - 1, batch.TokenCount);
+            Assert.Equal(expected[..^1], batch.Inputs.Take(expected.Length - 1));
+        }
+
+        static IEnumerable<int[][]> RowGroupsOf(ShardSummary summary)
+        {
+            using var shard = TokenShard.Open(summary.Path);
+            for (var index = 0; index < shard.RowGroupCount; index++)
+            {
+                var group = shard.ReadRowGroup(index);
+                yield return [.. Enumerable.Range(0, group.DocumentCount).Select(document => group.Document(document).ToArray())];
+            }
+        }
+    }
+
     [Fact]
     public void SeedEpochWeightAndPackingDoChangeIt()
     {

@@ -82,6 +82,27 @@ public sealed class DataPathTests(TrainingFixture fixture)
         Assert.DoesNotContain("   at ", told);
     }
 
+    [Fact]
+    public void RanksThatSeeOtherFilesAreRefused()
+    {
+        // Both ranks name data/*.parquet, each in a folder of its own.
+        string[] Rank(int rank, string shard)
+        {
+            Directory.CreateDirectory(fixture.PathOf($"machine-{rank}", "data"));
+            File.Copy(shard, fixture.PathOf($"machine-{rank}", "data", "shard.parquet"));
+            return ["-np", "1", "--wdir", fixture.PathOf($"machine-{rank}"), "dotnet", ProgramRun.KvShift,
+                .. fixture.TrainArguments("two-views", "data.train=[data/*.parquet]", "data.validation=[]", "run.validate_every=0")];
+        }
+
+        using var run = ProgramRun.StartFile("mpirun",
+            ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(0, fixture.TrainingShard), ":", .. Rank(1, fixture.ValidationShard)]);
+        run.WaitFor(ExitCode.Failed);
+
+        Assert.Contains("sees other files than rank 0. There: 'data/*.parquet' with weight 1 is 1 files with 160 documents (", run.Error);
+        Assert.Contains("Here: 'data/*.parquet' with weight 1 is 1 files with 24 documents (", run.Error);
+        Assert.False(File.Exists(fixture.RunOf("two-views").PathOf("metrics.jsonl")));
+    }
+
     private static void Cut(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
