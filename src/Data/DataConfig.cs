@@ -26,14 +26,23 @@ public sealed record DataConfig
     /// <summary>Sequences that one rank computes at a time; the rest of its share is accumulated.</summary>
     public int MicroBatch { get; init; } = 4;
 
+    /// <summary>How documents become rows: laid end to end, or each beginning a row that is padded.</summary>
+    public Packing Packing { get; init; } = Packing.Concatenate;
+
     /// <summary>Each document stands alone: attention, KV shift and rotary positions restart at its first token.</summary>
     public bool DocumentMask { get; init; } = true;
 
     /// <summary>
-    /// Row groups whose documents are shuffled together; more of them mix better and take more memory, about 12 bytes a token of each.
+    /// Row groups whose documents are shuffled together; more of them mix better and take more memory, 8 bytes a token of each.
     /// </summary>
     public int ShuffleRowGroups { get; init; } = 8;
 
-    /// <summary>Batches read ahead by the background thread.</summary>
+    /// <summary>Batches made ahead of training.</summary>
     public int PrefetchBatches { get; init; } = 4;
+
+    /// <summary>Threads that decode the row groups of the next window; the order of the samples does not depend on them.</summary>
+    public int ReaderThreads { get; init; } = 2;
+
+    /// <summary>Repetitions of a read that failed, after pauses that double from a quarter of a second on; 0 fails at once.</summary>
+    public int ReadRetries { get; init; } = ReadAccess.DefaultRetries;
 }

@@ -11,6 +11,7 @@ var scenarios = new Dictionary<string, Action>
     ["mpi.net"] = MpiNetScenario.Run,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,
+    ["loader"] = LoaderScenario.Run,
 };
 
 if (args.Length != 1 || !scenarios.TryGetValue(args[0], out var scenario))

@@ -3,7 +3,10 @@ using System.Diagnostics;
 namespace KvShiftScale.Data;
 
 /// <summary>A bounded queue between the reading thread and the training thread.</summary>
-internal sealed class BatchQueue(int capacity)
+/// <param name="capacity">Batches that fit.</param>
+/// <param name="patience">A wait that is longer is told, and told again.</param>
+/// <param name="stillWaiting">Told how long <see cref="Take"/> has waited so far.</param>
+internal sealed class BatchQueue(int capacity, TimeSpan patience, Action<TimeSpan>? stillWaiting)
 {
     private readonly object _lock = new();
     private readonly Queue<TokenBatch> _batches = new(capacity);
@@ -44,7 +47,10 @@ internal sealed class BatchQueue(int capacity)
                 var started = Stopwatch.GetTimestamp();
                 while (_batches.Count == 0 && !_isClosed)
                 {
-                    Monitor.Wait(_lock);
+                    if (!Monitor.Wait(_lock, patience))
+                    {
+                        stillWaiting?.Invoke(Stopwatch.GetElapsedTime(started));
+                    }
                 }
 
                 Interlocked.Add(ref _waitTicks, Stopwatch.GetTimestamp() - started);

@@ -1,54 +1,61 @@
 namespace KvShiftScale.Data;
 
 /// <summary>
-/// The order in which one epoch reads a source's row groups, and where each begins in the epoch's stream of tokens. Reshuffling costs
-/// O(row groups) and no reading.
+/// The order in which one epoch reads a source's row groups, and where each begins in the epoch. Places of an epoch are tokens where
+/// documents are concatenated, and rows where they are padded. Reshuffling costs O(row groups) and no reading.
 /// </summary>
 internal sealed class EpochOrder
 {
-    private readonly int[] _tokens;
+    private readonly int[] _sizes;
     private readonly int[] _order;
     private readonly long[] _starts;
 
-    /// <param name="tokens">Tokens of each row group, in file order.</param>
-    public EpochOrder(int[] tokens)
+    /// <param name="sizes">Places that each row group takes, in file order.</param>
+    public EpochOrder(int[] sizes)
     {
-        _tokens = tokens;
-        _order = new int[tokens.Length];
-        _starts = new long[tokens.Length + 1];
+        _sizes = sizes;
+        _order = new int[sizes.Length];
+        _starts = new long[sizes.Length + 1];
     }
 
-    /// <summary>Row groups, those without tokens included.</summary>
+    /// <summary>The epoch that the order is of; -1 before the first <see cref="Shuffle"/>.</summary>
+    public long Epoch { get; private set; } = -1;
+
+    /// <summary>Row groups, empty ones included.</summary>
     public int Count => _order.Length;
 
-    /// <summary>Puts the row groups into the order named by <paramref name="key"/>.</summary>
-    public void Shuffle(ulong key)
+    /// <summary>Puts the row groups into the order of an epoch.</summary>
+    /// <param name="epoch">Its number.</param>
+    /// <param name="key">Names the order.</param>
+    public void Shuffle(long epoch, ulong key)
     {
         CounterRandom.Permute(_order, key);
-        for (var place = 0; place < _order.Length; place++)
+        for (var slot = 0; slot < _order.Length; slot++)
         {
-            _starts[place + 1] = _starts[place] + _tokens[_order[place]];
+            _starts[slot + 1] = _starts[slot] + _sizes[_order[slot]];
         }
+
+        Epoch = epoch;
     }
 
-    /// <summary>The row group, in file order, at a place of the epoch.</summary>
-    public int RowGroupAt(int place) => _order[place];
+    /// <summary>The row group, in file order, at a slot of the epoch.</summary>
+    public int RowGroupAt(int slot) => _order[slot];
 
-    /// <summary>Tokens of the epoch before a place.</summary>
-    public long StartOf(int place) => _starts[place];
+    /// <summary>Places of the epoch before a slot.</summary>
+    public long StartOf(int slot) => _starts[slot];
 
-    /// <summary>The place whose row group holds token <paramref name="token"/> of the epoch.</summary>
-    public int PlaceOf(long token)
+    /// <summary>The slot whose row group holds a place of the epoch.</summary>
+    public int SlotOf(long place)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)token, (ulong)_starts[^1]);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)place, (ulong)_starts[^1]);
 
-        // The last place that starts at or before the token; row groups without tokens start where the next one does.
+        // The last slot that starts at or before the place; row groups without places start where the next one does.
         var low = 0;
         var high = _order.Length - 1;
         while (low < high)
         {
             var middle = low + (high - low + 1) / 2;
-            if (_starts[middle] <= token)
+            if (_starts[middle] <= place)
             {
                 low = middle;
             }

@@ -19,6 +19,7 @@ public sealed class EvaluationBatches : IEnumerable<TokenBatch>
     private readonly int _vocabularySize;
     private readonly DataShare _share;
     private readonly long _rowLimit;
+    private readonly ReadAccess _access;
     private readonly TokenBatchPool _pool;
 
     /// <param name="catalog">The shards to read.</param>
@@ -27,8 +28,9 @@ public sealed class EvaluationBatches : IEnumerable<TokenBatch>
     /// <param name="vocabularySize">Ids must be below it.</param>
     /// <param name="share">The rows to read.</param>
     /// <param name="rowLimit">Rows, over all shares, after which to stop; null reads everything.</param>
+    /// <param name="access">How files are read.</param>
     public EvaluationBatches(
-        ShardCatalog catalog, int context, int batchRows, int vocabularySize, DataShare share, long? rowLimit = null)
+        ShardCatalog catalog, int context, int batchRows, int vocabularySize, DataShare share, long? rowLimit = null, ReadAccess? access = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchRows, 1);
@@ -40,14 +42,16 @@ public sealed class EvaluationBatches : IEnumerable<TokenBatch>
         _vocabularySize = vocabularySize;
         _share = share;
         _rowLimit = rowLimit ?? long.MaxValue;
+        _access = access ?? new ReadAccess();
         _pool = new TokenBatchPool(context);
     }
 
     /// <summary>Reads from the start.</summary>
     /// <exception cref="InvalidDataException">A shard is damaged or holds an id outside the vocabulary.</exception>
+    /// <exception cref="ShardFileException">A file cannot be read or has changed.</exception>
     public IEnumerator<TokenBatch> GetEnumerator()
     {
-        using var shards = new OpenShards(_vocabularySize);
+        using var shards = new OpenShards(_vocabularySize, _access, CancellationToken.None);
         var group = new DocumentGroup();
         var rows = new EvaluationRows(_context, _batchRows, _share, _rowLimit, _pool);
         foreach (var (shard, index) in RowGroups())

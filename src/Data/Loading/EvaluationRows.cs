@@ -27,6 +27,7 @@ internal sealed class EvaluationRows(int context, int batchRows, DataShare share
             {
                 _batch = pool.Rent(batchRows);
                 _batch.ValidTargets = 0;
+                _batch.TokenCount = 0;
             }
 
             var at = _rowsInBatch * context + _used;
@@ -34,6 +35,7 @@ internal sealed class EvaluationRows(int context, int batchRows, DataShare share
             ids[1..].CopyTo(_batch.Targets.AsSpan(at));
             RowLayout.CountUp(_batch.Positions.AsSpan(at, count));
             _batch.ValidTargets += count;
+            _batch.TokenCount += count;
         }
 
         _used += count;
@@ -52,9 +54,7 @@ internal sealed class EvaluationRows(int context, int batchRows, DataShare share
         {
             var at = _rowsInBatch * context + _used;
             var rest = context - _used;
-            _batch.Inputs.AsSpan(at, rest).Clear();
-            _batch.Targets.AsSpan(at, rest).Fill(TokenBatch.IgnoredTarget);
-            RowLayout.CountUp(_batch.Positions.AsSpan(at, rest));
+            RowLayout.Pad(_batch.Inputs.AsSpan(at, rest), _batch.Targets.AsSpan(at, rest), _batch.Positions.AsSpan(at, rest));
             if (++_rowsInBatch == batchRows)
             {
                 complete = _batch;
@@ -82,6 +82,7 @@ internal sealed class EvaluationRows(int context, int batchRows, DataShare share
         _batch.Targets.AsSpan(0, count).CopyTo(rest.Targets);
         _batch.Positions.AsSpan(0, count).CopyTo(rest.Positions);
         rest.ValidTargets = _batch.ValidTargets;
+        rest.TokenCount = _batch.TokenCount;
         _batch.Dispose();
         _batch = null;
         _rowsInBatch = 0;

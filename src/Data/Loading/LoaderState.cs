@@ -11,44 +11,46 @@ namespace KvShiftScale.Data;
 /// <param name="ShuffleRowGroups">Row groups that are shuffled together.</param>
 /// <param name="Sources">Fingerprints of the sources, in configuration order.</param>
 /// <param name="DocumentMask">Documents stand alone in their rows.</param>
+/// <param name="Packing">How documents become rows.</param>
 public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources,
-    bool DocumentMask = true)
+    bool DocumentMask = true, Packing Packing = Packing.Concatenate)
 {
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
     public static LoaderState Of(ShardCatalog catalog, DataConfig config, long seed, long step)
         => new(seed, step, config.Context, config.GlobalBatch, config.ShuffleRowGroups,
-            [.. catalog.Sources.Select(source => source.Fingerprint)], config.DocumentMask);
+            [.. catalog.Sources.Select(source => source.Fingerprint)], config.DocumentMask, config.Packing);
 
     /// <summary>
     /// Why <paramref name="now"/> would not go on with the same rows, in words; null when it would. Steps are not compared.
     /// </summary>
-    public string? DifferenceFrom(LoaderState now)
+    public string? DifferenceFrom(LoaderState now) => ConfigurationDifferenceFrom(now) ?? DataDifferenceFrom(now);
+
+    /// <summary>The part of <see cref="DifferenceFrom"/> that lies in the configuration of the order.</summary>
+    public string? ConfigurationDifferenceFrom(LoaderState now)
     {
-        if (Seed != now.Seed)
+        (string Key, string Then, string Now)[] settings =
+        [
+            ("run.seed", $"{Seed}", $"{now.Seed}"),
+            ("data.context", $"{Context}", $"{now.Context}"),
+            ("data.global_batch", $"{GlobalBatch}", $"{now.GlobalBatch}"),
+            ("data.shuffle_row_groups", $"{ShuffleRowGroups}", $"{now.ShuffleRowGroups}"),
+            ("data.document_mask", $"{DocumentMask}", $"{now.DocumentMask}"),
+            ("data.packing", $"{Packing}", $"{now.Packing}"),
+        ];
+        foreach (var (key, then, current) in settings)
         {
-            return $"run.seed was {Seed} and is {now.Seed}";
+            if (then != current)
+            {
+                return $"{key} was {then.ToLowerInvariant()} and is {current.ToLowerInvariant()}";
+            }
         }
 
-        if (Context != now.Context)
-        {
-            return $"data.context was {Context} and is {now.Context}";
-        }
+        return null;
+    }
 
-        if (GlobalBatch != now.GlobalBatch)
-        {
-            return $"data.global_batch was {GlobalBatch} and is {now.GlobalBatch}";
-        }
-
-        if (ShuffleRowGroups != now.ShuffleRowGroups)
-        {
-            return $"data.shuffle_row_groups was {ShuffleRowGroups} and is {now.ShuffleRowGroups}";
-        }
-
-        if (DocumentMask != now.DocumentMask)
-        {
-            return $"data.document_mask was {DocumentMask} and is {now.DocumentMask}";
-        }
-
+    /// <summary>The part of <see cref="DifferenceFrom"/> that lies in the shards and their weights.</summary>
+    public string? DataDifferenceFrom(LoaderState now)
+    {
         if (Sources.Count != now.Sources.Count)
         {
             return $"data.train had {Sources.Count} sources and has {now.Sources.Count}";

@@ -65,6 +65,9 @@ internal sealed class MixtureOrder
         }
     }
 
+    /// <summary>Samples that a source has given so far, which is the number of its next one.</summary>
+    public long SamplesOf(int source) => _total[source];
+
     /// <summary>The source of the next sample, and the sample's number among those of that source.</summary>
     public (int Source, long Sample) Next()
     {

@@ -1,78 +1,103 @@
 namespace KvShiftScale.Data;
 
 /// <summary>
-/// One source as an endless sequence of rows of context + 1 tokens. In each epoch row groups come in an order of their own; some of them
-/// at a time form a window, and the documents of a window are shuffled together. The documents are laid end to end and row i is tokens [i * context, (i + 1) * context], both included, so that
-/// every token but the first is a target once. What is left at the end of an epoch and is shorter than a row is dropped in that epoch.
+/// One source as an endless sequence of rows. In each epoch row groups come in an order of their own; some of them at a time form a
+/// window, and the documents of a window are shuffled together. While one window is used, the next one is read.
 /// </summary>
+/// <remarks>
+/// Concatenated, documents are laid end to end and row i of an epoch is tokens [i * context, (i + 1) * context], both included, so that
+/// every token but the first is a target once. What is left at the end of an epoch and is shorter than a row is dropped in that epoch.
+/// Padded, a document of L tokens has ceil((L - 1) / context) rows; row k of it is its tokens [k * context, (k + 1) * context], both
+/// included, as far as they go.
+/// </remarks>
 internal sealed class RowStream
 {
     private readonly int _context;
+    private readonly Packing _packing;
+    private readonly int _windowRowGroups;
     private readonly ulong _key;
-    private readonly OpenShards _shards;
+    private readonly RowGroupReaders _readers;
     private readonly (ShardSummary Shard, int RowGroup)[] _rowGroups;
-    private readonly EpochOrder _order;
     private readonly long _rowsPerEpoch;
 
-    private readonly DocumentGroup[] _window;
-    private (int Group, int Document)[] _inFileOrder = [];
-    private int[] _documents = [];
-    private int _documentCount;
-    private long _epoch = -1;
-    private int _windowIndex = -1;
+    // Of even and of odd epochs: the window that is read ahead may belong to the next one.
+    private readonly EpochOrder[] _orders;
 
-    // The cursor: a document of the loaded window by its place in the shuffled order, and the token of the epoch at which it begins.
+    private ShuffleWindow _window;
+    private ShuffleWindow _ahead;
+
+    // The cursor: a document of the window by its place in the shuffled order, and the place of the epoch at which it begins.
     private int _document;
     private long _documentStart;
 
-    /// <param name="source">Where the documents are.</param>
+    /// <param name="source">Where the documents are; counted.</param>
     /// <param name="context">Tokens of a row's input.</param>
+    /// <param name="packing">How documents become rows.</param>
     /// <param name="key">Names the order; different for every source and seed.</param>
     /// <param name="windowRowGroups">Row groups whose documents are shuffled together.</param>
-    /// <param name="shards">Opens the files; shared between the streams of one thread.</param>
+    /// <param name="readers">Decode the row groups; shared between streams.</param>
     /// <exception cref="InvalidDataException">The source has no row of this context.</exception>
-    public RowStream(ShardSource source, int context, ulong key, int windowRowGroups, OpenShards shards)
+    public RowStream(ShardSource source, int context, Packing packing, ulong key, int windowRowGroups, RowGroupReaders readers)
     {
         _context = context;
+        _packing = packing;
         _key = key;
-        _shards = shards;
-        _window = new DocumentGroup[windowRowGroups];
-        for (var i = 0; i < _window.Length; i++)
-        {
-            _window[i] = new DocumentGroup();
-        }
-
+        _readers = readers;
         _rowGroups = [.. source.Shards.SelectMany(shard => Enumerable.Range(0, shard.RowGroups.Count).Select(group => (shard, group)))];
-        _order = new EpochOrder([.. source.Shards.SelectMany(shard => shard.RowGroups).Select(counts => counts.Tokens)]);
-        _rowsPerEpoch = (source.TokenCount - 1) / context;
+        _windowRowGroups = Math.Min(windowRowGroups, Math.Max(_rowGroups.Length, 1));
+        _window = new ShuffleWindow(_windowRowGroups);
+        _ahead = new ShuffleWindow(_windowRowGroups);
+
+        var sizes = _packing == Packing.Pad ? PaddedRowsOf(source) : TokensOf(source);
+        _orders = [new EpochOrder(sizes), new EpochOrder(sizes)];
+        _rowsPerEpoch = _packing == Packing.Pad ? sizes.Sum(rows => (long)rows) : (source.TokenCount - 1) / context;
         if (_rowsPerEpoch < 1)
         {
-            throw new InvalidDataException(
-                $"'{source.Glob}' has {source.TokenCount} tokens, but one row of data.context {context} takes {context + 1}. "
+            throw new InvalidDataException(_packing == Packing.Pad
+                ? $"'{source.Glob}' has no document of two tokens or more among its {source.DocumentCount}. Add data."
+                : $"'{source.Glob}' has {source.TokenCount} tokens, but one row of data.context {context} takes {context + 1}. "
                 + "Add data or lower data.context.");
         }
     }
 
-    /// <summary>Reads row <paramref name="row"/> of the sequence over all epochs.</summary>
-    /// <param name="row">Forward steps within a window cost nothing; others decode its row groups.</param>
-    /// <param name="tokens">Receives context + 1 ids.</param>
-    /// <param name="documentStarts">Receives the places in [1, context] of the row at which a document begins; room for context.</param>
-    /// <returns>Number of document starts.</returns>
-    public int Read(long row, Span<int> tokens, Span<int> documentStarts)
+    /// <summary>Begins to read the window of a row, without waiting for it.</summary>
+    public void Prefetch(long row)
     {
-        var offset = Seek(row / _rowsPerEpoch, row % _rowsPerEpoch * _context);
+        var (epoch, place) = PlaceOf(row);
+        var window = WindowOf(epoch, place);
+        if (!IsAt(_window, epoch, window))
+        {
+            StartAhead(epoch, window);
+        }
+    }
+
+    /// <summary>Reads row <paramref name="row"/> of the sequence over all epochs.</summary>
+    /// <param name="row">Forward steps wait for the window that was read ahead at most; others read a window.</param>
+    /// <param name="tokens">Receives the ids; room for context + 1.</param>
+    /// <param name="documentStarts">Receives the places in [1, context] of the row at which a document begins; room for context.</param>
+    public RowContent Read(long row, Span<int> tokens, Span<int> documentStarts)
+    {
+        var (epoch, place) = PlaceOf(row);
+        var offset = Seek(epoch, place);
+        if (_packing == Packing.Pad)
+        {
+            var rest = _window.Document(_document)[(offset * _context)..];
+            var part = rest[..Math.Min(rest.Length, _context + 1)];
+            part.CopyTo(tokens);
+            return new RowContent(part.Length, 0);
+        }
+
         var written = 0;
         var startCount = 0;
         while (true)
         {
-            var (group, document) = _inFileOrder[_documents[_document]];
-            var rest = _window[group].Document(document)[offset..];
+            var rest = _window.Document(_document)[offset..];
             var count = Math.Min(rest.Length, tokens.Length - written);
             rest[..count].CopyTo(tokens[written..]);
             written += count;
             if (written == tokens.Length)
             {
-                return startCount;
+                return new RowContent(written, startCount);
             }
 
             NextDocument();
@@ -81,43 +106,62 @@ internal sealed class RowStream
         }
     }
 
-    private int CurrentLength
+    // Places of the epoch that the current document takes.
+    private int CurrentSize
     {
         get
         {
-            var (group, document) = _inFileOrder[_documents[_document]];
-            return _window[group].Length(document);
+            var length = _window.Length(_document);
+            return _packing == Packing.Pad ? RowLayout.PaddedRows(length, _context) : length;
         }
     }
 
-    /// <summary>Moves to the document that holds a token and returns the token's place in it.</summary>
-    private int Seek(long epoch, long token)
+    private static int[] TokensOf(ShardSource source) => [.. source.Shards.SelectMany(shard => shard.RowGroups).Select(counts => counts.Tokens)];
+
+    private static int[] PaddedRowsOf(ShardSource source) => [.. source.Shards.SelectMany(shard => shard.PaddedRows
+        ?? throw new InvalidOperationException($"{shard.Path}: the catalog was opened without counting rows for data.packing: pad."))];
+
+    private static bool IsAt(ShuffleWindow window, long epoch, int index) => window.Epoch == epoch && window.Index == index;
+
+    private (long Epoch, long Place) PlaceOf(long row)
     {
-        if (epoch != _epoch)
+        var (epoch, rowOfEpoch) = Math.DivRem(row, _rowsPerEpoch);
+        return (epoch, _packing == Packing.Pad ? rowOfEpoch : rowOfEpoch * _context);
+    }
+
+    private int WindowOf(long epoch, long place) => OrderOf(epoch).SlotOf(place) / _windowRowGroups;
+
+    private EpochOrder OrderOf(long epoch)
+    {
+        var order = _orders[epoch & 1];
+        if (order.Epoch != epoch)
         {
-            _order.Shuffle(CounterRandom.Key(_key, (ulong)epoch));
-            _epoch = epoch;
-            _windowIndex = -1;
+            order.Shuffle(epoch, CounterRandom.Key(_key, (ulong)epoch));
         }
 
-        var window = _order.PlaceOf(token) / _window.Length;
-        if (window != _windowIndex)
+        return order;
+    }
+
+    /// <summary>Moves to the document that holds a place of an epoch, and returns how far behind the document's start it is.</summary>
+    private int Seek(long epoch, long place)
+    {
+        var window = WindowOf(epoch, place);
+        if (!IsAt(_window, epoch, window))
         {
-            Load(window);
+            Enter(epoch, window);
         }
-        else if (token < _documentStart)
+        else if (place < _documentStart)
         {
-            _document = 0;
-            _documentStart = _order.StartOf(window * _window.Length);
+            Rewind();
         }
 
-        while (token - _documentStart >= CurrentLength)
+        for (int size; place - _documentStart >= (size = CurrentSize);)
         {
-            _documentStart += CurrentLength;
+            _documentStart += size;
             _document++;
         }
 
-        return (int)(token - _documentStart);
+        return (int)(place - _documentStart);
     }
 
     /// <summary>Moves to the next document that is not empty, in the next window if need be.</summary>
@@ -125,50 +169,53 @@ internal sealed class RowStream
     {
         do
         {
-            _documentStart += CurrentLength;
+            _documentStart += CurrentSize;
             _document++;
-            if (_document == _documentCount)
+            if (_document == _window.DocumentCount)
             {
-                Load(_order.PlaceOf(_documentStart) / _window.Length);
+                Enter(_window.Epoch, WindowOf(_window.Epoch, _documentStart));
             }
         }
-        while (CurrentLength == 0);
+        while (CurrentSize == 0);
     }
 
-    private void Load(int window)
+    /// <summary>Makes a window the current one, and begins to read the one behind it.</summary>
+    private void Enter(long epoch, int index)
     {
-        // A failed read must not leave the window looking loaded.
-        _windowIndex = -1;
-        var first = window * _window.Length;
-        var count = Math.Min(_window.Length, _order.Count - first);
-        _documentCount = 0;
-        for (var i = 0; i < count; i++)
+        StartAhead(epoch, index);
+        _readers.WaitFor(_ahead);
+        var order = OrderOf(epoch);
+        _ahead.Shuffle(CounterRandom.Key(
+            CounterRandom.Key(_key, (ulong)epoch), (ulong)order.RowGroupAt(index * _windowRowGroups)));
+        (_window, _ahead) = (_ahead, _window);
+        Rewind();
+
+        var (nextEpoch, nextPlace) = (epoch, order.StartOf(index * _windowRowGroups + _window.RowGroupCount));
+        var placesUsed = _packing == Packing.Pad ? _rowsPerEpoch : _rowsPerEpoch * _context + 1;
+        if (nextPlace >= placesUsed)
         {
-            var (shard, index) = _rowGroups[_order.RowGroupAt(first + i)];
-            _shards.Read(shard, index, _window[i]);
-            _documentCount += _window[i].DocumentCount;
+            (nextEpoch, nextPlace) = (epoch + 1, 0);
         }
 
-        if (_documents.Length < _documentCount)
-        {
-            _documents = new int[_documentCount];
-            _inFileOrder = new (int, int)[_documentCount];
-        }
+        StartAhead(nextEpoch, WindowOf(nextEpoch, nextPlace));
+    }
 
-        var next = 0;
-        for (var i = 0; i < count; i++)
-        {
-            for (var document = 0; document < _window[i].DocumentCount; document++)
-            {
-                _inFileOrder[next++] = (i, document);
-            }
-        }
-
-        CounterRandom.Permute(
-            _documents.AsSpan(0, _documentCount),
-            CounterRandom.Key(CounterRandom.Key(_key, (ulong)_epoch), (ulong)_order.RowGroupAt(first)));
+    private void Rewind()
+    {
         _document = 0;
-        _documentStart = _order.StartOf(first);
-        _windowIndex = window;
+        _documentStart = OrderOf(_window.Epoch).StartOf(_window.Index * _windowRowGroups);
+    }
+
+    private void StartAhead(long epoch, int index)
+    {
+        if (IsAt(_ahead, epoch, index))
+        {
+            return;
+        }
+
+        // Its buffers may still be written to; a failure in a window that nobody wants any more is of no interest.
+        _readers.WaitUntilIdle(_ahead);
+        _ahead.Assign(epoch, index, OrderOf(epoch), _rowGroups);
+        _readers.Start(_ahead);
     }
 }

@@ -8,10 +8,19 @@ internal sealed class TokenBatchPool(int context)
     // At most two sizes: full micro-batches and the remainder of a share.
     private readonly List<TokenBatch> _free = [];
 
+    /// <summary>Batches made so far; all of them live as long as the pool.</summary>
+    public int MadeCount { get; private set; }
+
     /// <summary>A batch of exactly <paramref name="rows"/> rows with undefined content.</summary>
     public TokenBatch Rent(int rows)
     {
-        var batch = Take(rows) ?? new TokenBatch(rows, context, this);
+        var batch = Take(rows);
+        if (batch is null)
+        {
+            batch = new TokenBatch(rows, context, this);
+            MadeCount++;
+        }
+
         batch.MarkRented();
         return batch;
     }

@@ -1,12 +1,16 @@
+using System.Globalization;
+
 namespace KvShiftScale.Data;
 
 /// <summary>
 /// The batches of a training run, without end. Step t takes rows [t * global batch, (t + 1) * global batch) of the global order, which
 /// depends on seed, sources and weights alone; share i of n takes the rows that <see cref="DataShare.Of"/> gives it, in micro-batches.
-/// A background thread reads ahead.
+/// Background threads decode row groups and make batches ahead, in buffers that are used again.
 /// </summary>
 public sealed class TrainingBatches : IMicroBatches, IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     private readonly ShardCatalog _catalog;
     private readonly DataConfig _config;
     private readonly long _seed;
@@ -16,7 +20,8 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
 
     private readonly TokenBatchPool _pool;
     private readonly BatchQueue _ready;
-    private readonly OpenShards _shards;
+    private readonly ReadAccess _access;
+    private readonly RowGroupReaders _readers;
     private readonly MixtureOrder _mixture;
     private readonly RowStream[] _streams;
     private readonly int[] _row;
@@ -24,16 +29,17 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
     private readonly Task _reading;
     private bool _isDisposed;
 
-    /// <param name="catalog">The shards, in the order of <see cref="DataConfig.Train"/>.</param>
-    /// <param name="config">Context, batch sizes, masking and read-ahead.</param>
+    /// <param name="catalog">The shards, in the order of <see cref="DataConfig.Train"/>, counted.</param>
+    /// <param name="config">Context, batch sizes, packing, masking and read-ahead.</param>
     /// <param name="seed">Names the order.</param>
     /// <param name="vocabularySize">Ids must be below it.</param>
     /// <param name="share">The part of every step's rows to read.</param>
-    /// <param name="firstStep">Step of the first batch; seeking to it reads no more than its own row groups.</param>
+    /// <param name="firstStep">Step of the first batch; seeking to it reads no more than its own window of row groups.</param>
+    /// <param name="access">How files are read; told of waiting, too.</param>
     /// <exception cref="ArgumentException">A size is not positive, or a step has fewer rows than shares.</exception>
     /// <exception cref="InvalidDataException">A source is shorter than one row.</exception>
     public TrainingBatches(
-        ShardCatalog catalog, DataConfig config, long seed, int vocabularySize, DataShare share, long firstStep = 0)
+        ShardCatalog catalog, DataConfig config, long seed, int vocabularySize, DataShare share, long firstStep = 0, ReadAccess? access = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstStep);
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
@@ -45,11 +51,21 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         (_shareStart, _shareEnd) = share.Of(config.GlobalBatch);
 
         _pool = new TokenBatchPool(config.Context);
-        _ready = new BatchQueue(config.PrefetchBatches);
-        _shards = new OpenShards(vocabularySize);
+        _access = access ?? new ReadAccess { Retries = config.ReadRetries };
+        _ready = new BatchQueue(config.PrefetchBatches, Patience, TellOfWaiting);
         _mixture = new MixtureOrder([.. catalog.Sources.Select(source => source.Weight)]);
-        _streams = [.. catalog.Sources.Select((source, index) => new RowStream(
-            source, config.Context, CounterRandom.Key((ulong)seed, (ulong)index), config.ShuffleRowGroups, _shards))];
+        _readers = new RowGroupReaders(config.ReaderThreads, vocabularySize, _access);
+        try
+        {
+            _streams = [.. catalog.Sources.Select((source, index) => new RowStream(
+                source, config.Context, config.Packing, CounterRandom.Key((ulong)seed, (ulong)index), config.ShuffleRowGroups, _readers))];
+        }
+        catch
+        {
+            _readers.Dispose();
+            throw;
+        }
+
         _row = new int[config.Context + 1];
         _documentStarts = new int[config.Context];
         _reading = Task.Factory.StartNew(
@@ -62,12 +78,15 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
     /// <summary>Time that <see cref="Next"/> has waited for data, in all.</summary>
     public double WaitSeconds => _ready.Waited.TotalSeconds;
 
+    /// <summary>Batches that exist, in use or not: at most two more than are read ahead.</summary>
+    internal int BatchesMade => _pool.MadeCount;
+
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
     public LoaderState State(long step) => LoaderState.Of(_catalog, _config, _seed, step);
 
     /// <summary>The next micro-batch of this share; the caller disposes it.</summary>
     /// <exception cref="InvalidDataException">A shard is damaged or holds an id outside the vocabulary.</exception>
-    /// <exception cref="IOException">A shard cannot be read.</exception>
+    /// <exception cref="ShardFileException">A file cannot be read, or has changed since the catalog was opened.</exception>
     public TokenBatch Next()
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -92,9 +111,10 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         _isDisposed = true;
         _ready.Close();
 
+        _readers.Dispose();
+
         // Waits without throwing: a failure that nobody asked for is of no interest any more.
         Task.WaitAny(_reading);
-        _shards.Dispose();
     }
 
     private static void Validate(DataConfig config, DataShare share)
@@ -103,6 +123,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         RequirePositive("data.global_batch", config.GlobalBatch);
         RequirePositive("data.micro_batch", config.MicroBatch);
         RequirePositive("data.prefetch_batches", config.PrefetchBatches);
+        RequirePositive("data.reader_threads", config.ReaderThreads);
         RequirePositive("data.shuffle_row_groups", config.ShuffleRowGroups);
         if (config.GlobalBatch < share.Count)
         {
@@ -124,6 +145,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
     {
         try
         {
+            PrefetchEverySource();
             for (var step = _firstStep; ; step++)
             {
                 for (var row = _shareStart; row < _shareEnd; row += _config.MicroBatch)
@@ -143,18 +165,32 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         }
     }
 
+    // The first rows of all sources are read side by side; from then on each window begins to be read when the one before it is entered.
+    private void PrefetchEverySource()
+    {
+        _mixture.Seek(_firstStep * _config.GlobalBatch + _shareStart);
+        for (var source = 0; source < _streams.Length; source++)
+        {
+            _streams[source].Prefetch(_mixture.SamplesOf(source));
+        }
+    }
+
+    private void TellOfWaiting(TimeSpan waited) => _access.Notice?.Invoke(string.Create(CultureInfo.InvariantCulture,
+        $"training has been waiting {waited.TotalSeconds:0} s for its next batch of data; the file system of data.train is slow or does not answer"));
+
     private void Fill(TokenBatch batch, long firstRow)
     {
         _mixture.Seek(firstRow);
         var context = batch.Context;
-        var validTargets = 0L;
+        var (validTargets, tokens) = (0L, 0L);
         for (var row = 0; row < batch.Rows; row++)
         {
             var (source, sample) = _mixture.Next();
-            var starts = _streams[source].Read(sample, _row, _documentStarts);
+            var content = _streams[source].Read(sample, _row, _documentStarts);
+            tokens += content.Tokens - 1;
             validTargets += RowLayout.Fill(
-                _row,
-                _documentStarts.AsSpan(0, starts),
+                _row.AsSpan(0, content.Tokens),
+                _documentStarts.AsSpan(0, content.DocumentStarts),
                 _config.DocumentMask,
                 batch.Inputs.AsSpan(row * context, context),
                 batch.Targets.AsSpan(row * context, context),
@@ -162,5 +198,6 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         }
 
         batch.ValidTargets = validTargets;
+        batch.TokenCount = tokens;
     }
 }

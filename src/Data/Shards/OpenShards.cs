@@ -1,19 +1,28 @@
 namespace KvShiftScale.Data;
 
-/// <summary>The shards that a reader has open: at most a few, so that a corpus may have more files than a process may open.</summary>
-internal sealed class OpenShards(int vocabularySize) : IDisposable
+/// <summary>
+/// The shards that one thread has open: at most a few, so that a corpus may have more files than a process may open.
+/// </summary>
+/// <param name="vocabularySize">Ids must be below it; null where they are only counted.</param>
+/// <param name="access">How files are read.</param>
+/// <param name="cancellation">Ends pauses between repetitions.</param>
+internal sealed class OpenShards(int? vocabularySize, ReadAccess access, CancellationToken cancellation) : IDisposable
 {
     private const int Capacity = 8;
 
     // Least recently used first.
     private readonly List<TokenShard> _shards = new(Capacity);
 
+    /// <summary>Decodes a row group and compares it with what the catalog knows of it.</summary>
+    /// <exception cref="InvalidDataException">The row group is damaged, or holds another number of documents or tokens.</exception>
+    /// <exception cref="ShardFileException">The file cannot be read or has changed.</exception>
     public void Read(ShardSummary summary, int rowGroup, DocumentGroup destination)
     {
         var shard = Open(summary);
         shard.ReadRowGroup(rowGroup, destination, vocabularySize);
         var promised = summary.RowGroups[rowGroup];
-        if (destination.DocumentCount != promised.Documents || destination.TokenCount != promised.Tokens)
+        if (destination.DocumentCount != promised.Documents
+            || (promised.Tokens != RowGroupCounts.Unknown && destination.TokenCount != promised.Tokens))
         {
             throw new InvalidDataException(
                 $"{summary.Path}: row group {rowGroup}: {destination.DocumentCount} documents with {destination.TokenCount} tokens, but "
@@ -38,16 +47,7 @@ internal sealed class OpenShards(int vocabularySize) : IDisposable
         }
         else
         {
-            shard = TokenShard.Open(summary.Path);
-            if (shard.RowGroupCount != summary.RowGroups.Count)
-            {
-                var found = shard.RowGroupCount;
-                shard.Dispose();
-                throw new InvalidDataException(
-                    $"{summary.Path}: {found} row groups, but {summary.RowGroups.Count} when the run began. Shards must not change "
-                    + "while they are read.");
-            }
-
+            shard = TokenShard.Open(summary.Path, access, summary.Stamp, cancellation);
             if (_shards.Count == Capacity)
             {
                 _shards[0].Dispose();

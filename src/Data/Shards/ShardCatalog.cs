@@ -26,20 +26,50 @@ public sealed class ShardCatalog
     /// <summary>Tokens of all sources.</summary>
     public long TokenCount => Sources.Sum(source => source.TokenCount);
 
-    /// <summary>Finds the files of <paramref name="sources"/> and reads their footers.</summary>
+    /// <summary>
+    /// Finds the files of <paramref name="sources"/> and reads their footers, and the row groups whose number of tokens no footer states.
+    /// </summary>
+    /// <param name="sources">Globs and weights.</param>
+    /// <param name="counting">How row groups are counted; one thread reads them all by default.</param>
+    /// <param name="access">How files are read.</param>
     /// <exception cref="FileNotFoundException">A glob matches no file.</exception>
     /// <exception cref="InvalidDataException">A file is no token shard, or two of them differ in tokenizer or vocabulary.</exception>
-    public static ShardCatalog Open(IReadOnlyList<DataSource> sources)
+    /// <exception cref="ShardFileException">The file system fails.</exception>
+    public static ShardCatalog Open(IReadOnlyList<DataSource> sources, CountingOptions? counting = null, ReadAccess? access = null)
+        => OpenUncounted(sources, access).Count(counting ?? new CountingOptions(), access);
+
+    /// <summary>
+    /// Reads footers only. Numbers of tokens may stay unknown, which is enough for reading from first to last.
+    /// </summary>
+    /// <inheritdoc cref="Open"/>
+    public static ShardCatalog OpenUncounted(IReadOnlyList<DataSource> sources, ReadAccess? access = null)
     {
         if (sources.Count == 0)
         {
             throw new ArgumentException("No data source is given; list at least one glob of token shards.", nameof(sources));
         }
 
-        return new ShardCatalog([.. sources.Select(Find)]);
+        access ??= new ReadAccess();
+        return new ShardCatalog([.. sources.Select(source => Find(source, access))]);
     }
 
-    private static ShardSource Find(DataSource source)
+    /// <summary>The same shards with all counts known; row groups whose footer does not state them are read.</summary>
+    /// <exception cref="InvalidDataException">A row group is damaged.</exception>
+    /// <exception cref="ShardFileException">The file system fails.</exception>
+    public ShardCatalog Count(CountingOptions counting, ReadAccess? access = null)
+    {
+        ShardSummary[] before = [.. Sources.SelectMany(source => source.Shards)];
+        var shards = RowGroupCensus.Complete(before, counting, access ?? new ReadAccess());
+        var next = 0;
+        return ReferenceEquals(shards, before) ? this : new ShardCatalog([.. Sources.Select(source =>
+        {
+            var first = next;
+            next += source.Shards.Count;
+            return new ShardSource(new DataSource(source.Glob, source.Weight), [.. shards.Skip(first).Take(source.Shards.Count)]);
+        })]);
+    }
+
+    private static ShardSource Find(DataSource source, ReadAccess access)
     {
         var (folder, files) = FileGlob.Expand(source.Glob);
         if (files.Count == 0)
@@ -50,7 +80,7 @@ public sealed class ShardCatalog
                 + $"{Directory.GetCurrentDirectory()}), or write shards with 'kvshift data prepare'.", source.Glob);
         }
 
-        return new ShardSource(source, [.. files.Select(name => ShardSummary.Read(Path.Combine(folder, name), name))]);
+        return new ShardSource(source, [.. files.Select(name => ShardSummary.Read(Path.Combine(folder, name), name, access))]);
     }
 
     private static T? Agreed<T>(IReadOnlyList<ShardSummary> shards, Func<ShardSummary, T?> read, string key)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -7,13 +8,16 @@ namespace KvShiftScale.Data;
 /// <summary>The shards that one glob of the configuration stands for, in ordinal order of their names.</summary>
 public sealed class ShardSource
 {
+    private readonly Lazy<SourceFingerprint> _fingerprint;
+
     internal ShardSource(DataSource source, IReadOnlyList<ShardSummary> shards)
     {
         Glob = source.Glob;
         Weight = source.Weight;
         Shards = shards;
-        Fingerprint = new SourceFingerprint(
-            Glob, Weight, shards.Count, shards.Sum(shard => shard.DocumentCount), shards.Sum(shard => shard.TokenCount), Hash(shards));
+        HasCounts = shards.All(shard => shard.RowGroups.All(group => group.Tokens != RowGroupCounts.Unknown));
+        DocumentCount = shards.Sum(shard => shard.DocumentCount);
+        _fingerprint = new Lazy<SourceFingerprint>(() => new SourceFingerprint(Glob, Weight, Shards.Count, DocumentCount, TokenCount, Hash(Shards)));
     }
 
     /// <summary>The pattern that found the files.</summary>
@@ -25,14 +29,25 @@ public sealed class ShardSource
     /// <summary>The files.</summary>
     public IReadOnlyList<ShardSummary> Shards { get; }
 
+    /// <summary>The tokens of every row group are known.</summary>
+    public bool HasCounts { get; }
+
     /// <summary>Identifies what was found.</summary>
-    public SourceFingerprint Fingerprint { get; }
+    /// <exception cref="InvalidOperationException">Tokens have not been counted.</exception>
+    public SourceFingerprint Fingerprint => _fingerprint.Value;
+
+    /// <summary>
+    /// Identifies the files by names, lengths and footers, in words that a person can compare; also of a source that is not counted.
+    /// </summary>
+    public string Identity => string.Create(CultureInfo.InvariantCulture,
+        $"'{Glob}' with weight {Weight} is {Shards.Count} files with {DocumentCount} documents ({Hash(Shards)[..16]})");
 
     /// <summary>Documents of all files.</summary>
-    public long DocumentCount => Fingerprint.Documents;
+    public long DocumentCount { get; }
 
     /// <summary>Tokens of all files.</summary>
-    public long TokenCount => Fingerprint.Tokens;
+    /// <exception cref="InvalidOperationException">They have not been counted.</exception>
+    public long TokenCount => Shards.Sum(shard => shard.TokenCount);
 
     private static string Hash(IReadOnlyList<ShardSummary> shards)
     {
@@ -44,6 +59,7 @@ public sealed class ShardSource
             Append(hash, number, name.Length);
             hash.AppendData(name);
             Append(hash, number, shard.ByteCount);
+            hash.AppendData(Convert.FromHexString(shard.FooterSha256));
             Append(hash, number, shard.RowGroups.Count);
             foreach (var group in shard.RowGroups)
             {

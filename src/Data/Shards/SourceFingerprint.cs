@@ -6,7 +6,9 @@ namespace KvShiftScale.Data;
 /// <param name="Files">Number of shards.</param>
 /// <param name="Documents">Documents, empty ones included.</param>
 /// <param name="Tokens">Tokens.</param>
-/// <param name="Sha256">Hash over each shard's name, length in bytes and the counts of its row groups, in lower-case hexadecimal.</param>
+/// <param name="Sha256">
+/// Hash over each shard's name, length in bytes, hash of its footer, and the counts of its row groups, in lower-case hexadecimal.
+/// </param>
 public sealed record SourceFingerprint(string Glob, double Weight, int Files, long Documents, long Tokens, string Sha256)
 {
     /// <summary>What differs in <paramref name="now"/>, in words; null when both name the same data with the same weight.</summary>
@@ -20,7 +22,7 @@ public sealed record SourceFingerprint(string Glob, double Weight, int Files, lo
 
         if (Sha256 != now.Sha256)
         {
-            return $"the same number of files, documents and tokens, but other names, lengths or row groups ({Sha256[..12]} then, "
+            return $"the same number of files, documents and tokens, but other names, lengths or content ({Sha256[..12]} then, "
                 + $"{now.Sha256[..12]} now)";
         }
 

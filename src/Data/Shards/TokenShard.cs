@@ -1,4 +1,7 @@
+using System.Buffers;
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Security.Cryptography;
 using Parquet;
 
 namespace KvShiftScale.Data;
@@ -25,13 +28,16 @@ public sealed class TokenShard : IDisposable
     // The null count of a list column includes empty and null lists in these; of others it may not, so their levels are read.
     private static readonly string[] WritersThatCountEmptyListsAsNull = ["Parquet.Net ", "KvShiftScale ", "DuckDB ", "parquet-rs ", "parquet-mr "];
 
-    private readonly FileStream _file;
+    // How the reader names a source that is no file of its own.
+    private const string StreamName = "the stream: ";
+
+    private readonly ShardFile _file;
     private readonly ParquetReader _reader;
     private readonly IdColumn _column;
     private readonly RowGroupCounts?[] _counts;
     private DocumentGroup? _counted;
 
-    private TokenShard(string path, FileStream file, ParquetReader reader)
+    private TokenShard(string path, ShardFile file, ParquetReader reader)
     {
         Path = path;
         _file = file;
@@ -57,6 +63,9 @@ public sealed class TokenShard : IDisposable
     /// <summary>Length of the file in bytes.</summary>
     public long ByteCount => _file.Length;
 
+    /// <summary>Length and time of the file when it was opened.</summary>
+    internal FileStamp Stamp => _file.Stamp;
+
     /// <summary>Number of row groups.</summary>
     public int RowGroupCount => _reader.RowGroupCount;
 
@@ -69,9 +78,17 @@ public sealed class TokenShard : IDisposable
     /// <summary>Opens a shard and reads its footer.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is no Parquet file, is truncated, or has no usable <c>input_ids</c>.</exception>
-    public static TokenShard Open(string path)
+    /// <exception cref="ShardFileException">The file system fails.</exception>
+    public static TokenShard Open(string path) => Open(path, new ReadAccess(), expected: null, CancellationToken.None);
+
+    /// <summary>Opens a shard in a given way.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="access">How often failed reads are repeated.</param>
+    /// <param name="expected">What the file was when it was seen first; null when this is the first time.</param>
+    /// <param name="cancellation">Ends pauses between repetitions.</param>
+    internal static TokenShard Open(string path, ReadAccess access, FileStamp? expected, CancellationToken cancellation)
     {
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
+        var file = new ShardFile(path, access, expected, cancellation);
         try
         {
             return new TokenShard(path, file, OpenReader(path, file));
@@ -89,7 +106,46 @@ public sealed class TokenShard : IDisposable
     /// </summary>
     /// <exception cref="InvalidDataException">The footer or the row group is damaged.</exception>
     public RowGroupCounts Counts(int rowGroup)
-        => _counts[rowGroup] ??= CountsFromFooter(rowGroup) ?? CountsFromPages(rowGroup);
+        => StatedCounts(rowGroup) ?? (_counts[rowGroup] = CountsFromPages(rowGroup)).Value;
+
+    /// <summary>The same where the footer states it; null where the row group has to be read.</summary>
+    internal RowGroupCounts? StatedCounts(int rowGroup) => _counts[rowGroup] ??= CountsFromFooter(rowGroup);
+
+    /// <summary>Documents of a row group, empty ones included, as the footer states them.</summary>
+    internal int DocumentsOf(int rowGroup)
+    {
+        using var group = _reader.OpenRowGroupReader(rowGroup);
+        try
+        {
+            return _column.Extent(group).Rows;
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw Damaged(rowGroup, exception);
+        }
+    }
+
+    /// <summary>SHA-256 of the footer, in lower-case hexadecimal. It has the place, size and statistics of every page's column chunk.</summary>
+    internal string FooterHash()
+    {
+        // A file ends with the footer, its length in 4 bytes and 4 bytes of magic; the reader has checked both.
+        Span<byte> tail = stackalloc byte[8];
+        _file.Position = _file.Length - tail.Length;
+        _file.ReadExactly(tail);
+        long left = BinaryPrimitives.ReadInt32LittleEndian(tail);
+        _file.Position = _file.Length - tail.Length - left;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
+        for (int count; left > 0; left -= count)
+        {
+            count = (int)Math.Min(left, buffer.Length);
+            _file.ReadExactly(buffer.AsSpan(0, count));
+            hash.AppendData(buffer, 0, count);
+        }
+
+        ArrayPool<byte>.Shared.Return(buffer);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     /// <summary>Reads one row group into fresh buffers; otherwise like the overload that fills given ones.</summary>
     public DocumentGroup ReadRowGroup(int index, int? vocabularySize = null)
@@ -115,10 +171,13 @@ public sealed class TokenShard : IDisposable
             }
             catch (Exception exception) when (IsDamage(exception))
             {
+                _file.RequireUnchanged();
                 throw Damaged(index, exception);
             }
         }
 
+        // Whatever was decoded is of no use if the file changed meanwhile.
+        _file.RequireUnchanged();
         var bad = VocabularyCheck.IndexOfInvalid(destination.Ids, vocabularySize);
         if (bad >= 0)
         {
@@ -140,7 +199,7 @@ public sealed class TokenShard : IDisposable
         _file.Dispose();
     }
 
-    private static ParquetReader OpenReader(string path, FileStream file)
+    private static ParquetReader OpenReader(string path, ShardFile file)
     {
         try
         {
@@ -149,7 +208,7 @@ public sealed class TokenShard : IDisposable
         catch (Exception exception) when (IsDamage(exception))
         {
             throw new InvalidDataException(
-                $"{path}: the {file.Length} bytes are no complete Parquet file: {WithoutPlace(exception, file.Name + ": ")} "
+                $"{path}: the {file.Length} bytes are no complete Parquet file: {WithoutPlace(exception, StreamName)} "
                 + "Write or copy the file again.",
                 exception);
         }
@@ -158,7 +217,7 @@ public sealed class TokenShard : IDisposable
     // The package reports damaged pages with whatever its decoders run into, a bad footer as IOException, and a list in data page V2 as
     // NotImplementedException; the drop-in always throws ParquetException.
     private static bool IsDamage(Exception exception)
-        => exception is ParquetException or InvalidDataException or IOException or ArgumentException or ArithmeticException
+        => exception is not ShardFileException && exception is ParquetException or InvalidDataException or IOException or ArgumentException or ArithmeticException
             or IndexOutOfRangeException or InvalidOperationException or NotSupportedException or NotImplementedException;
 
     private int ParseVocabularySize(string text)
@@ -197,7 +256,7 @@ public sealed class TokenShard : IDisposable
     }
 
     private InvalidDataException Damaged(int index, Exception exception)
-        => new($"{Path}: row group {index}: {WithoutPlace(exception, _file.Name + ": ", $"row group {index}, ")}", exception);
+        => new($"{Path}: row group {index}: {WithoutPlace(exception, StreamName, $"row group {index}, ")}", exception);
 
     // A reader that names file and row group itself need not be heard twice.
     private static string WithoutPlace(Exception exception, params ReadOnlySpan<string> places)

@@ -153,6 +153,8 @@ public sealed partial class RunConfigRules
         RequirePositive("data.micro_batch", data.MicroBatch, "set the number of sequences that a rank computes at a time");
         RequirePositive("data.shuffle_row_groups", data.ShuffleRowGroups, "set the number of row groups to shuffle together, for example 8");
         RequirePositive("data.prefetch_batches", data.PrefetchBatches, "set the number of batches to read ahead, for example 4");
+        RequirePositive("data.reader_threads", data.ReaderThreads, "set the number of threads that decode shards, for example 2");
+        Require(data.ReadRetries >= 0, "data.read_retries", data.ReadRetries, "must not be negative", "use 0 to fail at once");
     }
 
     private void CheckSources(string key, IReadOnlyList<DataSource> sources)

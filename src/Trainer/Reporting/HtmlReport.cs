@@ -104,6 +104,11 @@ public static class HtmlReport
             numbers.Add(("MFU", Quantity.Format($"{mfu * 100:0.0} %")));
         }
 
+        if (summary.DataWaitFraction is { } waited)
+        {
+            numbers.Add(("Waiting for data", Quantity.Format($"{waited * 100:0.0} %")));
+        }
+
         html.Append("<section class=\"numbers\">\n");
         foreach (var (name, value) in numbers)
         {

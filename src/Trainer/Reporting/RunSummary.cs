@@ -32,6 +32,9 @@ public sealed record RunSummary
     /// <summary>Median model FLOPs utilisation; null where unknown.</summary>
     public double? MedianMfu { get; private init; }
 
+    /// <summary>Share of the time in steps that the process that logged has waited for data, 0 to 1; null where unknown.</summary>
+    public double? DataWaitFraction { get; private init; }
+
     /// <summary>Largest resident memory of the process that logged.</summary>
     public long PeakMemoryBytes { get; private init; }
 
@@ -41,10 +44,18 @@ public sealed record RunSummary
         var training = records.Where(record => record.Step > 0).ToArray();
         var validations = records.Where(record => record.ValidationLoss is not null).ToArray();
         var seconds = 0.0;
+        var (waited, measured) = (0.0, 0.0);
         var previousStep = 0L;
         foreach (var record in training)
         {
-            seconds += double.IsFinite(record.StepSeconds) ? record.StepSeconds * (record.Step - previousStep) : 0;
+            var duration = double.IsFinite(record.StepSeconds) ? record.StepSeconds * (record.Step - previousStep) : 0;
+            seconds += duration;
+            if (record.DataWaitFraction is { } fraction)
+            {
+                waited += fraction * duration;
+                measured += duration;
+            }
+
             previousStep = record.Step;
         }
 
@@ -59,6 +70,7 @@ public sealed record RunSummary
             TrainingSeconds = seconds,
             MedianTokensPerSecond = Median(training.Select(record => record.TokensPerSecond)),
             MedianMfu = Median(training.Select(record => record.Mfu ?? double.NaN)),
+            DataWaitFraction = measured > 0 ? waited / measured : null,
             PeakMemoryBytes = records.Count > 0 ? records.Max(record => record.PeakMemoryBytes) : 0,
         };
     }

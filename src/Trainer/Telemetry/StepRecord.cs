@@ -33,6 +33,9 @@ public sealed record StepRecord
     /// <summary>Mean loss over the validation data after this step; null where it was not validated.</summary>
     public double? ValidationLoss { get; init; }
 
-    /// <summary>Share of the step's time spent waiting for its batch, 0 to 1. Exported, but not written to <c>metrics.jsonl</c>.</summary>
+    /// <summary>Share of the steps' time since the previous logged step that this rank has spent waiting for a batch, 0 to 1.</summary>
     public double? DataWaitFraction { get; init; }
+
+    /// <summary>Reads of shards that this rank has had to repeat in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
+    public long ReadRetries { get; init; }
 }

@@ -31,6 +31,11 @@ internal static class StepRecordJson
                 WriteNumber(json, "validation_loss", validationLoss);
             }
 
+            if (record.DataWaitFraction is { } fraction)
+            {
+                WriteNumber(json, "data_wait_fraction", fraction);
+            }
+
             json.WriteEndObject();
         }
 
@@ -58,6 +63,7 @@ internal static class StepRecordJson
                 Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu ? mfu.GetDouble() : null,
                 PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
                 ValidationLoss = json.TryGetProperty("validation_loss", out _) ? ReadNumber(json, "validation_loss") : null,
+                DataWaitFraction = json.TryGetProperty("data_wait_fraction", out _) ? ReadNumber(json, "data_wait_fraction") : null,
             };
         }
         catch (KeyNotFoundException)

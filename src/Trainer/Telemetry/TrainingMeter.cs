@@ -18,9 +18,11 @@ public sealed class TrainingMeter : IDisposable
     private readonly Gauge<double> _learningRate;
     private readonly Gauge<double> _mfu;
     private readonly Gauge<double> _dataWait;
+    private readonly Counter<long> _readRetries;
     private readonly Gauge<double> _validationLoss;
     private readonly Gauge<long> _peakMemory;
     private long _tokensCounted;
+    private long _retriesCounted;
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="tokensBefore">Tokens that earlier launches of the run trained on; the counter counts this launch's only.</param>
@@ -42,6 +44,7 @@ public sealed class TrainingMeter : IDisposable
         _learningRate = _meter.CreateGauge<double>("kvshift.train.learning_rate", "1", "Learning rate of the step.");
         _mfu = _meter.CreateGauge<double>("kvshift.train.mfu", "1", "Model FLOPs utilisation, 0 to 1.");
         _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
+        _readRetries = _meter.CreateCounter<long>("kvshift.data.read_retries", "{read}", "Reads of shards that had to be repeated.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
     }
@@ -77,6 +80,12 @@ public sealed class TrainingMeter : IDisposable
         if (record.DataWaitFraction is { } fraction)
         {
             _dataWait.Record(fraction);
+        }
+
+        if (record.ReadRetries > _retriesCounted)
+        {
+            _readRetries.Add(record.ReadRetries - _retriesCounted);
+            _retriesCounted = record.ReadRetries;
         }
     }
 

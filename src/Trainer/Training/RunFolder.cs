@@ -24,6 +24,9 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>What came out, for scripts.</summary>
     public string Summary => System.IO.Path.Combine(Path, "summary.json");
 
+    /// <summary>Tokens of row groups whose footers do not state them; there when some had to be counted.</summary>
+    public string RowGroupCounts => System.IO.Path.Combine(Path, "row-group-counts.json");
+
     /// <summary>The run's checkpoints.</summary>
     public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, "checkpoints"));
 

@@ -2,7 +2,8 @@ namespace KvShiftScale.Trainer.Training;
 
 /// <summary>What a step did, the same on every rank.</summary>
 /// <param name="Loss">Mean over the step's valid targets, in nats.</param>
+/// <param name="Tokens">Inputs of all ranks that are no padding.</param>
 /// <param name="GradientNorm">Global L2 norm before clipping.</param>
 /// <param name="LearningRate">Learning rate of the update.</param>
 /// <param name="StopRequested">Some rank was asked to stop.</param>
-internal readonly record struct StepOutcome(double Loss, double GradientNorm, double LearningRate, bool StopRequested);
+internal readonly record struct StepOutcome(double Loss, long Tokens, double GradientNorm, double LearningRate, bool StopRequested);

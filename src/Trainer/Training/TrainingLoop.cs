@@ -25,16 +25,17 @@ internal sealed class TrainingLoop
     private readonly TrainingStep _step;
     private readonly double _peakFlopsPerSecond;
     private readonly double _flopsPerToken;
-    private readonly long _tokensPerStep;
+    private readonly ReadAccess _access;
 
-    // Since the last logged step: time in steps alone, and how much of it was spent waiting for data.
+    // Since the last logged step: time in steps alone, tokens in them, and how much of the time was spent waiting for data.
     private double _intervalSeconds;
     private long _intervalSteps;
+    private long _intervalTokens;
     private double _waitSecondsBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
         KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, ShardCatalog training, ShardCatalog? validationData,
-        double peakFlopsPerSecond)
+        ReadAccess access, double peakFlopsPerSecond)
     {
         _config = config;
         _ranks = ranks;
@@ -45,13 +46,13 @@ internal sealed class TrainingLoop
         _optimizer = optimizer;
         _training = training;
         _validationData = validationData;
+        _access = access;
         _validation = new Validation(model, ranks);
         _step = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(config.Optimizer, config.Run.Steps),
             config.Optimizer.ClipNorm);
         _peakFlopsPerSecond = peakFlopsPerSecond;
         _flopsPerToken = ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
-        _tokensPerStep = (long)config.Data.GlobalBatch * config.Data.Context;
-            }
+    }
 
     private bool IsFirstRank => _ranks.World.Rank == 0;
 
@@ -69,7 +70,7 @@ internal sealed class TrainingLoop
         }
 
         var stopped = false;
-        using (var batches = new TrainingBatches(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, Share, state.Step))
+        using (var batches = new TrainingBatches(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, Share, state.Step, _access))
         {
             _waitSecondsBefore = batches.WaitSeconds;
             var saved = state.Step;
@@ -79,10 +80,11 @@ internal sealed class TrainingLoop
                 var outcome = _step.Run(step, batches, _stop.IsRequested);
                 _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
                 _intervalSteps++;
+                _intervalTokens += outcome.Tokens;
                 var isLast = step == _config.Run.Steps;
                 // A wish to stop that comes with the last step changes nothing: the run is done.
                 stopped = outcome.StopRequested && !isLast;
-                state = state with { Step = step, Tokens = state.Tokens + _tokensPerStep, Loader = batches.State(step) };
+                state = state with { Step = step, Tokens = state.Tokens + outcome.Tokens, Loader = batches.State(step) };
 
                 double? validationLoss = null;
                 if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
@@ -104,7 +106,7 @@ internal sealed class TrainingLoop
     private double Validate()
     {
         var batches = new EvaluationBatches(_validationData!, _config.Data.Context, _config.Data.MicroBatch, _config.Model.VocabSize, Share,
-            _config.Run.ValidationRows > 0 ? _config.Run.ValidationRows : null);
+            _config.Run.ValidationRows > 0 ? _config.Run.ValidationRows : null, _access);
         return _validation.Run(batches).Loss;
     }
 
@@ -124,7 +126,7 @@ internal sealed class TrainingLoop
     private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, TrainingBatches batches)
     {
         var stepSeconds = _intervalSeconds / _intervalSteps;
-        var tokensPerSecond = _tokensPerStep / stepSeconds;
+        var tokensPerSecond = _intervalTokens / _intervalSeconds;
         var waited = batches.WaitSeconds - _waitSecondsBefore;
         var record = new StepRecord
         {
@@ -139,8 +141,9 @@ internal sealed class TrainingLoop
             PeakMemoryBytes = PeakMemoryBytes(),
             ValidationLoss = validationLoss,
             DataWaitFraction = Math.Clamp(waited / _intervalSeconds, 0, 1),
+            ReadRetries = _access.RetryCount,
         };
-        (_intervalSeconds, _intervalSteps, _waitSecondsBefore) = (0, 0, batches.WaitSeconds);
+        (_intervalSeconds, _intervalSteps, _intervalTokens, _waitSecondsBefore) = (0, 0, 0, batches.WaitSeconds);
         metrics?.Append(record);
         _reporter.Report(record);
     }

@@ -12,9 +12,11 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Puts a run together: data, model, optimizer, checkpoint, loop. All ranks run it side by side.</summary>
-internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool demandNew, IRunReporter reporter, StopSignal stop)
+internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool demandNew, bool acceptChangedData,
+    IRunReporter reporter, StopSignal stop)
 {
     private readonly RunFolder _folder = new(config);
+    private readonly ReadAccess _access = new() { Retries = config.Data.ReadRetries, Notice = reporter.Warn };
 
     private bool IsFirstRank => ranks.World.Rank == 0;
 
@@ -34,6 +36,10 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         var training = OpenData("data.train", config.Data.Train);
         var validation = config.Data.Validation.Count == 0 ? null : OpenData("data.validation", config.Data.Validation);
         CheckTokenizer(training, validation);
+        RequireSameDataOnAllRanks(training);
+        if (validation is not null) RequireSameDataOnAllRanks(validation);
+        // Counting may take long and leaves a file, so it comes after everything that can be refused.
+        training = training.Count(Counting(), _access);
         using var model = BuildModel();
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
         using var reducer = new GradientReducer(model.Parameters, ranks.Replicas, config.Run.Deterministic
@@ -42,9 +48,39 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         var state = Restore(model, optimizer, training);
         if (IsFirstRank) Begin(model, training, state);
 
-        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, training, validation,
+        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, training, validation, _access,
             PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
         return loop.Run(state);
+    }
+
+    // What footers do not state is counted by all ranks together, and kept in the run's folder.
+    private CountingOptions Counting() => new()
+    {
+        PaddedContext = config.Data.Packing == Packing.Pad ? config.Data.Context : null,
+        File = _folder.RowGroupCounts,
+        Share = new DataShare(ranks.World.Rank, ranks.World.Size),
+        SumOverShares = SumOverRanks,
+        Threads = config.Data.ReaderThreads,
+        Notice = reporter.Say,
+    };
+
+    private unsafe void SumOverRanks(long[] values)
+    {
+        fixed (long* address = values) ranks.World.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
+    }
+
+    // Ranks that see different files, on machines of their own or while somebody writes, would train on a mixture of two orders. Weights and
+    // globs come from one configuration, so that a difference lies in the files.
+    private void RequireSameDataOnAllRanks(ShardCatalog catalog)
+    {
+        var seen = string.Join("; ", catalog.Sources.Select(source => source.Identity));
+        var first = ranks.BroadcastText(seen);
+        if (first != seen)
+        {
+            throw new InvalidDataException(
+                $"rank {ranks.World.Rank} on {Environment.MachineName} sees other files than rank 0. There: {first}. Here: {seen}. All ranks have to see the same "
+                + "files, and nobody may write them during a run.");
+        }
     }
 
     private ShardCatalog OpenData(string key, IReadOnlyList<DataSource> sources)
@@ -52,7 +88,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         ShardCatalog catalog;
         try
         {
-            catalog = ShardCatalog.Open(sources);
+            catalog = ShardCatalog.OpenUncounted(sources, _access);
         }
         catch (FileNotFoundException missing)
         {
@@ -122,8 +158,18 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
     private void RequireSameRun(string checkpoint, LoaderState loader)
     {
         const string Remedy = "put back what the run was begun with, or begin a new run under another run.name";
-        if (TrainingState.Read(checkpoint).Loader.DifferenceFrom(loader) is { } difference)
-            throw new ConfigException(new ConfigFault("data", difference, $"must be what it was when {checkpoint} was saved", Remedy));
+        var before = TrainingState.Read(checkpoint).Loader;
+        if (before.ConfigurationDifferenceFrom(loader) is { } setting)
+            throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
+        if (before.DataDifferenceFrom(loader) is { } difference)
+        {
+            if (!acceptChangedData)
+            {
+                throw new ConfigException(new ConfigFault("data", difference, $"must be what it was when {checkpoint} was saved",
+                    Remedy + "; --accept-changed-data goes on at the same step in the order of the new data"));
+            }
+            if (IsFirstRank) reporter.Warn($"going on with changed data: {difference}");
+        }
         var saved = ModelDescription.Read(checkpoint).Model;
         var wanted = new ModelDescription(config.Model, config.Data.Context);
         if (new ModelDescription(saved, config.Data.Context).ToJson() != wanted.ToJson())

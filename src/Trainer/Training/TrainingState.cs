@@ -20,7 +20,7 @@ internal sealed record TrainingState
     /// <summary>Updates done.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Tokens read so far, over all ranks: rows times context.</summary>
+    /// <summary>Tokens read so far, over all ranks, padding not counted.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Position in the data and what the data was.</summary>

@@ -28,7 +28,7 @@ internal sealed class TrainingStep(
         model.Parameters.BeginStep();
         // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
         var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
-        var validTargets = 0L;
+        var (validTargets, tokens) = (0L, 0L);
         var microBatches = batches.MicroBatchesPerStep / reducer.LeavesPerRank;
         for (var leaf = 0; leaf < reducer.LeavesPerRank; leaf++)
         {
@@ -37,21 +37,23 @@ internal sealed class TrainingStep(
                 using var batch = batches.Next();
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += ForwardBackward(batch);
                 // Ranks that share rows would count them twice.
-                if (ranks.Context.Rank == 0) validTargets += batch.ValidTargets;
+                if (ranks.Context.Rank != 0) continue;
+                validTargets += batch.ValidTargets;
+                tokens += batch.TokenCount;
             }
             reducer.EndLeaf();
         }
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
-        var (loss, targets, stop) = Sum(leaves, validTargets, stopRequested);
+        var (loss, targets, allTokens, stop) = Sum(leaves, validTargets, tokens, stopRequested);
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
         if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
         var learningRate = schedule.At(step);
         optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
         reducer.GatherParameters();
-        return new StepOutcome(loss * scale, norm, learningRate, stop);
+        return new StepOutcome(loss * scale, allTokens, norm, learningRate, stop);
     }
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
@@ -68,12 +70,12 @@ internal sealed class TrainingStep(
     }
 
     // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
-    private unsafe (double LossSum, long Targets, bool Stop) Sum(double[] leaves, long targets, bool stop)
+    private unsafe (double LossSum, long Targets, long Tokens, bool Stop) Sum(double[] leaves, long targets, long tokens, bool stop)
     {
-        double[] totals = [.. leaves, targets, stop ? 1 : 0];
+        double[] totals = [.. leaves, targets, tokens, stop ? 1 : 0];
         fixed (double* first = totals) ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
         var lossSum = 0.0;
         for (var leaf = 0; leaf < leaves.Length; leaf++) lossSum += totals[leaf];
-        return (lossSum, (long)totals[^2], totals[^1] > 0);
+        return (lossSum, (long)totals[^3], (long)totals[^2], totals[^1] > 0);
     }
 }

@@ -91,7 +91,7 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.Open([.. data.Select(glob => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
+            return ShardCatalog.OpenUncounted([.. data.Select(glob => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
         }
         catch (FileNotFoundException missing)
         {

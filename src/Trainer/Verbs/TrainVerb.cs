@@ -20,15 +20,16 @@ internal static class TrainVerb
         var demandNew = new Option<bool>("--new") { Description = "Refuse to go on with a run that exists." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print what the run would be, and end: no data, no MPI, no weights." };
         var ranks = new Option<int?>("--ranks") { Description = "With --dry-run: the number of ranks to reckon with." };
+        var acceptData = new Option<bool>("--accept-changed-data") { Description = "Go on although the training data differs from that of the checkpoint." };
         var command = new Command("train", "Trains a model; goes on from the newest good checkpoint of the run, if there is one.")
         {
-            config, set, demandNew, dryRun, ranks,
+            config, set, demandNew, acceptData, dryRun, ranks,
         };
         command.SetAction(parsed => parsed.GetValue(dryRun)
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew)));
+                : Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew), parsed.GetValue(acceptData)));
         return command;
     }
 
@@ -43,7 +44,7 @@ internal static class TrainVerb
         return ExitCode.Done;
     }
 
-    private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew)
+    private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew, bool acceptChangedData)
     {
         // From the first moment to the last: a signal while libraries load or metrics are flushed must not kill the rank.
         using var stop = new StopSignal();
@@ -55,7 +56,7 @@ internal static class TrainVerb
             RunConfigRules.Check(config, ranks.World.Size);
             var threads = ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
             using var reporter = RunReporter.Start(config, ranks);
-            return new TrainingRun(config, ranks, threads, demandNew, reporter, stop).Execute();
+            return new TrainingRun(config, ranks, threads, demandNew, acceptChangedData, reporter, stop).Execute();
         });
     }
 

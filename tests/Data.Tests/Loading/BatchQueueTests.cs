@@ -7,7 +7,7 @@ public sealed class BatchQueueTests
     [Fact]
     public void FullQueueHoldsTheReaderBackUntilABatchIsTaken()
     {
-        var queue = new BatchQueue(capacity: 2);
+        var queue = new BatchQueue(capacity: 2, TimeSpan.FromMinutes(1), stillWaiting: null);
         var added = 0;
         var reading = new Thread(() =>
         {
@@ -35,7 +35,7 @@ public sealed class BatchQueueTests
     [Fact]
     public void ClosedQueueGivesWhatItHolds()
     {
-        var queue = new BatchQueue(capacity: 2);
+        var queue = new BatchQueue(capacity: 2, TimeSpan.FromMinutes(1), stillWaiting: null);
         var batch = _pool.Rent(1);
         queue.Put(batch);
         queue.Close();
@@ -48,7 +48,7 @@ public sealed class BatchQueueTests
     [Fact]
     public void WaitingForABatchIsMeasured()
     {
-        var queue = new BatchQueue(capacity: 1);
+        var queue = new BatchQueue(capacity: 1, TimeSpan.FromMinutes(1), stillWaiting: null);
         var taking = Thread.CurrentThread;
         var reading = new Thread(() =>
         {
@@ -62,6 +62,25 @@ public sealed class BatchQueueTests
 
         Assert.InRange(queue.Waited.TotalMilliseconds, 15, 10_000);
         reading.Join();
+    }
+
+    [Fact]
+    public void LongWaitsAreTold()
+    {
+        var told = new List<TimeSpan>();
+        var queue = new BatchQueue(capacity: 1, TimeSpan.FromMilliseconds(5), told.Add);
+        var reading = new Thread(() =>
+        {
+            WaitFor(() => Volatile.Read(ref told).Count >= 3);
+            queue.Put(_pool.Rent(1));
+        });
+        reading.Start();
+
+        Assert.NotNull(queue.Take());
+
+        reading.Join();
+        Assert.True(told.Count >= 3);
+        Assert.Equal(told.Order(), told);
     }
 
     [Fact]

@@ -30,6 +30,12 @@ public sealed class RankProgramTests
     [InlineData(3)]
     public void Members_of_MPI_NET_do_what_they_say(int ranks) => MpiRun.Execute(ranks, Program, ["mpi.net"]);
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void Global_batches_of_several_ranks_are_those_of_one(int ranks) => MpiRun.Execute(ranks, Program, ["loader"]);
+
     [Fact]
     public void A_mismatch_becomes_an_exception_with_rank_operation_count_and_type() => MpiRun.Execute(2, Program, ["mismatch"]);
 

@@ -126,11 +126,44 @@ public sealed class ResumeTests(TrainingFixture fixture)
         Assert.Equal(before, File.ReadAllBytes(run.PathOf("metrics.jsonl")));
     }
 
+    [Fact]
+    public void ChangedDataThatIsAcceptedIsTrainedOnAndIsThenTheRunsOwn()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("accepted-data").Path);
+        string[] settings = ["run.steps=24", $"data.train=[{fixture.TrainingShard}, {fixture.ValidationShard}]"];
+        var arguments = fixture.TrainArguments("accepted-data", settings);
+
+        using var refused = ProgramRun.Execute(ExitCode.Usage, arguments);
+        using var accepted = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--accept-changed-data"]);
+
+        Assert.Contains("data.train had 1 sources and has 2", refused.Error);
+        Assert.Contains("--accept-changed-data goes on at the same step", refused.Error);
+        Assert.Contains("warning: going on with changed data: data.train had 1 sources and has 2", accepted.Error);
+        Assert.Equal(24, run.Last.Step);
+
+        // The checkpoint of step 24 knows the new data, so that nothing has changed since, and what the run was begun with has.
+        using var again = ProgramRun.Execute(ExitCode.Done, arguments);
+        using var back = ProgramRun.Execute(ExitCode.Usage, fixture.TrainArguments("accepted-data", "run.steps=24"));
+        Assert.Contains("data.train had 2 sources and has 1", back.Error);
+    }
+
+    [Fact]
+    public void AnotherConfigurationOfTheOrderIsNotData()
+    {
+        fixture.OneRank.CopyTo(fixture.RunOf("accepted-seed").Path);
+
+        using var again = ProgramRun.Execute(ExitCode.Usage,
+            [.. fixture.TrainArguments("accepted-seed", "run.steps=24", "run.seed=4"), "--accept-changed-data"]);
+
+        Assert.Contains("run.seed was 3 and is 4", again.Error);
+    }
+
     [Theory]
     [InlineData("run.seed=4", "run.seed was 3 and is 4")]
     [InlineData("data.context=40", "data.context was 48 and is 40")]
     [InlineData("data.global_batch=8", "data.global_batch was 4 and is 8")]
     [InlineData("data.shuffle_row_groups=2", "data.shuffle_row_groups was 8 and is 2")]
+    [InlineData("data.packing=pad", "data.packing was concatenate and is pad")]
     [InlineData("model.ffn_size=32", "must be the shape of")]
     public void AnotherOrderOfTheDataOrAnotherShapeIsRefused(string setting, string difference)
     {

@@ -10,9 +10,9 @@ public sealed class RunSummaryTests
         var summary = RunSummary.Of(
         [
             StepRecords.At(0, validationLoss: 8) with { Loss = double.NaN, TokensPerSecond = double.NaN, StepSeconds = double.NaN },
-            StepRecords.At(1) with { TokensPerSecond = 100, StepSeconds = 3, Mfu = 0.25 },
+            StepRecords.At(1) with { TokensPerSecond = 100, StepSeconds = 3, Mfu = 0.25, DataWaitFraction = 0.5 },
             StepRecords.At(4) with { TokensPerSecond = 900, StepSeconds = 2, PeakMemoryBytes = 5 << 20 },
-            StepRecords.At(9, validationLoss: 6) with { TokensPerSecond = 300, StepSeconds = 1, Mfu = 0.5 },
+            StepRecords.At(9, validationLoss: 6) with { TokensPerSecond = 300, StepSeconds = 1, Mfu = 0.5, DataWaitFraction = 0.1 },
             StepRecords.At(19, validationLoss: 5) with { TokensPerSecond = 200, StepSeconds = double.NaN, PeakMemoryBytes = 1 << 20 },
         ]);
 
@@ -29,6 +29,9 @@ public sealed class RunSummaryTests
         // Of 100, 200, 300, 900: the mean of the middle two.
         Assert.Equal(250, summary.MedianTokensPerSecond);
         Assert.Equal(0.375, summary.MedianMfu);
+
+        // 1.5 s of the first 3, and 0.5 s of the last 5 that have a duration; the others do not say.
+        Assert.Equal(2.0 / 8, summary.DataWaitFraction!.Value, 1e-12);
         Assert.Equal(5 << 20, summary.PeakMemoryBytes);
     }
 
@@ -42,5 +45,6 @@ public sealed class RunSummaryTests
         Assert.Null(summary.LastValidationLoss);
         Assert.Null(summary.MedianTokensPerSecond);
         Assert.Equal(0, summary.TrainingSeconds);
+        Assert.Null(summary.DataWaitFraction);
     }
 }

@@ -20,7 +20,7 @@ public sealed class MetricsLogTests
             """{"step":1,"loss":5,"tokens":1000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
             ""","step_seconds":2,"mfu":null,"peak_memory_bytes":1048576}""" + "\n" +
             """{"step":2,"loss":3.3333333333333335,"tokens":2000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
-            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25}""" + "\n",
+            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25,"data_wait_fraction":0.1}""" + "\n",
             File.ReadAllText(path));
     }
 
@@ -36,6 +36,7 @@ public sealed class MetricsLogTests
             GradNorm = (float)random.NextDouble(),
             Lr = double.Epsilon * step,
             Mfu = 1.0 / step,
+            DataWaitFraction = random.NextDouble(),
         }).ToArray();
         using (var log = MetricsLog.Open(path, 0))
         {

@@ -67,6 +67,19 @@ public sealed class TrainingMeterTests : IDisposable
     }
 
     [Fact]
+    public void RepeatedReadsAreCountedOnce()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Record(StepRecords.At(1));
+        meter.Record(StepRecords.At(2) with { ReadRetries = 3 });
+        meter.Record(StepRecords.At(3) with { ReadRetries = 3 });
+        meter.Record(StepRecords.At(4) with { ReadRetries = 5 });
+
+        Assert.Equal([3, 2], _measured.Where(measurement => measurement.Name == "kvshift.data.read_retries").Select(found => found.Value));
+    }
+
+    [Fact]
     public void WhatIsUnknownIsNotMeasured()
     {
         using var meter = new TrainingMeter();
