@@ -73,7 +73,8 @@ internal static class TokenizerJsonReader
         {
             "Prepend" => new PrependStep(part.Text("prepend")),
             "Replace" => new ReplaceStep(Pattern(part), part.Text("content")),
-            _ => throw part.Unknown("Prepend, Replace and Sequence"),
+            "NFC" => new ComposeStep(),
+            _ => throw part.Unknown("NFC, Prepend, Replace and Sequence"),
         };
 
         static string Pattern(TokenizerJsonValue part)
