@@ -10,7 +10,7 @@ namespace KvShiftScale.Data.Tokenization;
 /// </remarks>
 internal sealed class RegexSplitter : PieceSplitter
 {
-    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestSearch = TimeSpan.FromSeconds(10);
 
     private static readonly char[] StandIns = FindStandIns();
 
@@ -18,7 +18,12 @@ internal sealed class RegexSplitter : PieceSplitter
 
     /// <exception cref="ArgumentException">.NET does not know the expression.</exception>
     public RegexSplitter(string expression)
-        => _expression = new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Compiled, MatchTimeout);
+        : this(expression, LongestSearch)
+    {
+    }
+
+    internal RegexSplitter(string expression, TimeSpan longestSearch)
+        => _expression = new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Compiled, longestSearch);
 
     public override void Split(ReadOnlySpan<byte> text, List<int> ends, int offset)
     {
@@ -45,7 +50,7 @@ internal sealed class RegexSplitter : PieceSplitter
         catch (RegexMatchTimeoutException error)
         {
             throw new InvalidDataException(
-                $"The tokenizer's split expression '{_expression}' found no piece within {MatchTimeout.TotalSeconds} s in a text of "
+                $"The tokenizer's split expression '{_expression}' found no piece within {_expression.MatchTimeout.TotalSeconds} s in a text of "
                 + $"{text.Length} bytes. Use a tokenizer with a published expression, or shorter documents.",
                 error);
         }
