@@ -6,13 +6,15 @@ using System.Text;
 using KvShiftScale.Data.Tokenization;
 
 // Encodes a corpus that bench/tokenizers/corpus.mjs has written, and prints one line of JSON:
-//   encode TOKENIZER CORPUS --threads N --passes N [--ids FILE]    MB/s of each pass; the ids, if wanted
-//   train CORPUS --vocab-size N --threads N [--output DIR]         seconds of each pass
-//   long TOKENIZER                                                 seconds for texts without a blank, of 1/4, 1/2, 1, 2 and 4 MB
+//   encode TOKENIZER CORPUS --threads N [--ids FILE]          MB/s of each pass, also by processor time; the ids, if wanted
+//   train CORPUS --vocab-size N --threads N [--output DIR]    seconds of each pass
+//   long TOKENIZER                                            seconds for texts without a word break, of 1/4, 1/2, 1, 2 and 4 MiB
+// each with --warmup N passes that do not count before --passes N that do.
 var positional = args.TakeWhile(argument => !argument.StartsWith("--", StringComparison.Ordinal)).ToArray();
 var options = args.Skip(positional.Length).Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]);
 var threads = Number("--threads", 1);
-var passes = Number("--passes", 5);
+var warmup = Number("--warmup", 0);
+var passes = warmup + Number("--passes", 5);
 switch (positional[0])
 {
     case "encode":
@@ -56,9 +58,11 @@ void Encode(TokenizerModel tokenizer, (string[] Documents, long Bytes) corpus)
     }
 
     var rates = new List<double>();
+    var processorRates = new List<double>();
     for (var pass = 0; pass < passes; pass++)
     {
         var next = -1;
+        var processorTime = Environment.CpuUsage.TotalTime;
         var clock = Stopwatch.StartNew();
         var workers = Enumerable.Range(0, threads).Select(_ => new Thread(() =>
         {
@@ -71,6 +75,7 @@ void Encode(TokenizerModel tokenizer, (string[] Documents, long Bytes) corpus)
         workers.ForEach(worker => worker.Start());
         workers.ForEach(worker => worker.Join());
         rates.Add(corpus.Bytes / clock.Elapsed.TotalSeconds / 1e6);
+        processorRates.Add(corpus.Bytes / (Environment.CpuUsage.TotalTime - processorTime).TotalSeconds / 1e6);
     }
 
     if (options.TryGetValue("--ids", out var idsPath))
@@ -85,7 +90,9 @@ void Encode(TokenizerModel tokenizer, (string[] Documents, long Bytes) corpus)
         }
     }
 
-    Console.WriteLine($"{{\"tokens\": {results.Sum(ids => (long)ids.Count)}, \"bytes\": {corpus.Bytes}, \"megabytes_per_second\": [{Join(rates)}]}}");
+    Console.WriteLine($"{{\"tokens\": {results.Sum(ids => (long)ids.Count)}, \"bytes\": {corpus.Bytes}, "
+        + $"\"megabytes_per_second\": [{Join(rates.Skip(warmup))}], "
+        + $"\"megabytes_per_processor_second\": [{Join(processorRates.Skip(warmup))}]}}");
 }
 
 void Train((string[] Documents, long Bytes) corpus)
@@ -102,7 +109,7 @@ void Train((string[] Documents, long Bytes) corpus)
         }
     }
 
-    Console.WriteLine($"{{\"bytes\": {corpus.Bytes}, \"seconds\": [{Join(seconds)}]}}");
+    Console.WriteLine($"{{\"bytes\": {corpus.Bytes}, \"seconds\": [{Join(seconds.Skip(warmup))}]}}");
 }
 
 void EncodeLongPieces(TokenizerModel tokenizer)

@@ -29,6 +29,7 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("generate --model MODEL --prompt the --temperature 0", "--temperature 0", "--greedy")]
     [InlineData("generate --model MODEL --prompt the --top-p 1.5", "--top-p 1.5", "at most 1")]
     [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 100 --output ROOT/runs/tokenizer", "--vocab-size 100", "257")]
+    [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 300 --output ROOT/runs/tokenizer --threads 0", "--threads 0", "at least 1")]
     [InlineData("data prepare --input ROOT/train.jsonl --tokenizer ROOT/tokenizer --output ROOT/runs/data --shard-tokens 0", "--shard-tokens 0", "at least 1")]
     [InlineData("data verify ROOT/nowhere", "ROOT/nowhere")]
     public void FaultIsNamedBeforeAnyWork(string arguments, params string[] expected)

@@ -30,6 +30,8 @@ public static class ByteLevelBpeTrainer
         CancellationToken cancellationToken = default)
         => Train(documents, vocabularySize, Environment.ProcessorCount, progress, cancellationToken);
 
+    /// <inheritdoc cref="Train(IEnumerable{string}, int, IProgress{BpeTrainingProgress}?, CancellationToken)"/>
+    /// <param name="threadCount">Threads that count; at least 1. The result does not depend on it.</param>
     public static TrainedBpe Train(
         IEnumerable<string> documents,
         int vocabularySize,
@@ -39,10 +41,11 @@ public static class ByteLevelBpeTrainer
     {
         ArgumentNullException.ThrowIfNull(documents);
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, SmallestVocabulary);
+        ArgumentOutOfRangeException.ThrowIfLessThan(threadCount, 1);
         var reading = new LatestReport(progress);
         var mergesWanted = vocabularySize - SmallestVocabulary;
         var counts = PieceCounts.Count(documents, threadCount, mergesWanted, reading, cancellationToken);
-        var learner = new MergeLearner(counts, MinimumPairCount);
+        var learner = new MergeLearner(counts, MinimumPairCount, threadCount);
         var merges = new List<(int Left, int Right)>(mergesWanted);
         while (merges.Count < mergesWanted)
         {

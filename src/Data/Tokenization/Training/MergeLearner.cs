@@ -16,7 +16,7 @@ internal sealed class MergeLearner
     private readonly int[][] _pieces;
     private readonly int[] _lengths;
     private readonly long[] _pieceCounts;
-    private readonly Dictionary<ulong, Occurrences> _pairs = [];
+    private readonly Dictionary<ulong, Occurrences> _pairs;
     private readonly PriorityQueue<ulong, Candidate> _queue = new();
 
     /// <summary>Pairs that the merge at hand brought into being.</summary>
@@ -24,7 +24,7 @@ internal sealed class MergeLearner
 
     private int _nextId = ByteAlphabet.Size;
 
-    public MergeLearner(PieceTable counts, long minimumCount)
+    public MergeLearner(PieceTable counts, long minimumCount, int threadCount)
     {
         _minimumCount = minimumCount;
         _pieces = new int[counts.Count][];
@@ -42,14 +42,10 @@ internal sealed class MergeLearner
             _pieces[index] = symbols;
             _lengths[index] = symbols.Length;
             _pieceCounts[index] = count;
-            for (var i = 1; i < symbols.Length; i++)
-            {
-                Add(symbols[i - 1], symbols[i], index);
-            }
-
             index++;
         });
-
+        _pairs = CountPairs(threadCount);
+        _newPairs.AddRange(_pairs.Keys);
         EnqueueNewPairs();
     }
 
@@ -78,6 +74,42 @@ internal sealed class MergeLearner
 
         merge = default;
         return false;
+    }
+
+    /// <summary>Each thread counts in a range of the pieces of its own; the ranges are then joined in their order.</summary>
+    private Dictionary<ulong, Occurrences> CountPairs(int threadCount)
+    {
+        var ranges = new Dictionary<ulong, Occurrences>[threadCount];
+        Parallel.For(0, threadCount, new ParallelOptions { MaxDegreeOfParallelism = threadCount }, range =>
+        {
+            var pairs = ranges[range] = [];
+            var end = (int)((range + 1L) * _pieces.Length / threadCount);
+            for (var piece = (int)((long)range * _pieces.Length / threadCount); piece < end; piece++)
+            {
+                var symbols = _pieces[piece];
+                for (var i = 1; i < symbols.Length; i++)
+                {
+                    ref var occurrences = ref CollectionsMarshal.GetValueRefOrAddDefault(pairs, Pair(symbols[i - 1], symbols[i]), out _);
+                    (occurrences ??= new Occurrences()).Add(piece, _pieceCounts[piece]);
+                }
+            }
+        });
+        var total = ranges[0];
+        foreach (var (pair, more) in ranges.Skip(1).SelectMany(range => range))
+        {
+            ref var occurrences = ref CollectionsMarshal.GetValueRefOrAddDefault(total, pair, out var exists);
+            if (exists)
+            {
+                occurrences!.Count += more.Count;
+                occurrences.Pieces.AddRange(more.Pieces);
+            }
+            else
+            {
+                occurrences = more;
+            }
+        }
+
+        return total;
     }
 
     private void Apply(int left, int right, Occurrences occurrences)
@@ -134,11 +166,7 @@ internal sealed class MergeLearner
             _newPairs.Add(pair);
         }
 
-        occurrences!.Count += _pieceCounts[piece];
-        if (occurrences.Pieces.Count == 0 || occurrences.Pieces[^1] != piece)
-        {
-            occurrences.Pieces.Add(piece);
-        }
+        occurrences!.Add(piece, _pieceCounts[piece]);
     }
 
     private void Remove(int left, int right, int piece)
@@ -180,6 +208,15 @@ internal sealed class MergeLearner
 
         /// <summary>Pieces that held the pair when it was counted; a merge may have taken it out of some of them since.</summary>
         public readonly List<int> Pieces = [];
+
+        public void Add(int piece, long count)
+        {
+            Count += count;
+            if (Pieces.Count == 0 || Pieces[^1] != piece)
+            {
+                Pieces.Add(piece);
+            }
+        }
     }
 
     private readonly record struct Candidate(long Count, ulong Pair) : IComparable<Candidate>
