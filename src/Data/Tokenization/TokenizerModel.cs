@@ -20,10 +20,10 @@ public sealed class TokenizerModel : Tokenizer
 
     internal TokenizerModel(TokenizerDescription description)
     {
+        EndOfTextId = description.Vocabulary[description.FindEndOfText()];
         _tokens = new TokenTable(description);
         _encoder = new BpeEncoder(description);
         _dropsFirstBlank = description.DecodingDropsFirstBlank;
-        EndOfTextId = description.Vocabulary[description.FindEndOfText()];
         Hash = TokenizerHash.Of(description, _tokens);
     }
 

@@ -90,6 +90,10 @@ public sealed class MergingTests
         Assert.Equal(Enumerable.Repeat(259, 1 << 16), tokenizer.Encode(new string('a', 1 << 20)));
     }
 
+    [Fact]
+    public void LeavesALongPieceOfBytesWithoutMerges()
+        => Assert.Equal(Enumerable.Repeat(Id("a"), 5000), Create([]).Encode(new string('a', 5000)));
+
     /// <summary>More different pieces than the cache holds, with few and with many ids each, met twice in two orders.</summary>
     [Fact]
     public void ForgetsPiecesWithoutHarm()
