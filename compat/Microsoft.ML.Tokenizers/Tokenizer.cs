@@ -9,12 +9,6 @@ public abstract class Tokenizer
     {
     }
 
-    /// <summary>Splits the text before it is encoded; null when the whole text is one piece.</summary>
-    public virtual PreTokenizer? PreTokenizer => null;
-
-    /// <summary>Rewrites the text before it is split; null when it is taken as it is.</summary>
-    public virtual Normalizer? Normalizer => null;
-
     protected virtual EncodeResults<int> EncodeToIds(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {
         var results = EncodeToTokens(text, textSpan, settings);

@@ -47,7 +47,4 @@ public sealed class DocumentGroup
     }
 
     internal void Finish(int documentCount) => DocumentCount = documentCount;
-
-    // Row groups of a file are of about the same size, so that an eighth more than one needs is enough for the others.
-    private static int WithReserve(int count) => (int)Math.Min(count + (count >> 3) + 1L, Array.MaxLength);
 }

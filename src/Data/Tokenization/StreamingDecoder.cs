@@ -4,7 +4,8 @@ namespace KvShiftScale.Data.Tokenization;
 
 /// <summary>
 /// Decodes ids one at a time, as they are generated. What <see cref="Append"/> returns, joined, and <see cref="Flush"/> after it are the
-/// text that <see cref="TokenizerModel.Decode"/> gives for all ids at once.
+/// text that <see cref="TokenizerModel.Decode(IEnumerable{int})"/> gives for all ids at once; but a blank at their beginning stays, since
+/// they continue a prompt.
 /// </summary>
 public sealed class StreamingDecoder(TokenizerModel tokenizer)
 {

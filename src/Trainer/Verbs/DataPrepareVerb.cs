@@ -16,7 +16,7 @@ internal static class DataPrepareVerb
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };
-        var tokenizer = new Option<string>("--tokenizer") { Description = "Tokenizer folder or tokenizer.json.", Required = true };
+        var tokenizer = new Option<string>("--tokenizer") { Description = "Tokenizer folder, tokenizer.json or .tiktoken file.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
         var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => TextDocuments.DefaultField };
         var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };

@@ -19,22 +19,28 @@ internal static class TokenizerTrainVerb
         var size = new Option<int>("--vocab-size") { Description = "Ids in all, end-of-text included.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder for tokenizer.json, vocab.json and merges.txt.", Required = true };
         var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => "text" };
-        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field };
+        var threads = new Option<int>("--threads")
+        {
+            Description = "Threads that count; the files do not depend on it.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
+        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field, threads };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
-            parsed.GetValue(field)!));
+            parsed.GetValue(field)!, parsed.GetValue(threads)));
         return command;
     }
 
-    private static int Run(string[] input, int size, string output, string field)
+    private static int Run(string[] input, int size, string output, string field, int threads)
     {
         if (size < ByteLevelBpeTrainer.SmallestVocabulary)
         {
             throw new UsageException(
                 $"found --vocab-size {size}; wanted at least {ByteLevelBpeTrainer.SmallestVocabulary}: the 256 bytes and end-of-text");
         }
+        if (threads < 1) throw new UsageException($"found --threads {threads}; wanted at least 1");
         using var progress = new ProgressLine();
         var documents = TextDocuments.Read(input, field).Select(document => document.Text);
-        var trained = ByteLevelBpeTrainer.Train(documents, size, new TrainingReport(progress));
+        var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
         TokenizerFolder.Save(trained, output);
         progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));
         return ExitCode.Done;

@@ -40,6 +40,7 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("model convert --model MODEL --output ROOT/converted --naming baichuan", "length 1", "logits")]
     [InlineData("generate --model MODEL --prompt the --top-p 1.5", "--top-p 1.5", "at most 1")]
     [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 100 --output ROOT/runs/tokenizer", "--vocab-size 100", "257")]
+    [InlineData("tokenizer train --input ROOT/train.jsonl --vocab-size 300 --output ROOT/runs/tokenizer --threads 0", "--threads 0", "at least 1")]
     [InlineData("data prepare --input ROOT/train.jsonl --tokenizer ROOT/tokenizer --output ROOT/runs/data --shard-tokens 0", "--shard-tokens 0", "at least 1")]
     [InlineData("data verify ROOT/nowhere", "ROOT/nowhere")]
     [InlineData("experiment induction --preset tiny --output ROOT/runs/e", "--preset tiny", "quick, paper")]

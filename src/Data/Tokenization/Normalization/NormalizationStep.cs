@@ -1,0 +1,7 @@
+namespace KvShiftScale.Data.Tokenization;
+
+/// <summary>A change to the text before it is split.</summary>
+internal abstract record NormalizationStep
+{
+    public abstract string Apply(string text);
+}

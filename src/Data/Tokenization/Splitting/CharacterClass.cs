@@ -1,0 +1,10 @@
+namespace KvShiftScale.Data.Tokenization;
+
+/// <summary>What published split expressions tell apart: <c>\p{L}</c>, <c>\p{N}</c>, <c>\s</c> and the rest.</summary>
+internal enum CharacterClass : byte
+{
+    Other,
+    Letter,
+    Number,
+    WhiteSpace,
+}
