@@ -10,10 +10,12 @@ public sealed record SvgChart
     internal const string Style =
         """
         .chart{--ink:#1f2328;--muted:#656d76;--grid:#e4e8ec;--axis:#afb8c1;--card:#ffffff;--line:#0b6bcb;--dots:#d9480f;--mark:#8250df;
-        --hue0:#0b6bcb;--hue1:#8c959f;--hue2:#d9480f;--hue3:#8250df;--hue4:#1a7f37;--hue5:#bf3989;--hue6:#9a6700;--hue7:#0a7d8c}
+        --hue0:#0b6bcb;--hue1:#8c959f;--hue2:#d9480f;--hue3:#8250df;--hue4:#1a7f37;--hue5:#bf3989;--hue6:#9a6700;--hue7:#0a7d8c;
+        --hue8:#3b4cca;--hue9:#6a9a00;--hue10:#7a4a2b;--hue11:#a40e26}
         @media (prefers-color-scheme:dark){
         .chart{--ink:#e6edf3;--muted:#9198a1;--grid:#262c36;--axis:#4a525d;--card:#12161d;--line:#58a6ff;--dots:#ff9b54;--mark:#bc8cff;
-        --hue0:#58a6ff;--hue1:#8b949e;--hue2:#ff9b54;--hue3:#bc8cff;--hue4:#56d364;--hue5:#f778ba;--hue6:#e3b341;--hue7:#4fd1d9}
+        --hue0:#58a6ff;--hue1:#8b949e;--hue2:#ff9b54;--hue3:#bc8cff;--hue4:#56d364;--hue5:#f778ba;--hue6:#e3b341;--hue7:#4fd1d9;
+        --hue8:#8ea2ff;--hue9:#a8d44a;--hue10:#c99a78;--hue11:#ff8182}
         }
         .chart text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--muted)}
         .chart .title{font-size:15px;font-weight:600;fill:var(--ink)}.chart .legend{fill:var(--ink)}
@@ -27,6 +29,8 @@ public sealed record SvgChart
         .chart .hue2{--line:var(--hue2);--dots:var(--hue2)}.chart .hue3{--line:var(--hue3);--dots:var(--hue3)}
         .chart .hue4{--line:var(--hue4);--dots:var(--hue4)}.chart .hue5{--line:var(--hue5);--dots:var(--hue5)}
         .chart .hue6{--line:var(--hue6);--dots:var(--hue6)}.chart .hue7{--line:var(--hue7);--dots:var(--hue7)}
+        .chart .hue8{--line:var(--hue8);--dots:var(--hue8)}.chart .hue9{--line:var(--hue9);--dots:var(--hue9)}
+        .chart .hue10{--line:var(--hue10);--dots:var(--hue10)}.chart .hue11{--line:var(--hue11);--dots:var(--hue11)}
         .chart .mark{stroke:var(--mark);stroke-dasharray:4 4}.chart .marktext{fill:var(--mark);font-size:11px}
         """;
 
@@ -35,9 +39,11 @@ public sealed record SvgChart
     private const double Top = 58;
     private const double Bottom = 48;
     private const double CharacterWidth = 6.6;
+    private const double TitleCharacterWidth = 9.5;
+    private const double LegendLine = 20;
 
     // Colours in the style.
-    private const int Hues = 8;
+    private const int Hues = 12;
 
     // A dot for every point stops being readable here.
     private const int MostDots = 60;
@@ -74,7 +80,10 @@ public sealed record SvgChart
 
     private double PlotWidth => Width - Left - Right;
 
-    private double PlotHeight => Height - Top - Bottom;
+    // A legend that does not fit beside the title has lines of its own above the plot.
+    private double PlotTop => Top + (LegendLine * (IsLegendBesideTitle ? 0 : LegendLines().Count));
+
+    private double PlotHeight => Height - PlotTop - Bottom;
 
     /// <summary>The chart as an element for a page that has <see cref="Style"/> in its style.</summary>
     public string ToElement() => Draw("");
@@ -146,7 +155,7 @@ public sealed record SvgChart
 
         AppendLine(svg, "axis", Left, Height - Bottom, Width - Right, Height - Bottom);
         AppendText(svg, "middle", Left + (PlotWidth / 2), Height - 10, XLabel);
-        AppendText(svg, "", 18, Top - 14, YLabel);
+        AppendText(svg, "", 18, PlotTop - 14, YLabel);
     }
 
     private void AppendMarks(StringBuilder svg, ChartAxis x)
@@ -158,7 +167,7 @@ public sealed record SvgChart
             var mark = marks[index];
             var at = Across(x, mark.X);
             svg.Append(Quantity.Format($"<g><title>{XmlText.Escape(mark.Label)}</title>"));
-            AppendLine(svg, "mark", at, Top, at, Height - Bottom);
+            AppendLine(svg, "mark", at, PlotTop, at, Height - Bottom);
             svg.Append("</g>\n");
 
             // A label goes to the side of its line that has room; without room it is left to the pointer.
@@ -166,12 +175,12 @@ public sealed record SvgChart
             var next = index + 1 < marks.Length ? Across(x, marks[index + 1].X) : Width - Right;
             if (at + width <= next)
             {
-                AppendText(svg, "marktext", at + 5, Top + 11, mark.Label);
+                AppendText(svg, "marktext", at + 5, PlotTop + 11, mark.Label);
                 free = at + width;
             }
             else if (at - width >= free)
             {
-                AppendText(svg, "marktext end", at - 5, Top + 11, mark.Label);
+                AppendText(svg, "marktext end", at - 5, PlotTop + 11, mark.Label);
                 free = at;
             }
             else
@@ -213,18 +222,60 @@ public sealed record SvgChart
         }
     }
 
+    private ChartSeries[] Named => [.. Series.Where(series => series.Name.Length > 0 && series.Points.Count > 0)];
+
+    private bool IsLegendBesideTitle => Named.Sum(LegendWidth) <= Width - Right - 18 - (Title.Length * TitleCharacterWidth);
+
+    // Text, a line before it, and room on both sides.
+    private static double LegendWidth(ChartSeries series) => (series.Name.Length * CharacterWidth) + 8 + 36;
+
+    private List<List<ChartSeries>> LegendLines()
+    {
+        var lines = new List<List<ChartSeries>>();
+        var room = 0.0;
+        foreach (var series in Named)
+        {
+            room -= LegendWidth(series);
+            if (room < 0)
+            {
+                lines.Add([]);
+                room = Width - Right - 18 - LegendWidth(series);
+            }
+
+            lines[^1].Add(series);
+        }
+
+        return lines;
+    }
+
     private void AppendLegend(StringBuilder svg)
     {
-        var at = Width - Right;
-        foreach (var series in Series.Where(series => series.Name.Length > 0 && series.Points.Count > 0).Reverse())
+        if (IsLegendBesideTitle)
         {
-            AppendText(svg, "legend end", at, 26, series.Name);
+            AppendLegendLine(svg, Named, 26);
+            return;
+        }
+
+        var lines = LegendLines();
+        for (var index = 0; index < lines.Count; index++)
+        {
+            AppendLegendLine(svg, lines[index], 26 + (LegendLine * (index + 1)));
+        }
+    }
+
+    // Right-aligned, so built from its end.
+    private void AppendLegendLine(StringBuilder svg, IReadOnlyList<ChartSeries> line, double baseline)
+    {
+        var at = Width - Right;
+        foreach (var series in line.Reverse())
+        {
+            AppendText(svg, "legend end", at, baseline, series.Name);
             at -= (series.Name.Length * CharacterWidth) + 8;
-            var name = ClassOf(series);
-            svg.Append(Quantity.Format($"<path class=\"{name}\" d=\"M{XmlText.Number(at - 18)} 22H{XmlText.Number(at)}\"/>\n"));
+            var (from, to, middle) = (XmlText.Number(at - 18), XmlText.Number(at), XmlText.Number(baseline - 4));
+            svg.Append(Quantity.Format($"<path class=\"{ClassOf(series)}\" d=\"M{from} {middle}H{to}\"/>\n"));
             if (series.Style == ChartSeriesStyle.Dots)
             {
-                svg.Append(Quantity.Format($"<circle class=\"dot{HueOf(series)}\" cx=\"{XmlText.Number(at - 9)}\" cy=\"22\" r=\"4\"/>\n"));
+                svg.Append(Quantity.Format($"<circle class=\"dot{HueOf(series)}\" cx=\"{XmlText.Number(at - 9)}\" cy=\"{middle}\" r=\"4\"/>\n"));
             }
 
             at -= 36;

@@ -64,6 +64,22 @@ public sealed class SvgChartTests
     }
 
     [Fact]
+    public void ALegendThatDoesNotFitBesideTheTitleHasLinesOfItsOwn()
+    {
+        // Ten names of 18 letters at about 163 pixels: five to a line of 820 pixels.
+        var series = Enumerable.Range(0, 10).Select(hue =>
+            new ChartSeries($"window{hue} shift, 1 l", ChartSeriesStyle.Line, [(0, 0), (10, 10)]) { Hue = hue }).ToArray();
+        var chart = Chart(series[0]) with { Series = series };
+
+        var legend = Elements(chart, "text").Where(text => (string?)text.Attribute("class") == "legend end").ToArray();
+
+        Assert.Equal(10, legend.Length);
+        Assert.Equal(["46", "66"], legend.Select(text => (string)text.Attribute("y")!).Distinct());
+        // The plot begins two lines of 20 pixels lower than the 58 that it has otherwise.
+        Assert.Equal("M62 312L838 98", (string?)Elements(chart, "path").First().Attribute("d"));
+    }
+
+    [Fact]
     public void MarksAreDrawnWithinThePlotAndLabelled()
     {
         var chart = Chart(new ChartSeries("", ChartSeriesStyle.Line, [(0, 0), (10, 10)])) with
