@@ -49,7 +49,7 @@ public sealed class MpiRun : IDisposable
         [
             "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", rankCount.ToString(CultureInfo.InvariantCulture),
             // Containers often forbid a process to read another's memory, and mpirun says so on every start.
-            "--mca", "btl_vader_single_copy_mechanism", "none",
+            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
             // mpirun gives ranks a terminal as standard output, and .NET would write that terminal's control sequences to it.
             "-x", "TERM=dumb",
             DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly),

@@ -25,7 +25,7 @@ internal static partial class LocalRanks
         string[] flags =
         [
             "mpirun", "--quiet", "-np", ranks.ToString(CultureInfo.InvariantCulture), "--oversubscribe", "--bind-to", "none",
-            "--mca", "btl_vader_single_copy_mechanism", "none",
+            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
         ];
         foreach (var flag in flags) start.ArgumentList.Add(flag);
         if (GetUserId() == 0) start.ArgumentList.Add("--allow-run-as-root");
