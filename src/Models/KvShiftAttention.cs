@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -51,6 +52,24 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         if (_valueShift is not null)
             value = ShiftRotateOperation.Apply(value, _config.ResolvedKvHeads, _valueShift, rotary: null, layout);
         return _output.call(AttentionOperation.Apply(query, key, value, _config.Heads, _config.ResolvedKvHeads, layout));
+    }
+
+    /// <summary>What the heads see, to look at: projects anew, so that the forward pass pays nothing for it.</summary>
+    internal AttentionView View(Tensor x, TokenLayout layout)
+    {
+        var (heads, kvHeads) = (_config.Heads, _config.ResolvedKvHeads);
+        return new AttentionView
+        {
+            Query = Split(ShiftRotateOperation.Apply(_query.call(x), heads, shift: null, _rotary, layout), heads),
+            Key = Split(ShiftRotateOperation.Apply(_key.call(x), kvHeads, _keyShift, _rotary, layout), kvHeads),
+            Value = Split(_value.call(x), kvHeads),
+            Output = _output.Weight.Parameter,
+            Visible = layout.Visible(x.device),
+            KeyShift = _keyShift?.Parameter,
+            ValueShift = _valueShift?.Parameter,
+        };
+
+        Tensor Split(Tensor flat, int count) => flat.view(layout.Batch, layout.Tokens, count, _config.ResolvedHeadSize);
     }
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>
