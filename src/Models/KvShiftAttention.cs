@@ -64,7 +64,8 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
             Key = Split(ShiftRotateOperation.Apply(_key.call(x), kvHeads, _keyShift, _rotary, layout), kvHeads),
             Value = Split(_value.call(x), kvHeads),
             Output = _output.Weight.Parameter,
-            Visible = layout.Visible(x.device),
+            Layout = layout,
+            Window = 0,
             KeyShift = _keyShift?.Parameter,
             ValueShift = _valueShift?.Parameter,
         };

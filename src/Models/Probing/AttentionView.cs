@@ -17,8 +17,11 @@ internal sealed class AttentionView
     /// <summary>[hidden_size, heads * head_size]: writes the heads' results into the residual stream.</summary>
     public required Tensor Output { get; init; }
 
-    /// <summary>bool [batch, 1, tokens, tokens]: query t sees key s.</summary>
-    public required Tensor Visible { get; init; }
+    /// <summary>Rows, tokens and documents.</summary>
+    public required TokenLayout Layout { get; init; }
+
+    /// <summary>Keys that a query sees, its own counted; 0 is all of its document so far.</summary>
+    public required int Window { get; init; }
 
     /// <summary>
     /// Weights with which a key is mixed, [kv_heads, positions], oldest position first, the token itself last; null where keys are not shifted.
@@ -39,7 +42,19 @@ internal sealed class AttentionView
     {
         var query = Wide(Query.narrow(1, start, count)).transpose(1, 2);
         var scores = query.matmul(PerHead(Wide(Key)).transpose(2, 3)) * (1 / Math.Sqrt(Query.size(3)));
-        return scores.masked_fill(Visible.narrow(2, start, count).eq(0), double.NegativeInfinity).softmax(-1);
+        return scores.masked_fill(Visible(start, count).eq(0), double.NegativeInfinity).softmax(-1);
+    }
+
+    // bool [batch, 1, count, tokens]: query t sees key s.
+    private Tensor Visible(int start, int count)
+    {
+        var place = arange(Layout.Tokens, int64).view(1, Layout.Tokens);
+        var documentStart = (place - Layout.Positions.to(int64).view(Layout.Batch, Layout.Tokens)).narrow(1, start, count);
+        var query = place.narrow(1, start, count).view(1, count, 1);
+        var key = place.view(1, 1, Layout.Tokens);
+        var visible = key.le(query) & documentStart.view(Layout.Batch, count, 1).le(key);
+        if (Window > 0) visible &= query.lt(key + Window);
+        return visible.unsqueeze(1).to(Query.device);
     }
 
     /// <summary>[batch, tokens, kv_heads, n] to [batch, heads, tokens, n]: each kv head once for every query head that reads it.</summary>
