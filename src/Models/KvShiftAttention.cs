@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
@@ -67,6 +68,24 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         if (_valueShift is not null)
             value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout);
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
+    }
+
+    /// <summary>What the heads see, to look at: projects anew, so that the forward pass pays nothing for it.</summary>
+    internal AttentionView View(Tensor x, TokenLayout layout)
+    {
+        return new AttentionView
+        {
+            Query = Split(ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout), _shape.Heads),
+            Key = Split(ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout), _shape.KvHeads),
+            Value = Split(_value.call(x), _shape.KvHeads),
+            Output = _output.Weight.Parameter,
+            Layout = layout,
+            Window = _shape.Window,
+            KeyShift = _keyShift?.Weights(),
+            ValueShift = _valueShift?.Weights(),
+        };
+
+        Tensor Split(Tensor flat, int count) => flat.view(layout.Batch, layout.Tokens, count, _shape.HeadSize);
     }
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>

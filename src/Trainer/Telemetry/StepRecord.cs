@@ -33,6 +33,9 @@ public sealed record StepRecord
     /// <summary>Mean loss over the validation data after this step; null where it was not validated.</summary>
     public double? ValidationLoss { get; init; }
 
+    /// <summary>What the probe found after this step; null where none was made.</summary>
+    public ProbeRecord? Probe { get; init; }
+
     /// <summary>Share of the steps' time since the previous logged step that this rank has spent waiting for a batch, 0 to 1.</summary>
     public double? DataWaitFraction { get; init; }
 

@@ -36,6 +36,12 @@ internal static class StepRecordJson
                 WriteNumber(json, "data_wait_fraction", fraction);
             }
 
+            if (record.Probe is { } probe)
+            {
+                json.WritePropertyName("probe");
+                ProbeRecordJson.Write(json, probe);
+            }
+
             json.WriteEndObject();
         }
 
@@ -64,6 +70,7 @@ internal static class StepRecordJson
                 PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
                 ValidationLoss = json.TryGetProperty("validation_loss", out _) ? ReadNumber(json, "validation_loss") : null,
                 DataWaitFraction = json.TryGetProperty("data_wait_fraction", out _) ? ReadNumber(json, "data_wait_fraction") : null,
+                Probe = json.TryGetProperty("probe", out var probe) ? ProbeRecordJson.Read(probe) : null,
             };
         }
         catch (KeyNotFoundException)

@@ -21,6 +21,7 @@ public sealed class TrainingMeter : IDisposable
     private readonly Counter<long> _readRetries;
     private readonly Gauge<double> _validationLoss;
     private readonly Gauge<long> _peakMemory;
+    private readonly ProbeMeter _probe;
     private long _tokensCounted;
     private long _retriesCounted;
 
@@ -47,6 +48,7 @@ public sealed class TrainingMeter : IDisposable
         _readRetries = _meter.CreateCounter<long>("kvshift.data.read_retries", "{read}", "Reads of shards that had to be repeated.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
+        _probe = new ProbeMeter(_meter);
     }
 
     /// <summary>Measures a logged step.</summary>
@@ -86,6 +88,11 @@ public sealed class TrainingMeter : IDisposable
         {
             _readRetries.Add(record.ReadRetries - _retriesCounted);
             _retriesCounted = record.ReadRetries;
+        }
+
+        if (record.Probe is { } probe)
+        {
+            _probe.Record(probe);
         }
     }
 
