@@ -73,14 +73,18 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
     // globs come from one configuration, so that a difference lies in the files.
     private void RequireSameDataOnAllRanks(ShardCatalog catalog)
     {
-        var seen = string.Join("; ", catalog.Sources.Select(source => source.Identity));
+        var seen = $"{string.Join("; ", catalog.Sources.Select(source => source.Identity))} on {Environment.MachineName}";
         var first = ranks.BroadcastText(seen);
-        if (first != seen)
-        {
-            throw new InvalidDataException(
-                $"rank {ranks.World.Rank} on {Environment.MachineName} sees other files than rank 0. There: {first}. Here: {seen}. All ranks have to see the same "
-                + "files, and nobody may write them during a run.");
-        }
+        var differs = new long[ranks.World.Size];
+        differs[ranks.World.Rank] = WithoutMachine(first) == WithoutMachine(seen) ? 0 : 1;
+        SumOverRanks(differs);
+        var other = Array.IndexOf(differs, 1);
+        if (other < 0) return;
+        throw new InvalidDataException(
+            $"rank {other} sees other files than rank 0. Rank 0: {first}. Rank {other}: {ranks.BroadcastText(seen, other)}. All ranks have to see the same files, "
+            + "and nobody may write them during a run.");
+
+        static string WithoutMachine(string text) => text[..text.LastIndexOf(" on ", StringComparison.Ordinal)];
     }
 
     private ShardCatalog OpenData(string key, IReadOnlyList<DataSource> sources)

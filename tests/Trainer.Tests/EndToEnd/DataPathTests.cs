@@ -98,9 +98,9 @@ public sealed class DataPathTests(TrainingFixture fixture)
             ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(0, fixture.TrainingShard), ":", .. Rank(1, fixture.ValidationShard)]);
         run.WaitFor(ExitCode.Failed);
 
-        Assert.Contains("sees other files than rank 0. There: 'data/*.parquet' with weight 1 is 1 files with 160 documents (", run.Error);
-        Assert.Contains("Here: 'data/*.parquet' with weight 1 is 1 files with 24 documents (", run.Error);
-        Assert.False(File.Exists(fixture.RunOf("two-views").PathOf("metrics.jsonl")));
+        Assert.Contains("rank 1 sees other files than rank 0. Rank 0: 'data/*.parquet' with weight 1 is 1 files with 160 documents (", run.Error);
+        Assert.Contains("Rank 1: 'data/*.parquet' with weight 1 is 1 files with 24 documents (", run.Error);
+        Assert.False(Directory.Exists(fixture.RunOf("two-views").Path));
     }
 
     private static void Cut(string path)
