@@ -86,7 +86,7 @@ public sealed class KvShiftTransformer : nn.Module
     /// <param name="look">Called with each layer's number, from 0; what it is shown is gone when it returns.</param>
     internal Tensor Observe(Tensor ids, TokenLayout layout, Action<int, AttentionView> look)
     {
-        var residual = _embedding.call(ids);
+        var residual = _region.Leave(_embedding.call(ids));
         Tensor? pending = null;
         for (var layer = 0; layer < _blocks.Count; layer++)
         {
@@ -99,17 +99,25 @@ public sealed class KvShiftTransformer : nn.Module
             residual = nextResidual.MoveToOuterDisposeScope();
             pending = nextPending.MoveToOuterDisposeScope();
         }
-        return Final(residual, pending);
+        return _region.Enter(Final(residual, pending));
     }
 
-    /// <summary>Logits [rows, vocabulary] of final hidden states.</summary>
-    internal Tensor LogitsOf(Tensor hidden) => Head(hidden);
+    /// <summary>How ranks divide the model.</summary>
+    internal TensorRegion Region => _region;
+
+    /// <summary>The output head: [vocabulary, hidden_size], or this rank's rows of it.</summary>
+    internal ParameterSlot OutputHead => _head;
 
     /// <summary>
     /// [ids, hidden_size]: the product of a row with what is added to the residual stream is what that adds to the id's logit, up to the
-    /// positive factor of the final norm.
+    /// positive factor of the final norm. Collective over the ranks that divide the model.
     /// </summary>
-    internal Tensor UnembeddingRows(Tensor ids) => _head.Parameter.index_select(0, ids) * _norm.Weight.Parameter;
+    internal Tensor UnembeddingRows(Tensor ids)
+    {
+        var rows = Embedding.Rows(_head, ids);
+        _region.Group.AllReduce(rows);
+        return rows * _norm.Weight.Parameter;
+    }
 
     /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
     /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>

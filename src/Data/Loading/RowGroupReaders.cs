@@ -96,7 +96,7 @@ internal sealed class RowGroupReaders : IDisposable
             {
                 window.Read(slot, shards);
             }
-            catch (Exception exception)
+            catch (Exception exception) when (exception is not OutOfMemoryException)
             {
                 // Whoever waits for the window throws it.
                 failure = ExceptionDispatchInfo.Capture(exception);

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;
 
-/// <summary>What one layer's heads see in a batch, to look at: never part of a training step. Its tensors belong to the dispose scope of the observer.</summary>
+/// <summary>What this rank's heads of one layer see in a batch, to look at: never part of a training step. Its tensors belong to the dispose scope of the observer.</summary>
 internal sealed class AttentionView
 {
     /// <summary>[batch, tokens, heads, head_size], rotated.</summary>
@@ -31,10 +31,25 @@ internal sealed class AttentionView
     /// <summary>As <see cref="KeyShift"/>, for values.</summary>
     public required Tensor? ValueShift { get; init; }
 
-    /// <summary>Query heads.</summary>
+    /// <summary>Query heads of all ranks that divide the layer.</summary>
+    public required int AllHeads { get; init; }
+
+    /// <summary>Key and value heads of all these ranks, each counted once.</summary>
+    public required int AllKvHeads { get; init; }
+
+    /// <summary>Number of this rank's first query head.</summary>
+    public required int FirstHead { get; init; }
+
+    /// <summary>Number of this rank's first key and value head.</summary>
+    public required int FirstKvHead { get; init; }
+
+    /// <summary>Of the ranks that hold the same key and value heads, this is the first.</summary>
+    public required bool IsFirstOfKvHead { get; init; }
+
+    /// <summary>Query heads of this rank.</summary>
     public int Heads => (int)Query.size(2);
 
-    /// <summary>Key and value heads.</summary>
+    /// <summary>Key and value heads of this rank.</summary>
     public int KvHeads => (int)Key.size(2);
 
     /// <summary>Attention probabilities [batch, heads, count, tokens] of the queries at <paramref name="start"/> and the ones after it.</summary>

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;
@@ -14,21 +15,47 @@ internal sealed class HeadScores
 
     private readonly Tensor _unembedding;
     private readonly int _length;
+    private readonly ProcessGroup _group;
 
     /// <param name="unembedding">[batch * length, hidden_size]: what turns the residual stream into logits of the tokens of each first copy.</param>
     /// <param name="length">Tokens of one copy.</param>
-    public HeadScores(Tensor unembedding, int length)
+    /// <param name="group">The ranks that divide the heads.</param>
+    public HeadScores(Tensor unembedding, int length, ProcessGroup group)
     {
         _unembedding = AttentionView.Wide(unembedding);
         _length = length;
+        _group = group;
     }
 
-    /// <summary>Scores of one layer.</summary>
+    /// <summary>Scores of all heads of one layer. Collective over the ranks that divide them.</summary>
     public LayerScores Of(AttentionView view)
     {
         using var scope = NewDisposeScope();
         var (keyShift, valueShift) = (Rows(view.KeyShift), Rows(view.ValueShift));
-        return new LayerScores(PrefixMatching(view, valueShift), Copying(view, valueShift), keyShift, valueShift);
+        var (prefixMatching, copying) = (PrefixMatching(view, valueShift), Copying(view, valueShift));
+        return new LayerScores(
+            OfAllRanks(prefixMatching, view.FirstHead, view.AllHeads, isCounted: true),
+            OfAllRanks(copying, view.FirstHead, view.AllHeads, isCounted: true),
+            OfAllRanks(keyShift, view),
+            OfAllRanks(valueShift, view));
+    }
+
+    private float[][]? OfAllRanks(float[][]? rows, AttentionView view)
+    {
+        if (rows is null) return null;
+        var width = rows[0].Length;
+        var flat = OfAllRanks([.. rows.SelectMany(row => row)], view.FirstKvHead * width, view.AllKvHeads * width, view.IsFirstOfKvHead);
+        return [.. flat.Chunk(width)];
+    }
+
+    // Adding zeros changes no bit of a float.
+    private unsafe float[] OfAllRanks(float[] own, int start, int count, bool isCounted)
+    {
+        if (_group.Size == 1) return own;
+        var all = new float[count];
+        if (isCounted) own.CopyTo(all, start);
+        fixed (float* address = all) _group.AllReduce((nint)address, count, CollectiveDataType.Float32);
+        return all;
     }
 
     // Queries t = length ... 2 length - 2; the token after the previous occurrence of t's is t - length + 1.

@@ -28,6 +28,8 @@ public sealed class InductionProbe
     {
         _model = model;
         Length = Math.Min(MaximumLength, Math.Min(model.Context / 2, candidates.Count));
+        // Sequence-parallel ranks take equal parts of all tokens.
+        if (model.Region.IsSequenceParallel && Sequences * 2 * Length % model.Region.Size != 0) Length -= Length % model.Region.Size;
         if (Length < 2) throw new ArgumentException($"a probe needs a context of 4 and 2 ids; there are {model.Context} and {candidates.Count}", nameof(model));
         _ids = RepeatedSequences.Make(candidates, Length, Sequences);
         _positions = [.. Enumerable.Repeat(Enumerable.Range(0, 2 * Length), Sequences).SelectMany(row => row)];
@@ -36,7 +38,7 @@ public sealed class InductionProbe
     /// <summary>Tokens of one copy.</summary>
     public int Length { get; }
 
-    /// <summary>Looks at the model as it is now.</summary>
+    /// <summary>Looks at the model as it is now. Collective over the ranks that divide it; all of them get the same scores.</summary>
     public InductionScores Run()
     {
         using var mode = no_grad();
@@ -44,27 +46,25 @@ public sealed class InductionProbe
         var device = _model.Parameters.Device;
         var ids = tensor(_ids, device: device);
         using var layout = new TokenLayout(Sequences, 2 * Length, tensor(_positions));
-        var firstCopy = ids.view(Sequences, 2 * Length).narrow(1, 0, Length);
-        var heads = new HeadScores(_model.UnembeddingRows(firstCopy.reshape(-1)), Length);
+        var heads = new HeadScores(_model.UnembeddingRows(tensor(FirstCopies(), device: device)), Length, _model.Region.Group);
         var layers = new LayerScores[_model.Config.Layers];
         var hidden = _model.Observe(ids, layout, (layer, view) => layers[layer] = heads.Of(view));
 
-        var (first, second, correct) = (0.0, 0.0, 0.0);
+        var (first, second, correct) = (0.0, 0.0, 0);
+        var predictions = new NextTokenScores(_model.OutputHead, _model.Region.Group);
         for (var row = 0; row < Sequences; row++)
         {
             // One row of logits at a time: the vocabulary may be large.
             using var rowScope = NewDisposeScope();
-            var logits = AttentionView.Wide(_model.LogitsOf(hidden.narrow(0, row * 2L * Length, 2 * Length)));
-            var targets = firstCopy.select(0, row).narrow(0, 1, Length - 1).to(ScalarType.Int64);
-            first += LossSum(logits.narrow(0, 0, Length - 1), targets);
-            var predictions = logits.narrow(0, Length, Length - 1);
-            second += LossSum(predictions, targets);
-            correct += predictions.argmax(1).eq(targets).sum(ScalarType.Float64).item<double>();
+            var targets = _ids.AsSpan((row * 2 * Length) + 1, Length - 1);
+            first += predictions.Of(hidden.narrow(0, row * 2L * Length, Length - 1), targets).LossSum;
+            var (lossSum, right) = predictions.Of(hidden.narrow(0, ((row * 2L) + 1) * Length, Length - 1), targets);
+            second += lossSum;
+            correct += right;
         }
         var count = (double)Sequences * (Length - 1);
         return new InductionScores(correct / count, first / count, second / count, layers);
     }
 
-    private static double LossSum(Tensor logits, Tensor targets)
-        => -logits.log_softmax(1).gather(1, targets.unsqueeze(1)).sum(ScalarType.Float64).item<double>();
+    private int[] FirstCopies() => [.. _ids.Chunk(2 * Length).SelectMany(row => row[..Length])];
 }
