@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
@@ -15,6 +16,7 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
 {
     private readonly AttentionShape _shape;
     private readonly RotaryTable _rotary;
+    private readonly int _kvHeads;
     private readonly TensorRegion _region;
     private readonly Linear _query;
     private readonly Linear _key;
@@ -29,6 +31,7 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
     {
         // Of this rank; neighbours share a head where there are fewer than ranks.
         _shape = shape with { Heads = shape.Heads / region.Size, KvHeads = Math.Max(1, shape.KvHeads / region.Size) };
+        _kvHeads = shape.KvHeads;
         _rotary = rotary;
         _region = region;
         var queryWidth = shape.Heads * shape.HeadSize;
@@ -67,6 +70,32 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         if (_valueShift is not null)
             value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout);
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
+    }
+
+    /// <summary>What this rank's heads see, to look at: projects anew, so that the forward pass pays nothing for it. Collective.</summary>
+    /// <param name="layout">Of tokens that are all this rank's own.</param>
+    internal AttentionView View(Tensor x, TokenLayout layout)
+    {
+        x = _region.Enter(x);
+        var ranksPerKvHead = Math.Max(1, _region.Size / _kvHeads);
+        return new AttentionView
+        {
+            Query = Split(ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout), _shape.Heads),
+            Key = Split(ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout), _shape.KvHeads),
+            Value = Split(_value.call(x), _shape.KvHeads),
+            Output = _output.Weight.Parameter,
+            Layout = layout,
+            Window = _shape.Window,
+            KeyShift = _keyShift?.Weights(),
+            ValueShift = _valueShift?.Weights(),
+            AllHeads = _shape.Heads * _region.Size,
+            AllKvHeads = _kvHeads,
+            FirstHead = _shape.Heads * _region.Group.Rank,
+            FirstKvHead = _region.Group.Rank / ranksPerKvHead * _shape.KvHeads,
+            IsFirstOfKvHead = _region.Group.Rank % ranksPerKvHead == 0,
+        };
+
+        Tensor Split(Tensor flat, int count) => flat.view(layout.Batch, layout.Tokens, count, _shape.HeadSize);
     }
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>

@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
@@ -78,6 +79,45 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>[batch * tokens, vocabulary] logits.</summary>
     public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Hidden(ids, layout));
+
+    /// <summary>The final hidden states [batch * tokens, hidden_size], and a look at the attention of every layer on the way. Not for training.</summary>
+    /// <param name="ids">int32 [batch * tokens].</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    /// <param name="look">Called with each layer's number, from 0; what it is shown is gone when it returns.</param>
+    internal Tensor Observe(Tensor ids, TokenLayout layout, Action<int, AttentionView> look)
+    {
+        var residual = _region.Leave(_embedding.call(ids));
+        Tensor? pending = null;
+        for (var layer = 0; layer < _blocks.Count; layer++)
+        {
+            // Without a backward pass nothing of a block is needed after it.
+            var number = layer;
+            using var scope = NewDisposeScope();
+            var (nextResidual, nextPending) = _blocks[layer].Observe(residual, pending, layout, view => look(number, view));
+            residual.Dispose();
+            pending?.Dispose();
+            residual = nextResidual.MoveToOuterDisposeScope();
+            pending = nextPending.MoveToOuterDisposeScope();
+        }
+        return _region.Enter(Final(residual, pending));
+    }
+
+    /// <summary>How ranks divide the model.</summary>
+    internal TensorRegion Region => _region;
+
+    /// <summary>The output head: [vocabulary, hidden_size], or this rank's rows of it.</summary>
+    internal ParameterSlot OutputHead => _head;
+
+    /// <summary>
+    /// [ids, hidden_size]: the product of a row with what is added to the residual stream is what that adds to the id's logit, up to the
+    /// positive factor of the final norm. Collective over the ranks that divide the model.
+    /// </summary>
+    internal Tensor UnembeddingRows(Tensor ids)
+    {
+        var rows = Embedding.Rows(_head, ids);
+        _region.Group.AllReduce(rows);
+        return rows * _norm.Weight.Parameter;
+    }
 
     /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
     /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>

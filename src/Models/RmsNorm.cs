@@ -18,6 +18,9 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
         register_parameter("weight", _weight.Parameter);
     }
 
+    /// <summary>[hidden_size].</summary>
+    public ParameterSlot Weight => _weight;
+
     public override Tensor forward(Tensor x) => RmsNormOperation.Norm(x, _weight, _epsilon);
 
     /// <summary>(residual + x, norm of the sum).</summary>

@@ -1,3 +1,4 @@
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -34,6 +35,15 @@ public sealed class TransformerBlock : nn.Module
     public (Tensor Residual, Tensor Pending) Forward(Tensor residual, Tensor? pending, TokenLayout layout)
     {
         (residual, var x) = Enter(residual, pending);
+        (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
+        return (residual, _ffn.call(x));
+    }
+
+    /// <summary>As <see cref="Forward"/>, and shows what the attention sees.</summary>
+    internal (Tensor Residual, Tensor Pending) Observe(Tensor residual, Tensor? pending, TokenLayout layout, Action<AttentionView> look)
+    {
+        (residual, var x) = Enter(residual, pending);
+        using (NewDisposeScope()) look(_attention.View(x, layout));
         (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
         return (residual, _ffn.call(x));
     }

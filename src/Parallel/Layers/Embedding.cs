@@ -22,11 +22,14 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
     /// <summary>The matrix, which a tied output head shares.</summary>
     public ParameterSlot Weight { get; }
 
-    public override Tensor forward(Tensor ids)
+    /// <summary>Rows of a matrix [vocabulary, hidden_size] by id; zeros where another rank holds the row.</summary>
+    public static Tensor Rows(ParameterSlot weight, Tensor ids)
     {
-        var shard = Weight.Shard;
-        return shard.Extent >= shard.GlobalShape[0] ? Lookup.apply(Weight.Parameter, ids, Weight) : PartialLookup.apply(Weight.Parameter, ids, Weight);
+        var shard = weight.Shard;
+        return shard.Extent >= shard.GlobalShape[0] ? Lookup.apply(weight.Parameter, ids, weight) : PartialLookup.apply(weight.Parameter, ids, weight);
     }
+
+    public override Tensor forward(Tensor ids) => Rows(Weight, ids);
 
     private sealed class Lookup : SingleTensorFunction<Lookup>
     {

@@ -23,6 +23,9 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
         register_parameter("weight", _weight.Parameter);
     }
 
+    /// <summary>[output_size, input_size].</summary>
+    public ParameterSlot Weight => _weight;
+
     public override Tensor forward(Tensor input)
     {
         return Product.Apply(input, _weight);

@@ -59,6 +59,11 @@ public sealed partial class RunConfigRules
             "use a number of steps, or 0 to validate after the last step only");
         Require(run.ValidationRows >= 0, "run.validation_rows", run.ValidationRows, "must not be negative",
             "use a number of sequences, or 0 for all of the validation data");
+        Require(run.ProbeEvery >= 0, "run.probe_every", run.ProbeEvery, "must not be negative", "use a number of steps, or 0 for no probes");
+        Require(run.ProbeEvery <= 0 || _config.Data.Context >= 4, "run.probe_every", run.ProbeEvery,
+            "needs a data.context of at least 4, for two copies of two tokens", "set run.probe_every: 0, or a longer data.context");
+        Require(run.ProbeEvery <= 0 || _config.Model.VocabSize >= 2, "run.probe_every", run.ProbeEvery,
+            "needs a model.vocab_size of at least 2", "set run.probe_every: 0");
         Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
             "needs validation data, and data.validation is empty", "set data.validation, or run.validate_every: 0");
     }

@@ -30,6 +30,9 @@ public sealed record RunSection
     /// <summary>Sequences that one validation reads; 0 reads all.</summary>
     public int ValidationRows { get; init; }
 
+    /// <summary>Steps between probes of induction and of the heads, the last step included; 0 for none.</summary>
+    public int ProbeEvery { get; init; }
+
     /// <summary>What the model is given to go on with for the sample in the report; empty for no sample.</summary>
     public string SamplePrompt { get; init; } = "The";
 

@@ -50,11 +50,12 @@ public static class HtmlReport
         var html = new StringBuilder();
         html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
             .Append("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
-            .Append(Quantity.Format($"<title>{name}: training report</title>\n<style>\n{Style}\n{SvgChart.Style}\n</style>\n"))
+            .Append(Quantity.Format($"<title>{name}: training report</title>\n<style>\n{Style}\n{SvgChart.Style}\n{SvgHeatMap.Style}\n{SvgScatter.Style}\n</style>\n"))
             .Append("</head>\n<body>\n<main>\n")
             .Append(Quantity.Format($"<header><h1>{name}</h1><p>{XmlText.Escape(Subtitle(content, summary))}</p></header>\n"));
         AppendNumbers(html, content, summary);
         AppendCard(html, "plot", RunCharts.Loss(content.Records, content.ResumedAfterSteps).ToElement());
+        AppendProbes(html, content);
         html.Append("<div class=\"pair\">\n");
         AppendCard(html, "plot", RunCharts.Throughput(content.Records, content.ResumedAfterSteps).ToElement());
         AppendCard(html, "plot", RunCharts.LearningRate(content.Records, content.ResumedAfterSteps).ToElement());
@@ -110,6 +111,31 @@ public static class HtmlReport
         }
 
         html.Append("</section>\n");
+    }
+
+    private static void AppendProbes(StringBuilder html, ReportContent content)
+    {
+        if (RunCharts.Induction(content.Records, content.ResumedAfterSteps) is not { } chart)
+        {
+            return;
+        }
+
+        AppendCard(html, "plot", chart.ToElement());
+        var last = content.Records.Last(record => record.Probe is not null);
+        html.Append("<div class=\"pair\">\n");
+        AppendCard(html, "plot", HeadCharts.PrefixMatching(last.Step, last.Probe!.Scores).ToElement());
+        AppendCard(html, "plot", HeadCharts.Copying(last.Step, last.Probe.Scores).ToElement());
+        html.Append("</div>\n");
+        if (HeadCharts.Scalars(last.Probe.Scores) is { Count: > 0 } scalars)
+        {
+            html.Append("<div class=\"pair\">\n");
+            foreach (var picture in scalars)
+            {
+                AppendCard(html, "plot", picture.ToElement());
+            }
+
+            html.Append("</div>\n");
+        }
     }
 
     private static void AppendSample(StringBuilder html, ReportContent content)

@@ -43,6 +43,34 @@ public static class RunCharts
     public static SvgChart LearningRate(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
         Single("Learning rate", "", records, record => record.Lr, resumedAfterSteps);
 
+    /// <summary>What the probes found over steps, on the same horizontal axis as <see cref="Loss"/>; null without probes.</summary>
+    public static SvgChart? Induction(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps)
+    {
+        var probed = records.Where(record => record.Probe is not null).ToArray();
+        if (probed.Length == 0)
+        {
+            return null;
+        }
+
+        return new SvgChart
+        {
+            Title = "Induction on repeated random sequences",
+            XLabel = "step",
+            YLabel = "score",
+            Series =
+            [
+                new ChartSeries("prefix matching, best head", ChartSeriesStyle.Line, Points(probed,
+                    record => record.Probe!.Scores.Layers.Max(layer => layer.PrefixMatching.Max()), keepGaps: true)),
+                new ChartSeries("accuracy", ChartSeriesStyle.Dots, Points(probed, record => record.Probe!.Scores.Accuracy, keepGaps: true)),
+            ],
+            Marks = Marks(resumedAfterSteps),
+            StartsAtZero = true,
+            XEnd = records[^1].Step,
+            YEnd = 1,
+            Height = 300,
+        };
+    }
+
     private static SvgChart Single(
         string title, string unit, IReadOnlyList<StepRecord> records, Func<StepRecord, double> value, IReadOnlyList<long> resumedAfterSteps)
     {

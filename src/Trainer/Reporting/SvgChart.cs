@@ -51,6 +51,12 @@ public sealed record SvgChart
     /// <summary>Whether the vertical axis starts at zero instead of below the smallest value.</summary>
     public bool StartsAtZero { get; init; }
 
+    /// <summary>The horizontal axis ends here, or at the last point if that is farther; null: at the last point.</summary>
+    public double? XEnd { get; init; }
+
+    /// <summary>The vertical axis ends here, or above the largest value if that is higher; null: above the largest value.</summary>
+    public double? YEnd { get; init; }
+
     /// <summary>Width in pixels; in a page it shrinks and grows with the space there is.</summary>
     public int Width { get; init; } = 860;
 
@@ -89,9 +95,9 @@ public sealed record SvgChart
         }
 
         var leftmost = Math.Min(0, finite.Min(point => point.X));
-        var x = ChartAxis.Exactly(leftmost, finite.Max(point => point.X), Math.Max(2, (int)(PlotWidth / 80)));
+        var x = ChartAxis.Exactly(leftmost, Math.Max(XEnd ?? leftmost, finite.Max(point => point.X)), Math.Max(2, (int)(PlotWidth / 80)));
         var lowest = finite.Min(point => point.Y);
-        var y = ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, finite.Max(point => point.Y), 5);
+        var y = ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, Math.Max(YEnd ?? lowest, finite.Max(point => point.Y)), 5);
         AppendAxes(svg, x, y);
         AppendMarks(svg, x);
         foreach (var series in Series)

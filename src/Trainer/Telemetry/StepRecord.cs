@@ -33,6 +33,9 @@ public sealed record StepRecord
     /// <summary>Mean loss over the validation data after this step; null where it was not validated.</summary>
     public double? ValidationLoss { get; init; }
 
+    /// <summary>What the probe found after this step; null where none was made.</summary>
+    public ProbeRecord? Probe { get; init; }
+
     /// <summary>Share of the step's time spent waiting for its batch, 0 to 1. Exported, but not written to <c>metrics.jsonl</c>.</summary>
     public double? DataWaitFraction { get; init; }
 }

@@ -31,6 +31,12 @@ internal static class StepRecordJson
                 WriteNumber(json, "validation_loss", validationLoss);
             }
 
+            if (record.Probe is { } probe)
+            {
+                json.WritePropertyName("probe");
+                ProbeRecordJson.Write(json, probe);
+            }
+
             json.WriteEndObject();
         }
 
@@ -58,6 +64,7 @@ internal static class StepRecordJson
                 Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu ? mfu.GetDouble() : null,
                 PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
                 ValidationLoss = json.TryGetProperty("validation_loss", out _) ? ReadNumber(json, "validation_loss") : null,
+                Probe = json.TryGetProperty("probe", out var probe) ? ProbeRecordJson.Read(probe) : null,
             };
         }
         catch (KeyNotFoundException)

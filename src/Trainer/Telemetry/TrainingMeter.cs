@@ -20,6 +20,7 @@ public sealed class TrainingMeter : IDisposable
     private readonly Gauge<double> _dataWait;
     private readonly Gauge<double> _validationLoss;
     private readonly Gauge<long> _peakMemory;
+    private readonly ProbeMeter _probe;
     private long _tokensCounted;
 
     /// <summary>Makes the instruments.</summary>
@@ -44,6 +45,7 @@ public sealed class TrainingMeter : IDisposable
         _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
+        _probe = new ProbeMeter(_meter);
     }
 
     /// <summary>Measures a logged step.</summary>
@@ -77,6 +79,11 @@ public sealed class TrainingMeter : IDisposable
         if (record.DataWaitFraction is { } fraction)
         {
             _dataWait.Record(fraction);
+        }
+
+        if (record.Probe is { } probe)
+        {
+            _probe.Record(probe);
         }
     }
 

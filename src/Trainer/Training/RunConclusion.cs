@@ -55,6 +55,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
         };
         HtmlReport.Save(content, folder.Report);
         RunCharts.Loss(records, state.ResumedAt).Save(folder.LossCurve);
+        RunCharts.Induction(records, state.ResumedAt)?.Save(folder.InductionCurve);
     }
 
     private string? Sample(KvShiftTransformer model)

@@ -21,6 +21,9 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>The loss curve of the report as a picture of its own.</summary>
     public string LossCurve => System.IO.Path.Combine(Path, "loss.svg");
 
+    /// <summary>The induction curve of the report, where the run was probed.</summary>
+    public string InductionCurve => System.IO.Path.Combine(Path, "induction.svg");
+
     /// <summary>What came out, for scripts.</summary>
     public string Summary => System.IO.Path.Combine(Path, "summary.json");
 

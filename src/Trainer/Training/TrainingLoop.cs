@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Data;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
@@ -12,6 +13,9 @@ namespace KvShiftScale.Trainer.Training;
 /// <summary>Steps until the run is done or stopped, and what happens between them: log, validate, save.</summary>
 internal sealed class TrainingLoop
 {
+    // Enough for sequences that nothing but their repetition foretells, few enough that training meets each of them early.
+    private const int MostProbedIds = 1024;
+
     private readonly RunConfig _config;
     private readonly ParallelContext _ranks;
     private readonly RunFolder _folder;
@@ -23,6 +27,7 @@ internal sealed class TrainingLoop
     private readonly ShardCatalog? _validationData;
     private readonly Validation _validation;
     private readonly TrainingStep _step;
+    private readonly InductionProbe? _probe;
     private readonly double _peakFlopsPerSecond;
     private readonly double _flopsPerToken;
     private readonly long _tokensPerStep;
@@ -48,10 +53,11 @@ internal sealed class TrainingLoop
         _validation = new Validation(model, ranks);
         _step = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(config.Optimizer, config.Run.Steps),
             config.Optimizer.ClipNorm);
+        if (config.Run.ProbeEvery > 0) _probe = new InductionProbe(model, ProbedIds());
         _peakFlopsPerSecond = peakFlopsPerSecond;
         _flopsPerToken = ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
         _tokensPerStep = (long)config.Data.GlobalBatch * config.Data.Context;
-            }
+    }
 
     private bool IsFirstRank => _ranks.World.Rank == 0;
 
@@ -87,8 +93,9 @@ internal sealed class TrainingLoop
                 double? validationLoss = null;
                 if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
                     validationLoss = Validate();
-                if (isLast || stopped || validationLoss is not null || IsDue(step, _config.Run.LogEvery))
-                    Log(metrics, outcome, state, validationLoss, batches);
+                var probe = !stopped && (isLast || IsDue(step, _config.Run.ProbeEvery)) ? Probe() : null;
+                if (isLast || stopped || validationLoss is not null || probe is not null || IsDue(step, _config.Run.LogEvery))
+                    Log(metrics, outcome, state, validationLoss, probe, batches);
                 if (isLast || stopped || IsDue(step, _config.Run.CheckpointEvery)) Save(state, ref saved);
             }
         }
@@ -99,6 +106,12 @@ internal sealed class TrainingLoop
         return ExitCode.Stopped;
     }
 
+    private IReadOnlyList<int> ProbedIds()
+    {
+        var frequent = FrequentIds.Of(_training, _config.Model.VocabSize, MostProbedIds);
+        return frequent.Count >= 2 ? frequent : [.. Enumerable.Range(0, Math.Min(MostProbedIds, _config.Model.VocabSize))];
+    }
+
     private static bool IsDue(long step, int every) => every > 0 && step % every == 0;
 
     private double Validate()
@@ -106,6 +119,15 @@ internal sealed class TrainingLoop
         var batches = new EvaluationBatches(_validationData!, _config.Data.Context, _config.Data.MicroBatch, _config.Model.VocabSize, Share,
             _config.Run.ValidationRows > 0 ? _config.Run.ValidationRows : null);
         return _validation.Run(batches).Loss;
+    }
+
+    // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
+    private ProbeRecord? Probe()
+    {
+        if (_probe is null) return null;
+        var start = Stopwatch.GetTimestamp();
+        var scores = _probe.Run();
+        return new ProbeRecord(scores, Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     private void Save(TrainingState state, ref long saved)
@@ -121,7 +143,8 @@ internal sealed class TrainingLoop
         _ranks.World.Barrier();
     }
 
-    private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, TrainingBatches batches)
+    private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, ProbeRecord? probe,
+        TrainingBatches batches)
     {
         var stepSeconds = _intervalSeconds / _intervalSteps;
         var tokensPerSecond = _tokensPerStep / stepSeconds;
@@ -138,6 +161,7 @@ internal sealed class TrainingLoop
             Mfu = tokensPerSecond * _flopsPerToken / (_peakFlopsPerSecond * _ranks.World.Size),
             PeakMemoryBytes = PeakMemoryBytes(),
             ValidationLoss = validationLoss,
+            Probe = probe,
             DataWaitFraction = Math.Clamp(waited / _intervalSeconds, 0, 1),
         };
         (_intervalSeconds, _intervalSteps, _waitSecondsBefore) = (0, 0, batches.WaitSeconds);

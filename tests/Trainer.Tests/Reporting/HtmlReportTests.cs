@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Tests.Reporting;
 
@@ -50,6 +51,36 @@ public sealed class HtmlReportTests
         Assert.Contains("run:\n  name: books\n</pre>", html);
         Assert.All(Machine.Rows(), row => Assert.Contains($"<tr><th>{row.Name}</th><td>{row.Value}</td></tr>", html));
         Assert.Contains("2026-03-04 14:06 UTC", html);
+    }
+
+    [Fact]
+    public void ProbesAddTheirCurveMapsAndScalars()
+    {
+        var records = Content.Records.ToList();
+        records[1] = records[1] with { Probe = StepRecords.Probe(accuracy: 0.1) };
+        records[2] = records[2] with { Probe = StepRecords.Probe(accuracy: 0.9) };
+        var html = HtmlReport.Render(Content with { Records = records });
+
+        // Loss, induction, two maps, two scatters, throughput, learning rate.
+        Assert.Equal(8, Regex.Count(html, "<svg "));
+        Assert.Contains("<title>step 20: 0.9</title>", html);
+        Assert.Contains("<title>layer 0, head 1: 0.875</title>", html);
+        Assert.Contains("<title>layer 1, head 2: 0.250</title>", html);
+        // Heads 0 and 1 read kv head 0; the best of them scores 0.875 and marks the point of its keys and of its values.
+        Assert.Contains("<title>layer 0, kv head 0: current 0.250, previous 0.750, prefix matching 0.875</title>", html);
+        Assert.Equal(2, Regex.Count(html, "class=\"marked\"[^>]*><title>layer"));
+        Assert.Equal(2, Regex.Count(html, "class=\"point\"[^>]*><title>layer"));
+    }
+
+    [Fact]
+    public void ProbesOfAModelWithoutAShiftHaveNoScalars()
+    {
+        var scores = StepRecords.Probe(accuracy: 0.5).Scores;
+        var vanilla = new ProbeRecord(scores with { Layers = [.. scores.Layers.Select(layer => layer with { KeyShift = null, ValueShift = null })] }, 1);
+
+        var html = HtmlReport.Render(Content with { Records = [StepRecords.At(10) with { Probe = vanilla }] });
+
+        Assert.Equal(6, Regex.Count(html, "<svg "));
     }
 
     [Fact]

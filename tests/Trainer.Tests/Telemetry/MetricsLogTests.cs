@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;
@@ -22,6 +23,52 @@ public sealed class MetricsLogTests
             """{"step":2,"loss":3.3333333333333335,"tokens":2000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
             ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25}""" + "\n",
             File.ReadAllText(path));
+    }
+
+    [Fact]
+    public void ProbeIsAnObjectOfItsOwn()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        var record = StepRecords.At(1) with { Probe = StepRecords.Probe(accuracy: 0.9) };
+        using (var log = MetricsLog.Open(path, resumeStep: 0))
+        {
+            log.Append(record);
+        }
+
+        const string Probe =
+            ""","probe":{"induction_accuracy":0.9,"first_copy_loss":4.5,"second_copy_loss":1.25,"loss_difference":-3.25,"seconds":0.125,"layers":[""" +
+            """{"prefix_matching":[0.25,0.875,0.0625,0],"copying":[0.5,0.75,1,0.125],"k_shift":[[0.75,0.25],[0.5,-0.5]],"v_shift":[[0.125,0.875],[0,1]]},""" +
+            """{"prefix_matching":[0.5,0.5,0.5,0.5],"copying":[0.5,0.5,0.25,0.5]}]}}""";
+        Assert.EndsWith(Probe + "\n", File.ReadAllText(path));
+        var read = Assert.Single(MetricsLog.Read(path));
+        Assert.Equal(StepRecordJson.Write(record), StepRecordJson.Write(read));
+        Assert.Equivalent(record.Probe, read.Probe, strict: true);
+    }
+
+    [Fact]
+    public void ProbeOfAModelThatDivergedIsNull()
+    {
+        var scores = new InductionScores(0, double.NaN, double.NaN, [new LayerScores([float.NaN], [0.5f], [[float.NaN, float.PositiveInfinity]], null)]);
+        var line = StepRecordJson.Write(StepRecords.At(1) with { Probe = new ProbeRecord(scores, 1) });
+
+        var read = StepRecordJson.Read(line.AsSpan()[..^1]).Probe!.Scores;
+
+        Assert.True(double.IsNaN(read.LossDifference));
+        Assert.True(float.IsNaN(read.Layers[0].PrefixMatching[0]));
+        Assert.True(float.IsNaN(read.Layers[0].KeyShift![0][1]));
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("3")]
+    [InlineData("""{"induction_accuracy":1,"first_copy_loss":1,"second_copy_loss":1,"seconds":1,"layers":[{"prefix_matching":["x"],"copying":[]}]}""")]
+    public void ProbeThatIsNoneIsRefused(string probe)
+    {
+        var line = StepRecordJson.Write(StepRecords.At(1)).AsSpan()[..^2].ToArray();
+        byte[] damaged = [.. line, .. System.Text.Encoding.UTF8.GetBytes($$""","probe":{{probe}}}""")];
+
+        Assert.Throws<JsonException>(() => StepRecordJson.Read(damaged));
     }
 
     [Fact]

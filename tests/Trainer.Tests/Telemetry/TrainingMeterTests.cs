@@ -78,9 +78,34 @@ public sealed class TrainingMeterTests : IDisposable
             _measured.Select(measurement => measurement.Name).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void ProbeIsMeasuredByLayerAndNotByHead()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Record(StepRecords.At(4) with { Probe = StepRecords.Probe(accuracy: 0.9) });
+
+        Assert.Equal(
+            [
+                ("kvshift.probe.copying[layer=0]", 1),
+                ("kvshift.probe.copying[layer=1]", 0.5),
+                ("kvshift.probe.duration", 0.125),
+                ("kvshift.probe.induction_accuracy", 0.9),
+                // (0.75 / 1 + 0.5 / 1) / 2 and (0.125 / 1 + 0 / 1) / 2; the second layer has no scalars.
+                ("kvshift.probe.key_previous_share[layer=0]", 0.625),
+                ("kvshift.probe.loss_difference", -3.25),
+                ("kvshift.probe.prefix_matching[layer=0]", 0.875),
+                ("kvshift.probe.prefix_matching[layer=1]", 0.5),
+                ("kvshift.probe.value_previous_share[layer=0]", 0.0625),
+            ],
+            _measured.Where(measurement => measurement.Name.Contains("probe", StringComparison.Ordinal))
+                .OrderBy(measurement => measurement.Name, StringComparer.Ordinal));
+        Assert.Equal("s", _units["kvshift.probe.duration"]);
+    }
+
     private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        Assert.Equal(0, tags.Length);
-        _measured.Add((instrument.Name, value));
+        var labels = string.Concat(tags.ToArray().Select(tag => $"[{tag.Key}={tag.Value}]"));
+        _measured.Add((instrument.Name + labels, value));
     }
 }
