@@ -1,32 +1,30 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 
 namespace KvShiftScale.Data;
 
 /// <summary>
-/// Turns documents into token shards: several threads tokenize, one reads documents and writes them in the order in which they came.
-/// A few portions of text per thread are in memory at a time, however long the input is.
+/// Turns documents into token shards: several threads parse and tokenize, one reads documents and writes them in the order in which they
+/// came. A few portions of text per thread are in memory at a time, however long the input is.
 /// </summary>
-public sealed class TokenizationPipeline
+internal sealed class TokenizationPipeline
 {
-    /// <summary>Characters after which a portion goes to a worker: milliseconds of work, so that handing over costs nothing.</summary>
-    private const int PortionCharacters = 1 << 18;
-
     private const int PortionsPerWorker = 2;
 
-    private readonly Action<string, List<int>> _encode;
+    private readonly EncodeText _encode;
     private readonly int _endOfTextId;
-    private readonly TokenizationOptions _options;
+    private readonly PreparationOptions _options;
 
     /// <param name="tokenizer">Used by all threads at once.</param>
-    /// <param name="options">End of text and threads.</param>
-    public TokenizationPipeline(TokenizerModel tokenizer, TokenizationOptions options)
-        : this(tokenizer.Encode, tokenizer.EndOfTextId, options)
+    /// <param name="options">End of text, field and threads.</param>
+    public TokenizationPipeline(TokenizerModel tokenizer, PreparationOptions options)
+        : this((utf8, ids) => tokenizer.Encode(Encoding.UTF8.GetString(utf8), ids), tokenizer.EndOfTextId, options)
     {
     }
 
-    internal TokenizationPipeline(Action<string, List<int>> encode, int endOfTextId, TokenizationOptions options)
+    internal TokenizationPipeline(EncodeText encode, int endOfTextId, PreparationOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1);
         _encode = encode;
@@ -34,28 +32,38 @@ public sealed class TokenizationPipeline
         _options = options;
     }
 
+    /// <summary>Appends the ids of a text in UTF-8, of which sequences may be broken. Called by several threads at once.</summary>
+    internal delegate void EncodeText(ReadOnlySpan<byte> utf8, List<int> ids);
+
     /// <summary>Reads all documents and appends them to <paramref name="writer"/>, which the caller completes.</summary>
     /// <param name="documents">Enumerated once, on the calling thread.</param>
     /// <param name="writer">Used on the calling thread.</param>
+    /// <param name="before">Sums that those of this run are added to.</param>
     /// <param name="report">Called on the calling thread after each portion with the sums so far.</param>
+    /// <param name="shardIsComplete">
+    /// Called on the calling thread when a document has filled a shard, with that document and the sums up to and with it.
+    /// </param>
     /// <param name="cancellation">Ends the work between portions.</param>
     /// <returns>The sums over everything.</returns>
+    /// <exception cref="InvalidDataException">A document is no text; the documents before it are written.</exception>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     public TokenizationProgress Run(
-        IEnumerable<TextDocument> documents,
+        IEnumerable<RawDocument> documents,
         ShardFolderWriter writer,
+        TokenizationProgress before = default,
         Action<TokenizationProgress>? report = null,
+        Action<RawDocument, TokenizationProgress>? shardIsComplete = null,
         CancellationToken cancellation = default)
     {
         var scheduler = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, _options.Workers).ConcurrentScheduler;
         var inWork = new Queue<Task<Portion>>();
-        var progress = default(TokenizationProgress);
+        var progress = before;
         var portion = new Portion();
         foreach (var document in documents)
         {
-            portion.Texts.Add(document.Text);
-            portion.Characters += document.Text.Length;
-            if (portion.Characters + portion.Texts.Count >= PortionCharacters)
+            portion.Documents.Add(document);
+            portion.StoredBytes += document.ByteCount;
+            if (portion.StoredBytes + portion.Documents.Count >= _options.PortionBytes)
             {
                 Send(portion);
                 portion = inWork.Count < PortionsPerWorker * _options.Workers ? new Portion() : Receive();
@@ -79,59 +87,69 @@ public sealed class TokenizationPipeline
         Portion Receive()
         {
             var done = inWork.Dequeue().GetAwaiter().GetResult();
-            Write(done, writer);
-            progress = new TokenizationProgress(
-                progress.Documents + done.Texts.Count, progress.Characters + done.Characters, progress.Tokens + done.Ids.Count);
+            progress = Write(done, writer, progress, shardIsComplete);
             report?.Invoke(progress);
             done.Clear();
             return done;
         }
     }
 
-    private static void Write(Portion portion, ShardFolderWriter writer)
+    private static TokenizationProgress Write(
+        Portion portion, ShardFolderWriter writer, TokenizationProgress progress, Action<RawDocument, TokenizationProgress>? shardIsComplete)
     {
         var ids = CollectionsMarshal.AsSpan(portion.Ids);
         var start = 0;
-        foreach (var end in portion.Ends)
+        for (var number = 0; number < portion.Documents.Count; number++)
         {
+            var (end, textBytes) = portion.Ends[number];
+            var shards = writer.CompleteShards.Count;
             writer.Append(ids[start..end]);
+            progress = new TokenizationProgress(progress.Documents + 1, progress.TextBytes + textBytes, progress.Tokens + end - start);
             start = end;
+            if (writer.CompleteShards.Count > shards)
+            {
+                shardIsComplete?.Invoke(portion.Documents[number], progress);
+            }
         }
+
+        return progress;
     }
 
     private Portion Tokenize(Portion portion)
     {
-        foreach (var text in portion.Texts)
+        foreach (var document in portion.Documents)
         {
+            var text = document.Utf8(_options.Field);
             _encode(text, portion.Ids);
             if (_options.AppendEndOfText)
             {
                 portion.Ids.Add(_endOfTextId);
             }
 
-            portion.Ends.Add(portion.Ids.Count);
+            portion.Ends.Add((portion.Ids.Count, text.Length));
         }
 
         return portion;
     }
 
-    /// <summary>Some consecutive documents: their texts and then their ids, laid end to end.</summary>
+    /// <summary>Some consecutive documents, and then their ids, laid end to end.</summary>
     private sealed class Portion
     {
-        public List<string> Texts { get; } = [];
+        public List<RawDocument> Documents { get; } = [];
 
         public List<int> Ids { get; } = [];
 
-        public List<int> Ends { get; } = [];
+        /// <summary>Where each document's ids end, and how many bytes its text has.</summary>
+        public List<(int Ids, int TextBytes)> Ends { get; } = [];
 
-        public long Characters { get; set; }
+        public long StoredBytes { get; set; }
 
         public void Clear()
         {
-            Texts.Clear();
+            Documents.Clear();
             Ids.Clear();
             Ends.Clear();
-            Characters = 0;
+            StoredBytes = 0;
         }
     }
 }

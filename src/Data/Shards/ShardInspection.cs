@@ -5,29 +5,35 @@ using Parquet.Meta;
 
 namespace KvShiftScale.Data;
 
-/// <summary>What <c>data inspect</c> shows of a shard.</summary>
+/// <summary>What <c>data inspect</c> shows of a shard, or of a folder of them.</summary>
 public sealed record ShardInspection
 {
-    /// <summary>The file.</summary>
+    /// <summary>The file or folder.</summary>
     public required string Path { get; init; }
 
-    /// <summary>Length of the file.</summary>
+    /// <summary>Shards in it.</summary>
+    public required int FileCount { get; init; }
+
+    /// <summary>Length of the files.</summary>
     public required long ByteCount { get; init; }
 
-    /// <summary>The schema as the file states it, one node a line.</summary>
-    public required string Schema { get; init; }
+    /// <summary>The schemas that the files state, one node a line; one where all have the same.</summary>
+    public required IReadOnlyList<string> Schemas { get; init; }
 
-    /// <summary>The program that wrote the file, where it says so.</summary>
-    public string? Writer { get; init; }
+    /// <summary>The programs that wrote the files, where they say so.</summary>
+    public required IReadOnlyList<string> Writers { get; init; }
 
-    /// <summary>Tokenizer and vocabulary size, where the file states them.</summary>
-    public string? TokenizerHash { get; init; }
+    /// <summary>The tokenizers, where the files state them.</summary>
+    public required IReadOnlyList<string> TokenizerHashes { get; init; }
 
-    /// <inheritdoc cref="TokenShard.VocabularySize"/>
-    public int? VocabularySize { get; init; }
+    /// <summary>The vocabulary sizes, where the files state them.</summary>
+    public required IReadOnlyList<int> VocabularySizes { get; init; }
 
     /// <summary>Documents and tokens of each row group.</summary>
     public required IReadOnlyList<RowGroupCounts> RowGroups { get; init; }
+
+    /// <summary>Shortest, longest and mean length.</summary>
+    public required DocumentLengths LengthSummary { get; init; }
 
     /// <summary>Documents by length; bins without documents at either end are left out.</summary>
     public required IReadOnlyList<LengthBin> Lengths { get; init; }
@@ -35,52 +41,86 @@ public sealed record ShardInspection
     /// <summary>Ids of the first documents.</summary>
     public required IReadOnlyList<int[]> FirstDocuments { get; init; }
 
-    /// <summary>Documents of the file.</summary>
+    /// <summary>Documents of the files.</summary>
     public long DocumentCount => RowGroups.Sum(group => (long)group.Documents);
 
-    /// <summary>Tokens of the file.</summary>
+    /// <summary>Tokens of the files.</summary>
     public long TokenCount => RowGroups.Sum(group => (long)group.Tokens);
 
-    /// <summary>Reads a shard.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>Reads a shard, or all shards of a folder in name order.</summary>
+    /// <param name="fileOrFolder">What to read.</param>
     /// <param name="documents">How many first documents to keep.</param>
-    /// <exception cref="InvalidDataException">The file is damaged or no token shard.</exception>
-    public static ShardInspection Read(string path, int documents = 3)
+    /// <param name="report">Told the number of tokens so far after each row group.</param>
+    /// <exception cref="FileNotFoundException">There is no such file, or the folder has no shard.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or no token shard.</exception>
+    public static ShardInspection Read(string fileOrFolder, int documents = 3, Action<long>? report = null)
     {
-        using var shard = TokenShard.Open(path);
+        var files = ShardFiles.Of(fileOrFolder);
         var group = new DocumentGroup();
-        var counts = new RowGroupCounts[shard.RowGroupCount];
+        var counts = new List<RowGroupCounts>();
         var first = new List<int[]>();
+        var (schemas, writers, tokenizers, sizes) = (new List<string>(), new List<string?>(), new List<string?>(), new List<int?>());
+        var (byteCount, tokens) = (0L, 0L);
 
         // Bin 0 holds empty documents, bin b those of 2^(b-1) to 2^b - 1 tokens.
         var bins = new long[33];
-        for (var index = 0; index < counts.Length; index++)
+        var lengths = DocumentLengths.None;
+        foreach (var file in files)
         {
-            shard.ReadRowGroup(index, group);
-            counts[index] = new RowGroupCounts(group.DocumentCount, group.TokenCount);
-            for (var document = 0; document < group.DocumentCount; document++)
+            using var shard = TokenShard.Open(file);
+            schemas.Add(Describe(shard.Reader.Metadata?.Schema ?? []));
+            writers.Add(shard.Reader.Metadata?.CreatedBy);
+            tokenizers.Add(shard.TokenizerHash);
+            sizes.Add(shard.VocabularySize);
+            byteCount += shard.ByteCount;
+            for (var index = 0; index < shard.RowGroupCount; index++)
             {
-                bins[32 - BitOperations.LeadingZeroCount((uint)group.Length(document))]++;
-            }
+                shard.ReadRowGroup(index, group);
+                counts.Add(new RowGroupCounts(group.DocumentCount, group.TokenCount));
+                lengths = lengths.And(Count(group, bins));
+                for (var document = 0; document < group.DocumentCount && first.Count < documents; document++)
+                {
+                    first.Add(group.Document(document).ToArray());
+                }
 
-            for (var document = 0; document < group.DocumentCount && first.Count < documents; document++)
-            {
-                first.Add(group.Document(document).ToArray());
+                report?.Invoke(tokens += group.TokenCount);
             }
         }
 
         return new ShardInspection
         {
-            Path = path,
-            ByteCount = shard.ByteCount,
-            Schema = Describe(shard.Reader.Metadata?.Schema ?? []),
-            Writer = shard.Reader.Metadata?.CreatedBy,
-            TokenizerHash = shard.TokenizerHash,
-            VocabularySize = shard.VocabularySize,
+            Path = fileOrFolder,
+            FileCount = files.Count,
+            ByteCount = byteCount,
+            Schemas = [.. schemas.Distinct()],
+            Writers = [.. writers.OfType<string>().Distinct()],
+            TokenizerHashes = [.. tokenizers.OfType<string>().Distinct()],
+            VocabularySizes = [.. sizes.OfType<int>().Distinct()],
             RowGroups = counts,
+            LengthSummary = lengths,
             Lengths = Histogram(bins),
             FirstDocuments = first,
         };
+    }
+
+    private static DocumentLengths Count(DocumentGroup group, long[] bins)
+    {
+        if (group.DocumentCount == 0)
+        {
+            return DocumentLengths.None;
+        }
+
+        var (empty, shortest, longest) = (0L, int.MaxValue, 0);
+        for (var document = 0; document < group.DocumentCount; document++)
+        {
+            var length = group.Length(document);
+            bins[32 - BitOperations.LeadingZeroCount((uint)length)]++;
+            empty += length == 0 ? 1 : 0;
+            shortest = Math.Min(shortest, length);
+            longest = Math.Max(longest, length);
+        }
+
+        return new DocumentLengths(group.DocumentCount, empty, shortest, longest, (double)group.TokenCount / group.DocumentCount);
     }
 
     private static LengthBin[] Histogram(long[] bins)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace KvShiftScale.Data;
 
@@ -18,17 +19,25 @@ public sealed record ShardManifest(
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
+
+    /// <summary>Lengths of all documents; null in manifests that have none.</summary>
+    public DocumentLengths? Lengths { get; init; }
+
+    /// <summary>What the shards were made from; null where they were not made from text, or by a version that did not say.</summary>
+    public PreparationRecord? Preparation { get; init; }
 
     /// <summary>Reads the manifest of a folder.</summary>
     /// <exception cref="FileNotFoundException">The folder has none.</exception>
     /// <exception cref="InvalidDataException">It is not a manifest.</exception>
-    public static ShardManifest Read(string folder)
+    public static ShardManifest Read(string folder) => ReadJson<ShardManifest>(Path.Combine(folder, FileName));
+
+    internal static T ReadJson<T>(string path)
     {
-        var path = Path.Combine(folder, FileName);
         try
         {
-            return JsonSerializer.Deserialize<ShardManifest>(File.ReadAllBytes(path), Format)
+            return JsonSerializer.Deserialize<T>(File.ReadAllBytes(path), Format)
                 ?? throw new InvalidDataException($"{path}: is empty; prepare the folder again.");
         }
         catch (JsonException exception)
@@ -37,23 +46,31 @@ public sealed record ShardManifest(
         }
     }
 
-    internal void Write(string folder)
+    internal static void WriteJson<T>(string path, T value)
     {
-        var path = Path.Combine(folder, FileName);
         var temporary = path + ".partial";
         using (var file = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
         {
-            JsonSerializer.Serialize(file, this, Format);
+            JsonSerializer.Serialize(file, value, Format);
             file.Flush(flushToDisk: true);
         }
 
         File.Move(temporary, path, overwrite: true);
     }
 
+    internal void Write(string folder) => WriteJson(Path.Combine(folder, FileName), this);
+
     /// <summary>One shard.</summary>
     /// <param name="Name">File name.</param>
     /// <param name="Rows">Documents.</param>
     /// <param name="Tokens">Tokens.</param>
     /// <param name="Bytes">Length of the file.</param>
-    public sealed record Entry(string Name, long Rows, long Tokens, long Bytes);
+    public sealed record Entry(string Name, long Rows, long Tokens, long Bytes)
+    {
+        /// <summary>Checksum of the documents, as <see cref="ShardVerification"/> finds it; null in manifests that have none.</summary>
+        public string? Sha256 { get; init; }
+
+        /// <summary>Lengths of the documents; null in manifests that have none.</summary>
+        public DocumentLengths? Lengths { get; init; }
+    }
 }

@@ -1,7 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-
 namespace KvShiftScale.Data;
 
 /// <summary>What <c>data verify</c> finds after reading every page.</summary>
@@ -14,55 +10,48 @@ namespace KvShiftScale.Data;
 public sealed record ShardVerification(long Rows, long Tokens, string Sha256)
 {
     /// <summary>Reads a shard, or all shards (<c>*.parquet</c>) of a folder in name order.</summary>
+    /// <param name="fileOrFolder">What to read.</param>
+    /// <param name="report">Told the number of tokens so far after each row group.</param>
     /// <exception cref="FileNotFoundException">There is no such file, or the folder has no shard.</exception>
     /// <exception cref="InvalidDataException">A shard is damaged; the message names file and row group.</exception>
-    public static ShardVerification Read(string fileOrFolder)
-    {
-        if (!Directory.Exists(fileOrFolder))
-        {
-            return Read([fileOrFolder]);
-        }
+    public static ShardVerification Read(string fileOrFolder, Action<long>? report = null)
+        => Read(ShardFiles.Of(fileOrFolder), report).Whole;
 
-        var files = Directory.GetFiles(fileOrFolder, "*.parquet");
-        Array.Sort(files, StringComparer.Ordinal);
-        return files.Length > 0
-            ? Read(files)
-            : throw new FileNotFoundException($"{fileOrFolder} has no *.parquet file; name a shard or a folder of shards.", fileOrFolder);
-    }
-
-    /// <summary>Reads shards one after the other, as if they were one.</summary>
-    public static ShardVerification Read(IEnumerable<string> files)
+    /// <summary>Reads shards one after the other, as if they were one, and each for itself.</summary>
+    public static (ShardVerification Whole, IReadOnlyList<ShardVerification> Files) Read(IReadOnlyList<string> files, Action<long>? report = null)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var wholeHash = new DocumentHash();
+        using var fileHash = new DocumentHash();
         var group = new DocumentGroup();
-        long rows = 0;
-        long tokens = 0;
+        var each = new List<ShardVerification>();
+        var (rows, tokens) = (0L, 0L);
         foreach (var file in files)
         {
             using var shard = TokenShard.Open(file);
+            var (fileRows, fileTokens) = (0L, 0L);
             for (var index = 0; index < shard.RowGroupCount; index++)
             {
                 shard.ReadRowGroup(index, group);
-                Append(hash, group);
-                rows += group.DocumentCount;
-                tokens += group.TokenCount;
+                for (var document = 0; document < group.DocumentCount; document++)
+                {
+                    wholeHash.Append(group.Document(document));
+                    if (files.Count > 1)
+                    {
+                        fileHash.Append(group.Document(document));
+                    }
+                }
+
+                fileRows += group.DocumentCount;
+                fileTokens += group.TokenCount;
+                report?.Invoke(tokens + fileTokens);
             }
+
+            rows += fileRows;
+            tokens += fileTokens;
+            each.Add(new ShardVerification(fileRows, fileTokens, fileHash.Finish()));
         }
 
-        return new ShardVerification(rows, tokens, Convert.ToHexStringLower(hash.GetHashAndReset()));
-    }
-
-    private static void Append(IncrementalHash hash, DocumentGroup group)
-    {
-        Span<byte> length = stackalloc byte[sizeof(int)];
-        for (var document = 0; document < group.DocumentCount; document++)
-        {
-            var ids = group.Document(document);
-            BinaryPrimitives.WriteInt32LittleEndian(length, ids.Length);
-            hash.AppendData(length);
-
-            // Ids lie in memory as the hash wants them: .NET's supported processors are little-endian.
-            hash.AppendData(MemoryMarshal.AsBytes(ids));
-        }
+        var whole = new ShardVerification(rows, tokens, wholeHash.Finish());
+        return (whole, files.Count > 1 ? each : [whole]);
     }
 }

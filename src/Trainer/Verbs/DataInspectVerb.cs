@@ -11,45 +11,56 @@ namespace KvShiftScale.Trainer.Verbs;
 internal static class DataInspectVerb
 {
     private const int SampleIds = 48;
+    private const int ChartWidth = 72;
 
     public static Command Build()
     {
-        var path = new Argument<string>("file") { Description = "A token shard." };
+        var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or tokenizer.json, to show text instead of ids." };
-        var command = new Command("inspect", "Schema, counts, document lengths and the first documents of a shard.") { path, tokenizer };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(path), parsed.GetValue(tokenizer)));
+        var documents = new Option<int>("--documents") { Description = "First documents to show.", DefaultValueFactory = _ => 3 };
+        var command = new Command("inspect", "Schema, counts, document lengths and the first documents of shards.") { path, tokenizer, documents };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(path), parsed.GetValue(tokenizer), parsed.GetValue(documents)));
         return command;
     }
 
-    private static int Run(string path, string? tokenizerPath)
+    private static int Run(string path, string? tokenizerPath, int documents)
     {
-        if (!File.Exists(path)) throw new UsageException($"found no file {path}; wanted a token shard");
-        var shard = ShardInspection.Read(path);
+        if (documents < 0) throw new UsageException($"found --documents {documents}; wanted 0 or more");
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
-        if (tokenizer is not null && shard.TokenizerHash is { } hash && hash != tokenizer.Hash)
-            Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {hash}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
+        ShardInspection shards;
+        using (var progress = new ProgressLine())
+        {
+            shards = ShardInspection.Read(path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
+        }
+        if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => hash != tokenizer.Hash) is { } other)
+            Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {other}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
 
         var console = PlainConsole.Create();
         var facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
-        Row("file", $"{shard.Path} ({shard.ByteCount.ToString("N0", CultureInfo.InvariantCulture)} bytes)");
-        Row("written by", shard.Writer ?? "unknown");
-        Row("tokenizer", shard.TokenizerHash ?? "not stated");
-        Row("vocabulary", shard.VocabularySize?.ToString("N0", CultureInfo.InvariantCulture) ?? "not stated");
-        Row("row groups", shard.RowGroups.Count.ToString("N0", CultureInfo.InvariantCulture));
-        Row("documents", shard.DocumentCount.ToString("N0", CultureInfo.InvariantCulture));
-        Row("tokens", shard.TokenCount.ToString("N0", CultureInfo.InvariantCulture));
+        var lengths = shards.LengthSummary;
+        Row(shards.FileCount == 1 ? "file" : "files", Format($"{(shards.FileCount == 1 ? "" : Format($"{shards.FileCount:N0} in "))}{shards.Path} ({shards.ByteCount:N0} bytes)"));
+        Row("written by", Joined(shards.Writers));
+        Row("tokenizer", Joined(shards.TokenizerHashes));
+        Row("vocabulary", Joined([.. shards.VocabularySizes.Select(size => Format($"{size:N0}"))]));
+        Row("row groups", Format($"{shards.RowGroups.Count:N0}"));
+        Row("documents", Format($"{shards.DocumentCount:N0}{(lengths.Empty > 0 ? Format($", {lengths.Empty:N0} of them empty") : "")}"));
+        Row("tokens", Format($"{shards.TokenCount:N0}"));
+        Row("a document", Format($"{lengths.Shortest:N0} to {lengths.Longest:N0} tokens, {lengths.Mean:N1} on average"));
         console.Write(facts);
-        console.WriteLine();
-        console.WriteLine(shard.Schema.TrimEnd());
+        foreach (var schema in shards.Schemas)
+        {
+            console.WriteLine();
+            console.WriteLine(schema.TrimEnd());
+        }
         console.WriteLine();
 
-        var lengths = new BarChart().Width(72).Label("documents by number of tokens").LeftAlignLabel();
-        foreach (var bin in shard.Lengths)
-            lengths.AddItem(FormattableString.Invariant($"{bin.Shortest:N0} to {bin.Longest:N0}"), bin.Documents, Color.SteelBlue);
-        console.Write(lengths);
-        for (var i = 0; i < shard.FirstDocuments.Count; i++)
+        var chart = new BarChart().Width(ChartWidth).Label("documents by number of tokens").LeftAlignLabel();
+        foreach (var bin in shards.Lengths)
+            chart.AddItem(bin.Shortest == bin.Longest ? Format($"{bin.Shortest}") : Format($"{bin.Shortest:N0} to {bin.Longest:N0}"), bin.Documents, Color.SteelBlue);
+        console.Write(chart);
+        for (var i = 0; i < shards.FirstDocuments.Count; i++)
         {
-            var ids = shard.FirstDocuments[i];
+            var ids = shards.FirstDocuments[i];
             var shown = ids.Take(SampleIds).ToArray();
             console.WriteLine();
             console.WriteLine(FormattableString.Invariant($"document {i}, {ids.Length:N0} tokens{(shown.Length < ids.Length ? ", the first " + SampleIds : "")}:"));
@@ -58,5 +69,9 @@ internal static class DataInspectVerb
         return ExitCode.Done;
 
         void Row(string name, string value) => facts.AddRow(new Text(name), new Text(value));
+
+        static string Joined(IReadOnlyList<string> values) => values.Count == 0 ? "not stated" : string.Join(", ", values);
+
+        static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
     }
 }

@@ -10,16 +10,20 @@ internal static class DataVerifyVerb
     public static Command Build()
     {
         var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
-        var command = new Command("verify", "Reads every page; the last line of output is a JSON object.") { path };
+        var command = new Command("verify", "Reads every page, and holds a prepared folder against its manifest; the last line of output is a JSON object.") { path };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path)));
         return command;
     }
 
     private static int Run(string path)
     {
-        if (!File.Exists(path) && !Directory.Exists(path)) throw new UsageException($"found neither file nor folder {path}; wanted token shards");
-        var read = ShardVerification.Read(path);
-        Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["rows"] = read.Rows, ["tokens"] = read.Tokens, ["sha256"] = read.Sha256 }));
-        return ExitCode.Done;
+        var files = ShardFiles.Of(path);
+        using var progress = new ProgressLine();
+        var (whole, each) = ShardVerification.Read(files, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
+        // The line that scripts read comes last, also where the folder is not what it was.
+        var differences = Directory.Exists(path) ? ManifestCheck.Differences(path, files, each) : [];
+        foreach (var difference in differences) Console.Error.WriteLine($"kvshift: {path}: {difference}");
+        Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["rows"] = whole.Rows, ["tokens"] = whole.Tokens, ["sha256"] = whole.Sha256 }));
+        return differences.Count == 0 ? ExitCode.Done : ExitCode.Failed;
     }
 }

@@ -45,6 +45,8 @@ internal sealed class ProgressLine : IDisposable
 
     private void Write(string text)
     {
+        // A line that wraps could not be written over.
+        if (_isTerminal && text.Length >= Console.BufferWidth && Console.BufferWidth > 1) text = text[..(Console.BufferWidth - 1)];
         if (_isTerminal) Console.Error.Write("\r" + text.PadRight(_width));
         else Console.Error.WriteLine(text);
         _width = text.Length;

@@ -12,7 +12,7 @@ internal static class TokenizerTrainVerb
     {
         var input = new Option<string[]>("--input")
         {
-            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain or .gz; globs with * and **.",
+            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };

@@ -33,7 +33,15 @@ public sealed class ShardFolderWriterTests : IDisposable
         Assert.Equal(ShardFolder.Tokenizer, manifest.Tokenizer);
         Assert.Equal(100_000, manifest.VocabularySize);
         var byteCount = new FileInfo(_folder.PathOf("train-00000.parquet")).Length;
-        Assert.Equal([new ShardManifest.Entry("train-00000.parquet", 3, 8, byteCount)], manifest.Files);
+        var lengths = new DocumentLengths(3, Empty: 1, Shortest: 0, Longest: 4, 8.0 / 3);
+        var expected = new ShardManifest.Entry("train-00000.parquet", 3, 8, byteCount)
+        {
+            Sha256 = ShardVerification.Read(_folder.Folder).Sha256,
+            Lengths = lengths,
+        };
+        Assert.Equal([expected], manifest.Files);
+        Assert.Equal(lengths, manifest.Lengths);
+        Assert.Null(manifest.Preparation);
         Assert.Contains("\"vocabulary_size\": 100000", File.ReadAllText(_folder.PathOf("manifest.json")), StringComparison.Ordinal);
     }
 

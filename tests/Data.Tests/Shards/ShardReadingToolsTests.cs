@@ -40,6 +40,47 @@ public sealed class ShardReadingToolsTests : IDisposable
             StringComparison.Ordinal);
 
     [Fact]
+    public void AFolderIsInspectedAsOne()
+    {
+        _folder.Write("a.parquet", [[1, 2], [3]]);
+        _folder.Write("b.parquet", [[4]], options: ShardFolder.Options(vocabularySize: 7));
+
+        var inspection = ShardInspection.Read(_folder.Folder, documents: 5);
+
+        Assert.Equal(2, inspection.FileCount);
+        Assert.Equal(3, inspection.DocumentCount);
+        Assert.Equal([[1, 2], [3], [4]], inspection.FirstDocuments);
+        Assert.Single(inspection.Schemas);
+        Assert.Equal([100_000, 7], inspection.VocabularySizes);
+    }
+
+    [Fact]
+    public void AFolderIsHeldAgainstItsManifest()
+    {
+        using (var writer = new ShardFolderWriter(_folder.Folder, "s", 2, ShardFolder.Options()))
+        {
+            foreach (var document in ShardFolder.Consecutive(0, 2, 2, 2)) writer.Append(document);
+            writer.Complete();
+        }
+
+        Assert.Empty(Differences());
+
+        // The same counts, another id; then a file too many and one too few.
+        _folder.Write("s-00001.parquet", [[7, 7]]);
+        Assert.Contains("s-00001.parquet has other documents", Assert.Single(Differences()), StringComparison.Ordinal);
+        _folder.Write("s-00001.parquet", [[7, 7], [1]]);
+        Assert.Equal("s-00001.parquet has 2 rows and 3 tokens, and manifest.json says 1 and 2", Assert.Single(Differences()));
+        File.Move(_folder.PathOf("s-00001.parquet"), _folder.PathOf("other.parquet"));
+        Assert.Equal(["other.parquet is not in manifest.json", "s-00001.parquet is missing"], Differences());
+
+        IReadOnlyList<string> Differences()
+        {
+            var files = ShardFiles.Of(_folder.Folder);
+            return ManifestCheck.Differences(_folder.Folder, files, ShardVerification.Read(files).Files);
+        }
+    }
+
+    [Fact]
     public void InspectionCountsDocumentsByLength()
     {
         var path = _folder.Write("a.parquet", ShardFolder.Consecutive(0, 2, 0, 1, 3, 4, 7, 8), rowGroupTokens: 10);
@@ -58,8 +99,10 @@ public sealed class ShardReadingToolsTests : IDisposable
         Assert.Equal([[0, 1], [], [2]], inspection.FirstDocuments);
         Assert.Equal(7, inspection.DocumentCount);
         Assert.Equal(25, inspection.TokenCount);
+        Assert.Equal(new DocumentLengths(7, Empty: 1, Shortest: 0, Longest: 8, 25.0 / 7), inspection.LengthSummary with { Mean = 25.0 / 7 });
+        Assert.Equal(25.0 / 7, inspection.LengthSummary.Mean, 1e-12);
         Assert.Equal(
             ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element"],
-            inspection.Schema.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+            Assert.Single(inspection.Schemas).Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using KvShiftScale.Data.Text;
 
 namespace KvShiftScale.Data.Tests.Shards;
@@ -17,10 +18,10 @@ public sealed class TokenizationPipelineTests : IDisposable
     {
         // 30 documents of 50,000 characters make about 5 portions; the first letters number the documents.
         var documents = Enumerable.Range(0, 30)
-            .Select(index => new TextDocument("memory", index, new string((char)('A' + index), 50_000)));
+            .Select(index => Document(index, new string((char)('A' + index), 50_000)));
         var reports = new List<TokenizationProgress>();
 
-        var total = Run(documents, new TokenizationOptions { Workers = workers }, reports.Add);
+        var total = Run(documents, new PreparationOptions { Workers = workers }, reports.Add);
 
         Assert.Equal(new TokenizationProgress(30, 1_500_000, 1_500_030), total);
         Assert.Equal(total, reports[^1]);
@@ -46,9 +47,9 @@ public sealed class TokenizationPipelineTests : IDisposable
     [Fact]
     public void EndOfTextIsLeftOutOnRequest()
     {
-        TextDocument[] documents = [new("memory", 0, "AB"), new("memory", 1, ""), new("memory", 2, "C")];
+        RawDocument[] documents = [Document(0, "AB"), Document(1, ""), Document(2, "C")];
 
-        Run(documents, new TokenizationOptions { AppendEndOfText = false });
+        Run(documents, new PreparationOptions { AppendEndOfText = false });
 
         using var shard = TokenShard.Open(_folder.PathOf("text-00000.parquet"));
         Assert.Equal([65, 66, 67], shard.ReadRowGroup(0).Ids.ToArray());
@@ -59,10 +60,10 @@ public sealed class TokenizationPipelineTests : IDisposable
     public void FailureOfATokenizerReachesTheCaller()
     {
         var pipeline = new TokenizationPipeline(
-            (_, _) => throw new InvalidDataException("no such character"), EndOfText, new TokenizationOptions { Workers = 2 });
+            (_, _) => throw new InvalidDataException("no such character"), EndOfText, new PreparationOptions { Workers = 2 });
         using var writer = Writer();
 
-        var error = Assert.Throws<InvalidDataException>(() => pipeline.Run([new TextDocument("memory", 0, "A")], writer));
+        var error = Assert.Throws<InvalidDataException>(() => pipeline.Run([Document(0, "A")], writer));
 
         Assert.Equal("no such character", error.Message);
     }
@@ -71,15 +72,29 @@ public sealed class TokenizationPipelineTests : IDisposable
     public void WorkStopsWhenItIsCancelled()
     {
         using var cancellation = new CancellationTokenSource();
-        var endless = Enumerable.Range(0, int.MaxValue).Select(index => new TextDocument("memory", index, new string('A', 100_000)));
-        var pipeline = new TokenizationPipeline(Encode, EndOfText, new TokenizationOptions { Workers = 2 });
+        var endless = Enumerable.Range(0, int.MaxValue).Select(index => Document(index, new string('A', 100_000)));
+        var pipeline = new TokenizationPipeline(Encode, EndOfText, new PreparationOptions { Workers = 2 });
         using var writer = Writer();
 
         Assert.ThrowsAny<OperationCanceledException>(
-            () => pipeline.Run(endless, writer, _ => cancellation.Cancel(), cancellation.Token));
+            () => pipeline.Run(endless, writer, report: _ => cancellation.Cancel(), cancellation: cancellation.Token));
     }
 
-    private static void Encode(string text, List<int> ids)
+    [Fact]
+    public void ADocumentThatFillsAShardIsToldWithTheSumsUpToIt()
+    {
+        var told = new List<(long Document, TokenizationProgress Progress)>();
+        using var writer = new ShardFolderWriter(_folder.Folder, "text", 5, ShardFolder.Options(vocabularySize: 128));
+
+        new TokenizationPipeline(Encode, EndOfText, new PreparationOptions { Workers = 2 }).Run(
+            [Document(0, "AB"), Document(1, "C"), Document(2, ""), Document(3, "DEFG")], writer, new TokenizationProgress(10, 100, 1000),
+            shardIsComplete: (document, progress) => told.Add((document.Index, progress)));
+
+        // 3 and 2 ids fill the first shard; 1 and 5 the second.
+        Assert.Equal([(1L, new TokenizationProgress(12, 103, 1005)), (3L, new TokenizationProgress(14, 107, 1011))], told);
+    }
+
+    private static void Encode(ReadOnlySpan<byte> text, List<int> ids)
     {
         foreach (var character in text)
         {
@@ -87,13 +102,15 @@ public sealed class TokenizationPipelineTests : IDisposable
         }
     }
 
+    private static RawDocument Document(long index, string text) => new("memory", index, Encoding.UTF8.GetBytes(text));
+
     private ShardFolderWriter Writer() => new(_folder.Folder, "text", 1 << 30, ShardFolder.Options(vocabularySize: 128));
 
     private TokenizationProgress Run(
-        IEnumerable<TextDocument> documents, TokenizationOptions options, Action<TokenizationProgress>? report = null)
+        IEnumerable<RawDocument> documents, PreparationOptions options, Action<TokenizationProgress>? report = null)
     {
         using var writer = Writer();
-        var total = new TokenizationPipeline(Encode, EndOfText, options).Run(documents, writer, report);
+        var total = new TokenizationPipeline(Encode, EndOfText, options).Run(documents, writer, report: report);
         writer.Complete();
         return total;
     }

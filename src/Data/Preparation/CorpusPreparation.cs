@@ -1,0 +1,101 @@
+using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Tokenization;
+
+namespace KvShiftScale.Data;
+
+/// <summary>
+/// Turns files of text into a folder of token shards, documents in the order of the input. Work that was interrupted goes on after the last
+/// complete shard when it is started again, and ends with the same bytes as if it had not been; finished work is left alone. Input that has
+/// changed in between is refused.
+/// </summary>
+/// <param name="tokenizer">Used by all threads at once.</param>
+/// <param name="options">What to read, and how to write.</param>
+public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptions options)
+{
+    private const string ShardName = "shard";
+    private const string LockName = ".lock";
+
+    /// <summary>Prepares a folder.</summary>
+    /// <param name="globs">Patterns and folders of text.</param>
+    /// <param name="folder">Where the shards go; made when it is missing.</param>
+    /// <param name="report">Called from the calling thread after each portion of text.</param>
+    /// <param name="cancellation">Ends the work between portions; complete shards stay.</param>
+    /// <exception cref="FileNotFoundException">A pattern matches no file.</exception>
+    /// <exception cref="InvalidDataException">A file is of an unknown kind or damaged, or a JSON line lacks the field.</exception>
+    /// <exception cref="PreparationConflictException">The folder holds other work, or another process works in it.</exception>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public PreparationResult Run(
+        IReadOnlyList<string> globs, string folder, Action<PreparationProgress>? report = null, CancellationToken cancellation = default)
+    {
+        var paths = TextDocuments.Files(globs);
+        var wanted = new PreparationRecord(options.AppendEndOfText, options.Field, options.ShardTokens, 0, []);
+        if (File.Exists(Path.Combine(folder, ShardManifest.FileName)))
+        {
+            var finished = ShardManifest.Read(folder);
+            RequireSameWork(folder, finished, wanted, paths, isFinished: true);
+            return new PreparationResult(finished, WasFinished: true, finished.Files.Count);
+        }
+
+        Directory.CreateDirectory(folder);
+        using var mine = Lock(folder);
+        var journal = PreparationJournal.Read(folder);
+        if (journal is not null)
+        {
+            RequireSameWork(folder, journal.Done, wanted, paths, isFinished: false);
+        }
+
+        var manifest = Prepare(paths, folder, wanted, journal, report, cancellation);
+        PreparationJournal.Remove(folder);
+        return new PreparationResult(manifest, WasFinished: false, journal?.Done.Files.Count ?? 0);
+    }
+
+    private ShardManifest Prepare(
+        IReadOnlyList<string> paths, string folder, PreparationRecord wanted, PreparationJournal? journal, Action<PreparationProgress>? report,
+        CancellationToken cancellation)
+    {
+        var reader = new CorpusReader(paths, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0);
+        using var writer = new ShardFolderWriter(folder, ShardName, options.ShardTokens,
+            new ShardWriterOptions { TokenizerHash = tokenizer.Hash, VocabularySize = tokenizer.VocabularySize }, journal?.Done.Files);
+        var before = new TokenizationProgress(journal?.Done.Rows ?? 0, journal?.Done.Preparation?.TextBytes ?? 0, journal?.Done.Tokens ?? 0);
+        var pipeline = new TokenizationPipeline(tokenizer, options);
+        var total = pipeline.Run(reader.Documents(), writer, before, Report, ShardIsComplete, cancellation);
+        return writer.Complete(wanted with { TextBytes = total.TextBytes, Inputs = reader.Inputs });
+
+        void Report(TokenizationProgress progress) => report?.Invoke(new PreparationProgress(
+            progress.Documents, progress.TextBytes, progress.Tokens, reader.BytesRead, reader.TotalBytes));
+
+        void ShardIsComplete(RawDocument last, TokenizationProgress progress)
+        {
+            var number = reader.NumberOf(last);
+            var inputs = reader.Inputs.Take(number + 1).ToArray();
+            new PreparationJournal(writer.Manifest(wanted with { TextBytes = progress.TextBytes, Inputs = inputs }), number, last.Index + 1)
+                .Write(folder);
+        }
+    }
+
+    private void RequireSameWork(string folder, ShardManifest there, PreparationRecord wanted, IReadOnlyList<string> paths, bool isFinished)
+    {
+        var difference = there.Tokenizer != tokenizer.Hash
+            ? $"its tokenizer is {there.Tokenizer}, and the one given is {tokenizer.Hash}"
+            : there.Preparation?.DifferenceFrom(wanted, paths, isFinished);
+        if (difference is not null)
+        {
+            throw new PreparationConflictException(
+                $"{folder} holds {(isFinished ? "finished" : "unfinished")} shards of other work: {difference}. Remove the folder, or choose another one");
+        }
+    }
+
+    private static FileStream Lock(string folder)
+    {
+        var path = Path.Combine(folder, LockName);
+        try
+        {
+            // Held by the operating system as long as the process lives; a file that a kill left behind is free.
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException error) when (File.Exists(path))
+        {
+            throw new PreparationConflictException($"another process is preparing {folder} ({error.Message}). Wait for it, or choose another folder");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using KvShiftScale.Data.Text;
+
+namespace KvShiftScale.Data;
+
+/// <summary>Reads the documents of a list of files in order, from a place on, and keeps account of the files.</summary>
+internal sealed class CorpusReader
+{
+    private readonly IReadOnlyList<string> _paths;
+    private readonly Dictionary<string, int> _numbers;
+    private readonly List<CorpusInput> _inputs;
+    private readonly int _firstInput;
+    private readonly long _skip;
+    private long _bytesOfFinished;
+    private CorpusFileReader? _current;
+
+    /// <param name="paths">All files, each once.</param>
+    /// <param name="known">What is known of files that were opened before; as many as come before the first document, or one more.</param>
+    /// <param name="firstInput">Number of the file with the first document.</param>
+    /// <param name="skip">Documents of that file to leave out.</param>
+    public CorpusReader(IReadOnlyList<string> paths, IReadOnlyList<CorpusInput> known, int firstInput, long skip)
+    {
+        _paths = paths;
+        _numbers = paths.Select((path, number) => (path, number)).ToDictionary(entry => entry.path, entry => entry.number, StringComparer.Ordinal);
+        _inputs = [.. known.Take(firstInput)];
+        _bytesOfFinished = _inputs.Sum(input => input.Bytes);
+        _firstInput = firstInput;
+        _skip = skip;
+        TotalBytes = paths.Sum(path => new FileInfo(path).Length);
+    }
+
+    /// <summary>The files that have been opened, in order; ones that are read to their end with their hash.</summary>
+    public IReadOnlyList<CorpusInput> Inputs => _inputs;
+
+    /// <summary>Bytes of the files as they are stored.</summary>
+    public long TotalBytes { get; }
+
+    /// <summary>Bytes read of them.</summary>
+    public long BytesRead => _bytesOfFinished + (_current?.BytesRead ?? 0);
+
+    /// <summary>Number of the file that a document comes from.</summary>
+    public int NumberOf(RawDocument document) => _numbers[document.Source];
+
+    /// <summary>The documents. Enumerated once.</summary>
+    public IEnumerable<RawDocument> Documents()
+    {
+        for (var number = _firstInput; number < _paths.Count; number++)
+        {
+            var skip = number == _firstInput ? _skip : 0;
+            using var reader = new CorpusFileReader(_paths[number]);
+            _current = reader;
+            _inputs.Add(new CorpusInput(_paths[number], new FileInfo(_paths[number]).Length, reader.Modified, null, null));
+            var count = skip;
+            foreach (var document in reader.Documents(skip))
+            {
+                count++;
+                yield return document;
+            }
+
+            var hash = reader.Finish();
+            _inputs[number] = new CorpusInput(_paths[number], reader.BytesRead, reader.Modified, count, hash);
+            _bytesOfFinished += reader.BytesRead;
+            _current = null;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+namespace KvShiftScale.Data;
+
+/// <summary>
+/// <c>unfinished.json</c> of a folder of shards that is being made: the shards that are complete, and where in the input the next one begins.
+/// It is replaced after each shard, and removed when the manifest is there.
+/// </summary>
+/// <param name="Done">The complete shards, and the inputs that have been opened for them.</param>
+/// <param name="Input">Number of the file that the next document comes from.</param>
+/// <param name="Documents">Documents of that file that are in shards.</param>
+internal sealed record PreparationJournal(ShardManifest Done, int Input, long Documents)
+{
+    public const string FileName = "unfinished.json";
+
+    /// <summary>The journal of a folder, or null when it has none.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, or the shards that it lists are not there.</exception>
+    public static PreparationJournal? Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        var journal = ShardManifest.ReadJson<PreparationJournal>(path);
+        foreach (var shard in journal.Done.Files)
+        {
+            var file = new FileInfo(Path.Combine(folder, shard.Name));
+            if (!file.Exists || file.Length != shard.Bytes)
+            {
+                throw new InvalidDataException(FormattableString.Invariant(
+                    $"{path}: lists {shard.Name} of {shard.Bytes} bytes, and found {(file.Exists ? $"{file.Length} bytes" : "no such file")}. Remove the folder and prepare it again."));
+            }
+        }
+
+        return journal;
+    }
+
+    public void Write(string folder) => ShardManifest.WriteJson(Path.Combine(folder, FileName), this);
+
+    public static void Remove(string folder) => File.Delete(Path.Combine(folder, FileName));
+}
