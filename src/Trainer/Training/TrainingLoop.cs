@@ -121,7 +121,7 @@ internal sealed class TrainingLoop
         return _validation.Run(batches).Loss;
     }
 
-    // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
+    // Every copy of the model is probed by its own ranks, so that no copy waits for another.
     private ProbeRecord? Probe()
     {
         if (_probe is null) return null;
