@@ -8,7 +8,8 @@ namespace KvShiftScale.ParityProgram;
 /// <param name="GradientNorm">Largest relative difference of a step's gradient norm.</param>
 /// <param name="Parameters">Largest over parameters of |difference| / |parameter|, L2 norms over this rank's part.</param>
 /// <param name="WorstParameter">Its name on this rank.</param>
-internal readonly record struct ParityComparison(double Loss, double GradientNorm, double Parameters, string WorstParameter)
+/// <param name="Probe">Largest difference of a number of the probe; the heads' are rounded to float32.</param>
+internal readonly record struct ParityComparison(double Loss, double GradientNorm, double Parameters, string WorstParameter, double Probe)
 {
     /// <summary>Compares and takes the worst over the ranks. Collective.</summary>
     public static unsafe ParityComparison Of(ParityRun run, ParityRun reference, ProcessGroup world)
@@ -30,19 +31,28 @@ internal readonly record struct ParityComparison(double Loss, double GradientNor
             var relative = size == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / size);
             if (!(relative <= worst)) (worst, worstName) = (relative, name);
         }
-        var worsts = stackalloc double[] { Worst(run.Losses, reference.Losses), Worst(run.GradientNorms, reference.GradientNorms), worst };
-        world.AllReduce((nint)worsts, 3, CollectiveDataType.Float64, ReduceOperation.Max);
-        return new ParityComparison(worsts[0], worsts[1], worsts[2], worstName);
+        var worsts = stackalloc double[]
+        {
+            Worst(run.Losses, reference.Losses), Worst(run.GradientNorms, reference.GradientNorms), worst, Farthest(run.Probe, reference.Probe),
+        };
+        world.AllReduce((nint)worsts, 4, CollectiveDataType.Float64, ReduceOperation.Max);
+        return new ParityComparison(worsts[0], worsts[1], worsts[2], worstName, worsts[3]);
 
         static double Square(double x) => x * x;
     }
 
-    /// <summary>Whether all three are below a bound; what is not a number is not.</summary>
-    public bool IsWithin(double bound) => Loss <= bound && GradientNorm <= bound && Parameters <= bound;
+    // Two roundings of numbers up to about 1 to float32.
+    private const double ProbeBound = 3e-7;
+
+    /// <summary>Whether all are below a bound; what is not a number is not.</summary>
+    public bool IsWithin(double bound) => Loss <= bound && GradientNorm <= bound && Parameters <= bound && Probe <= ProbeBound;
 
     /// <inheritdoc/>
     public override string ToString()
-        => string.Create(CultureInfo.InvariantCulture, $"loss {Loss:E1} norm {GradientNorm:E1} parameters {Parameters:E1} {WorstParameter}");
+        => string.Create(CultureInfo.InvariantCulture, $"loss {Loss:E1} norm {GradientNorm:E1} parameters {Parameters:E1} {WorstParameter} probe {Probe:E1}");
+
+    private static double Farthest(double[] values, double[] expected)
+        => values.Length == expected.Length ? values.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max() : double.PositiveInfinity;
 
     private static double Worst(double[] values, double[] expected)
     {

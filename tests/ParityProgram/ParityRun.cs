@@ -1,5 +1,6 @@
 using KvShiftScale.Data;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -8,8 +9,12 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>What a run left: a loss and a gradient norm for each step, and this rank's parts of the parameters in float64.</summary>
-internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadOnlyList<(string Name, ParameterShard Shard, double[] Values)> Parameters)
+/// <summary>
+/// What a run left: a loss and a gradient norm for each step, this rank's parts of the parameters in float64, and all numbers of a probe of the
+/// trained model.
+/// </summary>
+internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadOnlyList<(string Name, ParameterShard Shard, double[] Values)> Parameters,
+    double[] Probe)
 {
     private const long Seed = 7;
 
@@ -47,8 +52,14 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             var outcome = step.Run(i + 1, batches, stopRequested: false);
             (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
         }
+        var scores = new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run();
         using var scope = NewDisposeScope();
         return new ParityRun(losses, norms,
-            [.. parameters.Slots.Select(slot => (slot.Name, slot.Shard, slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()))]);
+            [.. parameters.Slots.Select(slot => (slot.Name, slot.Shard, slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()))],
+            [scores.Accuracy, scores.FirstCopyLoss, scores.SecondCopyLoss, .. scores.Layers.SelectMany(HeadsOf)]);
     }
+
+    private static IEnumerable<double> HeadsOf(LayerScores layer)
+        => ((IReadOnlyList<float>[])[layer.PrefixMatching, layer.Copying, .. layer.KeyShift ?? [], .. layer.ValueShift ?? []])
+            .SelectMany(row => row).Select(value => (double)value);
 }

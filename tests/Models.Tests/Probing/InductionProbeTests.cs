@@ -70,15 +70,25 @@ public sealed class InductionProbeTests
     }
 
     [Theory]
-    [InlineData(KvShiftVariant.Kv, 2, false)]
-    [InlineData(KvShiftVariant.Kv, 4, true)]
-    [InlineData(KvShiftVariant.None, 1, false)]
-    public void ScoresEqualThePlainComputation(KvShiftVariant variant, int kvHeads, bool tied)
+    [InlineData(KvShiftVariant.Kv, 2, false, 0)]
+    [InlineData(KvShiftVariant.Kv, 4, true, 0)]
+    [InlineData(KvShiftVariant.Kv, 2, false, 5)]
+    [InlineData(KvShiftVariant.K, 2, false, 0)]
+    [InlineData(KvShiftVariant.V, 2, false, 0)]
+    [InlineData(KvShiftVariant.None, 1, false, 0)]
+    [InlineData(KvShiftVariant.Qkv, 2, false, 0)]
+    [InlineData(KvShiftVariant.Gate, 2, false, 0)]
+    [InlineData(KvShiftVariant.Clip, 2, false, 0)]
+    [InlineData(KvShiftVariant.Window2, 2, false, 0)]
+    [InlineData(KvShiftVariant.Window3, 2, false, 0)]
+    [InlineData(KvShiftVariant.Window4, 2, true, 6)]
+    public void ScoresEqualThePlainComputation(KvShiftVariant variant, int kvHeads, bool tied, int slidingWindow)
     {
         var config = new ModelConfig
         {
             VocabSize = 13, HiddenSize = 12, Layers = 2, Heads = 4, KvHeads = kvHeads, HeadSize = 4, FfnSize = 10, RopeBase = 100,
-            InitStd = 0.5, KvShift = variant, TieEmbeddings = tied,
+            InitStd = 0.5, KvShift = variant, TieEmbeddings = tied, SlidingWindow = slidingWindow, SlidingHeads = slidingWindow == 0 ? 0 : 2,
+            SlidingKvHeads = slidingWindow == 0 ? 0 : 1, SlidingHeadSize = slidingWindow == 0 ? 0 : 6,
         };
         using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float64, CPU, 4096), context: 16);
         model.Initialize(7);
@@ -97,26 +107,41 @@ public sealed class InductionProbeTests
         var scores = probe.Run();
         var weights = model.Parameters.Slots.ToDictionary(slot => slot.Name, slot => ModelFixture.Values(slot.Parameter));
         var rows = RepeatedSequences.Make(Below(13), 8, InductionProbe.Sequences).Chunk(16).ToArray();
-        var expected = new PlainProbe(config, weights, 8).Run(rows);
+        var plain = new PlainProbe(config, weights, 8);
+        var expected = plain.Run(rows);
 
-        // Both sides compute in float64; per-head scores are then rounded to float32, 6e-8 of numbers up to 1.
+        // Both sides compute in float64; per-head scores and the weights they rest on are rounded to float32, 6e-8 of numbers near 1.
         Assert.Equal(expected.Accuracy, scores.Accuracy, 1e-12);
         Assert.Equal(expected.First, scores.FirstCopyLoss, 1e-10);
         Assert.Equal(expected.Second, scores.SecondCopyLoss, 1e-10);
         for (var layer = 0; layer < 2; layer++)
         {
-            for (var head = 0; head < 4; head++)
+            var (heads, kv, _, _) = config.Attention(layer);
+            Assert.Equal(heads, scores.Layers[layer].PrefixMatching.Count);
+            for (var head = 0; head < heads; head++)
             {
-                Assert.Equal(expected.PrefixMatching[layer][head], scores.Layers[layer].PrefixMatching[head], 1e-7);
+                Assert.Equal(expected.PrefixMatching[layer][head], scores.Layers[layer].PrefixMatching[head], 2e-7);
                 Assert.Equal(expected.Copying[layer][head], scores.Layers[layer].Copying[head], 2e-7);
             }
-            if (variant == KvShiftVariant.None)
+            AssertShift($"model.layers.{layer}.self_attn.k_shift", kv, scores.Layers[layer].KeyShift);
+            AssertShift($"model.layers.{layer}.self_attn.v_shift", kv, scores.Layers[layer].ValueShift);
+        }
+
+        void AssertShift(string name, int heads, IReadOnlyList<IReadOnlyList<float>>? found)
+        {
+            if (!weights.ContainsKey(name))
             {
-                Assert.Null(scores.Layers[layer].KeyShift);
-                continue;
+                Assert.Null(found);
+                return;
             }
-            Assert.Equal(weights[$"model.layers.{layer}.self_attn.k_shift"].Select(value => (float)value), scores.Layers[layer].KeyShift!.SelectMany(row => row));
-            Assert.Equal(weights[$"model.layers.{layer}.self_attn.v_shift"].Select(value => (float)value), scores.Layers[layer].ValueShift!.SelectMany(row => row));
+            Assert.Equal(heads, found!.Count);
+            for (var head = 0; head < heads; head++)
+            {
+                // The plain computation orders them by how far back they reach.
+                var lags = plain.Lags(name, head, heads);
+                Assert.Equal(lags.Length, found[head].Count);
+                for (var lag = 0; lag < lags.Length; lag++) Assert.Equal(lags[lag], found[head][^(lag + 1)], 1e-6);
+            }
         }
     }
 

@@ -6,14 +6,11 @@ namespace KvShiftScale.Models.Tests.Probing;
 /// </summary>
 internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string, double[]> weights, int length)
 {
-    private readonly int _headSize = config.ResolvedHeadSize;
-    private readonly int _group = config.Heads / config.ResolvedKvHeads;
-
     /// <summary>Means over <paramref name="rows"/> of 2 * length ids.</summary>
     public (double Accuracy, double First, double Second, double[][] PrefixMatching, double[][] Copying) Run(IReadOnlyList<int[]> rows)
     {
-        var prefix = Enumerable.Range(0, config.Layers).Select(_ => new double[config.Heads]).ToArray();
-        var copying = Enumerable.Range(0, config.Layers).Select(_ => new double[config.Heads]).ToArray();
+        var prefix = Enumerable.Range(0, config.Layers).Select(layer => new double[config.Attention(layer).Heads]).ToArray();
+        var copying = Enumerable.Range(0, config.Layers).Select(layer => new double[config.Attention(layer).Heads]).ToArray();
         var (accuracy, first, second) = (0.0, 0.0, 0.0);
         foreach (var ids in rows)
         {
@@ -36,34 +33,35 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var name = $"model.layers.{layer}";
+            var (heads, kvHeads, headSize, window) = config.Attention(layer);
             var normed = x.Select(row => Norm(row, $"{name}.input_layernorm")).ToArray();
             var q = normed.Select(row => Product(weights[$"{name}.self_attn.q_proj.weight"], row)).ToArray();
             var k = normed.Select(row => Product(weights[$"{name}.self_attn.k_proj.weight"], row)).ToArray();
             var v = normed.Select(row => Product(weights[$"{name}.self_attn.v_proj.weight"], row)).ToArray();
             var output = weights[$"{name}.self_attn.o_proj.weight"];
-            var keyShift = config.KvShift == KvShiftVariant.None ? null : weights[$"{name}.self_attn.k_shift"];
-            var valueShift = config.KvShift == KvShiftVariant.None ? null : weights[$"{name}.self_attn.v_shift"];
-            var result = x.Select(_ => new double[config.Heads * _headSize]).ToArray();
-            for (var h = 0; h < config.Heads; h++)
+            q = Shifted(q, heads, headSize, $"{name}.self_attn.q_shift");
+            k = Shifted(k, kvHeads, headSize, $"{name}.self_attn.k_shift");
+            var result = x.Select(_ => new double[heads * headSize]).ToArray();
+            for (var h = 0; h < heads; h++)
             {
-                var kv = h / _group;
-                var (b1, b2) = valueShift is null ? (1.0, 0.0) : (valueShift[2 * kv + 1], valueShift[2 * kv]);
+                var kv = h / (heads / kvHeads);
+                var lags = Lags($"{name}.self_attn.v_shift", kv, kvHeads);
                 for (var t = 0; t < ids.Length; t++)
                 {
                     // What token t takes of each raw value.
                     var taken = new double[t + 1];
-                    var attention = Attention(q, k, keyShift, h, kv, t);
-                    for (var j = 0; j <= t; j++)
+                    var from = window == 0 ? 0 : Math.Max(0, t - window + 1);
+                    var attention = Attention(q[t], k, h, kv, headSize, from, t);
+                    for (var j = from; j <= t; j++)
                     {
-                        taken[j] += b1 * attention[j];
-                        if (j > 0) taken[j - 1] += b2 * attention[j];
+                        for (var lag = 0; lag < lags.Length && lag <= j; lag++) taken[j - lag] += lags[lag] * attention[j - from];
                     }
                     for (var j = 0; j <= t; j++)
                     {
-                        for (var c = 0; c < _headSize; c++) result[t][h * _headSize + c] += taken[j] * v[j][kv * _headSize + c];
+                        for (var c = 0; c < headSize; c++) result[t][h * headSize + c] += taken[j] * v[j][kv * headSize + c];
                     }
                     if (t >= length && t < 2 * length - 1)
-                        prefix[layer][h] += Math.Abs(taken[t - length + 1]) / taken.Sum(Math.Abs) / (length - 1) / rowCount;
+                        prefix[layer][h] += Math.Abs(taken[t - length + 1]) / Math.Max(taken.Sum(Math.Abs), double.Epsilon) / (length - 1) / rowCount;
                 }
                 for (var i = 0; i < length; i++)
                 {
@@ -71,15 +69,16 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
                     var direction = new double[config.HiddenSize];
                     for (var d = 0; d < direction.Length; d++)
                     {
-                        for (var c = 0; c < _headSize; c++)
-                            direction[d] += output[d * config.Heads * _headSize + h * _headSize + c] * v[i][kv * _headSize + c];
+                        for (var c = 0; c < headSize; c++)
+                            direction[d] += output[d * heads * headSize + h * headSize + c] * v[i][kv * headSize + c];
                         direction[d] *= weights["model.norm.weight"][d];
                     }
                     var raised = ids[..length].Select(id => Dot(Row(head, id, config.HiddenSize), direction)).ToArray();
                     var others = raised.Where((_, other) => other != i).ToArray();
                     var up = others.Count(value => value < raised[i]) / (length - 1.0);
                     var down = others.Count(value => value > raised[i]) / (length - 1.0);
-                    var positive = (Math.Max(b1, 0) + Math.Max(b2, 0)) / (Math.Abs(b1) + Math.Abs(b2));
+                    var total = lags.Sum(Math.Abs);
+                    var positive = total == 0 ? 0.5 : lags.Sum(weight => Math.Max(weight, 0)) / total;
                     copying[layer][h] += (positive * up + (1 - positive) * down) / length / rowCount;
                 }
             }
@@ -89,18 +88,42 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
         return [.. x.Select(row => Product(head, Norm(row, "model.norm")))];
     }
 
-    private double[] Attention(double[][] q, double[][] k, double[]? shift, int h, int kv, int t)
+    /// <summary>Effective weights of one head by how far back they reach, from 0.</summary>
+    public double[] Lags(string name, int head, int heads)
     {
-        var (a1, a2) = shift is null ? (1.0, 0.0) : (shift[2 * kv + 1], shift[2 * kv]);
-        var query = Rotate(q[t][(h * _headSize)..((h + 1) * _headSize)], t);
-        var scores = new double[t + 1];
-        for (var j = 0; j <= t; j++)
+        if (!weights.TryGetValue(name, out var scalars)) return [1];
+        var own = scalars[(head * scalars.Length / heads)..((head + 1) * scalars.Length / heads)];
+        return config.KvShift switch
         {
-            var mixed = new double[_headSize];
-            for (var c = 0; c < _headSize; c++)
-                mixed[c] = a1 * k[j][kv * _headSize + c] + (j == 0 ? 0 : a2 * k[j - 1][kv * _headSize + c]);
-            scores[j] = Math.Exp(Dot(query, Rotate(mixed, j)) / Math.Sqrt(_headSize));
+            KvShiftVariant.Gate => [1 / (1 + Math.Exp(-own[0])), 1 - 1 / (1 + Math.Exp(-own[0]))],
+            KvShiftVariant.Clip => [.. own.Select(value => Math.Clamp(value, 0, 1)).Reverse()],
+            _ => [.. own.Reverse()],
+        };
+    }
+
+    private double[][] Shifted(double[][] x, int heads, int headSize, string name)
+    {
+        var mixed = x.Select(row => new double[row.Length]).ToArray();
+        for (var head = 0; head < heads; head++)
+        {
+            var lags = Lags(name, head, heads);
+            for (var t = 0; t < x.Length; t++)
+            {
+                for (var lag = 0; lag < lags.Length && lag <= t; lag++)
+                {
+                    for (var c = head * headSize; c < (head + 1) * headSize; c++) mixed[t][c] += lags[lag] * x[t - lag][c];
+                }
+            }
         }
+        return mixed;
+    }
+
+    // Of query t over keys from the first that it sees to its own.
+    private double[] Attention(double[] q, double[][] k, int h, int kv, int headSize, int from, int t)
+    {
+        var query = Rotate(q[(h * headSize)..((h + 1) * headSize)], t);
+        var scores = Enumerable.Range(from, t - from + 1)
+            .Select(j => Math.Exp(Dot(query, Rotate(k[j][(kv * headSize)..((kv + 1) * headSize)], j)) / Math.Sqrt(headSize))).ToArray();
         var sum = scores.Sum();
         return [.. scores.Select(score => score / sum)];
     }
