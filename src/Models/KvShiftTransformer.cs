@@ -79,6 +79,18 @@ public sealed class KvShiftTransformer : nn.Module
     /// <summary>[batch * tokens, vocabulary] logits.</summary>
     public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Hidden(ids, layout));
 
+    /// <summary>
+    /// Logits of a few tokens for the part of the vocabulary that this rank holds, [numbers, rows of <see cref="HeadShard"/>].
+    /// </summary>
+    /// <param name="ids">int32 [batch * own tokens].</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    /// <param name="numbers">int64: which of this rank's own tokens.</param>
+    public Tensor LogitsAt(Tensor ids, TokenLayout layout, Tensor numbers)
+        => Head(_region.Enter(Hidden(ids, layout)).index_select(0, numbers));
+
+    /// <summary>Which rows of the output head this rank holds.</summary>
+    public ParameterShard HeadShard => _head.Shard;
+
     /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
     /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>
     /// <param name="caches">One for each layer, from <see cref="NewCaches"/>.</param>
