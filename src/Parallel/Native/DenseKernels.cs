@@ -61,6 +61,9 @@ public static partial class DenseKernels
     /// <summary>gradient[ids[r]] += outputGradient[r]; ids int32 [rows], outputGradient [rows, columns], gradient [vocabulary, columns].</summary>
     public static void EmbeddingBackward(Tensor ids, Tensor outputGradient, Tensor gradient)
     {
+        using var scope = NewDisposeScope();
+        // Activations of fewer bits.
+        if (outputGradient.dtype != gradient.dtype) outputGradient = outputGradient.to(gradient.dtype);
         if (!KernelDataType.Supports(gradient))
         {
             gradient.index_add_(0, ids, outputGradient, 1);
