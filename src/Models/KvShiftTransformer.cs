@@ -118,6 +118,17 @@ public sealed class KvShiftTransformer : nn.Module
         _region.Group.AllReduce(rows);
         return rows * _norm.Weight.Parameter;
     }
+    /// <summary>
+    /// Logits of a few tokens for the part of the vocabulary that this rank holds, [numbers, rows of <see cref="HeadShard"/>].
+    /// </summary>
+    /// <param name="ids">int32 [batch * own tokens].</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    /// <param name="numbers">int64: which of this rank's own tokens.</param>
+    public Tensor LogitsAt(Tensor ids, TokenLayout layout, Tensor numbers)
+        => Head(_region.Enter(Hidden(ids, layout)).index_select(0, numbers));
+
+    /// <summary>Which rows of the output head this rank holds.</summary>
+    public ParameterShard HeadShard => _head.Shard;
 
     /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
     /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>

@@ -32,8 +32,14 @@ public sealed record ParallelConfig
     /// <summary>Context-parallel degree: ranks that share one sequence.</summary>
     public int Context { get; init; } = 1;
 
-    /// <summary>Sequence parallelism inside a tensor-parallel group.</summary>
-    public bool Sequence { get; init; }
+    /// <summary>
+    /// Sequence parallelism: tensor-parallel ranks divide the tokens where they do not divide the weights. Not set: wherever there is
+    /// tensor parallelism. Without that it means nothing.
+    /// </summary>
+    public bool? Sequence { get; init; }
+
+    /// <summary>Whether tensor-parallel ranks divide tokens.</summary>
+    public bool IsSequenceParallel => Tensor > 1 && Sequence != false;
 
     /// <summary>How optimizer state is spread over data-parallel ranks.</summary>
     public OptimizerSharding OptimizerSharding { get; init; } = OptimizerSharding.None;

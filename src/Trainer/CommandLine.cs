@@ -49,6 +49,14 @@ internal static class CommandLine
         {
             ModelConvertVerb.Build(),
         },
+        new Command("checkpoint", "Looks at checkpoints, and makes model folders of them and back.")
+        {
+            CheckpointListVerb.Build(),
+            CheckpointInspectVerb.Build(),
+            CheckpointVerifyVerb.Build(),
+            CheckpointExportVerb.Build(),
+            CheckpointImportVerb.Build(launch),
+        },
         new Command("tokenizer", "Makes tokenizers.")
         {
             TokenizerTrainVerb.Build(),

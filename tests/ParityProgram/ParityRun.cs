@@ -34,7 +34,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             : OptimizerShare.Whole;
         // Buckets that end in the middle of a layer.
         var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 4096, share);
-        using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.Sequence))
+        using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.IsSequenceParallel))
         {
             Recompute = test.Layout.Recompute,
         };

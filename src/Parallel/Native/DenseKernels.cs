@@ -62,7 +62,8 @@ public static partial class DenseKernels
     public static void EmbeddingBackward(Tensor ids, Tensor outputGradient, Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        outputGradient = outputGradient.to(gradient.dtype);
+        // Activations of fewer bits.
+        if (outputGradient.dtype != gradient.dtype) outputGradient = outputGradient.to(gradient.dtype);
         if (!KernelDataType.Supports(gradient))
         {
             gradient.index_add_(0, ids, outputGradient, 1);

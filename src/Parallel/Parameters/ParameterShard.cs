@@ -73,4 +73,31 @@ public sealed record ParameterShard
         if (ValidExtent == 0) yield break;
         for (var o = 0L; o < outer; o++) yield return (o * Extent * inner, (o * GlobalShape[Axis] + Start) * inner, ValidExtent * inner);
     }
+
+    /// <summary>
+    /// The same for consecutive elements of this part: each piece is packed from an element of the part on. Padding is in none.
+    /// </summary>
+    /// <param name="first">First element, counted in the part.</param>
+    /// <param name="count">Elements of the part.</param>
+    public IEnumerable<(long Local, ElementRuns Global)> RunsOf(long first, long count)
+    {
+        var inner = 1L;
+        for (var i = Axis + 1; i < GlobalShape.Count; i++) inner *= GlobalShape[i];
+        var (width, valid, globalWidth) = (Extent * inner, ValidExtent * inner, GlobalShape[Axis] * inner);
+        if (valid < width)
+        {
+            foreach (var (local, global, length) in Runs())
+            {
+                var (begin, end) = (Math.Max(local, first), Math.Min(local + length, first + count));
+                if (begin < end) yield return (begin, ElementRuns.Consecutive(global + begin - local, end - begin));
+            }
+            yield break;
+        }
+        var all = width == globalWidth ? ElementRuns.Consecutive(0, ElementCount) : new ElementRuns(Start * inner, width, globalWidth, ElementCount / width);
+        foreach (var runs in all.Part(first, count))
+        {
+            yield return (first, runs);
+            first += runs.ElementCount;
+        }
+    }
 }

@@ -31,21 +31,27 @@ public sealed class CheckpointDraft : IDisposable
     /// Forces every file to the disk, writes the manifest with their checksums, and gives the folder its name. After a kill at any
     /// moment there is either the finished checkpoint or none.
     /// </summary>
-    /// <param name="versions">Versions of what wrote the files, by name.</param>
-    public Checkpoint Commit(IReadOnlyDictionary<string, string> versions)
+    /// <param name="content">What the manifest says of the content.</param>
+    /// <param name="written">
+    /// Files that are on the disk already, with their checksums; others that the folder holds are read for theirs. Nothing given: none.
+    /// </param>
+    public Checkpoint Commit(CheckpointContent content, IReadOnlyList<CheckpointFile>? written = null)
     {
+        written ??= [];
+        var known = written.Select(file => file.Name).ToHashSet();
         var files = System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories)
             .Select(path => (Path: path, Name: Path.GetRelativePath(Directory, path).Replace('\\', '/')))
-            .Where(file => file.Name != CheckpointManifest.FileName)
-            .OrderBy(file => file.Name, StringComparer.Ordinal)
+            .Where(file => file.Name != CheckpointManifest.FileName && !known.Contains(file.Name))
             .Select(file => Describe(file.Path, file.Name))
+            .Concat(written)
+            .OrderBy(file => file.Name, StringComparer.Ordinal)
             .ToArray();
         foreach (var below in System.IO.Directory.EnumerateDirectories(Directory, "*", SearchOption.AllDirectories))
         {
             DurableFile.FlushDirectory(below);
         }
 
-        var manifest = new CheckpointManifest(_step, versions, files);
+        var manifest = new CheckpointManifest(_step, files, content);
         DurableFile.Replace(PathOf(CheckpointManifest.FileName), manifest.ToJson());
         _isCommitted = true;
         return _folder.Publish(Directory, manifest);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 
 namespace KvShiftScale.Trainer.Checkpoints;
@@ -24,6 +23,9 @@ public sealed partial class CheckpointFolder(string directory)
 
     /// <summary>Starts a checkpoint; what an earlier attempt at the same step left behind is deleted.</summary>
     public CheckpointDraft Begin(long step) => new(this, step);
+
+    /// <summary>Finished checkpoints and unfinished ones, the newest first, without a look at their files.</summary>
+    public IReadOnlyList<(string Path, long Step, bool IsPartial)> List() => [.. NewestFirst()];
 
     /// <summary>
     /// The newest checkpoint whose manifest and checksums hold. Reads every byte of it, and of newer ones that fail.
@@ -62,11 +64,14 @@ public sealed partial class CheckpointFolder(string directory)
     /// Deletes all but the newest <paramref name="keep"/> checkpoints, and what unfinished ones left behind. A checkpoint that lacks
     /// files does not count towards them, and the only one that a run could go on from always stays.
     /// </summary>
+    /// <param name="keep">Newest ones that stay.</param>
+    /// <param name="keepEvery">Checkpoints of steps that are multiples of it stay too, and do not count; 0 for none.</param>
     /// <returns>Folders deleted.</returns>
-    public IReadOnlyList<string> Prune(int keep)
+    public IReadOnlyList<string> Prune(int keep, long keepEvery = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
         var kept = new List<long>();
+        var milestones = new List<long>();
         var candidates = new List<(string Path, long Step)>();
         var deleted = new List<string>();
         foreach (var (path, step, isPartial) in NewestFirst())
@@ -75,16 +80,25 @@ public sealed partial class CheckpointFolder(string directory)
             {
                 deleted.Add(path);
             }
-            else if (kept.Count == keep || !Holds(path, step, readContent: false))
+            else if (!Holds(path, step, readContent: false))
             {
                 candidates.Add((path, step));
             }
-            else
+            else if (kept.Count < keep)
             {
                 kept.Add(step);
             }
+            else if (keepEvery > 0 && step % keepEvery == 0)
+            {
+                milestones.Add(step);
+            }
+            else
+            {
+                candidates.Add((path, step));
+            }
         }
 
+        kept.AddRange(milestones);
         if (!kept.Any(_knownGood.Contains) && !kept.Any(step => Holds(PathOf(step), step, readContent: true)))
         {
             var spared = candidates.FindIndex(candidate => Holds(candidate.Path, candidate.Step, readContent: true));
@@ -149,35 +163,29 @@ public sealed partial class CheckpointFolder(string directory)
         }
     }
 
-    private static CheckpointManifest Verify(string path, long step, bool readContent)
+    /// <summary>Compares a checkpoint with its manifest.</summary>
+    /// <param name="step">Step of the folder's name; null where it has none.</param>
+    /// <param name="readContent">Compare checksums too, not only lengths.</param>
+    /// <exception cref="InvalidDataException">It is not as it was written; the message does not name the folder.</exception>
+    internal static CheckpointManifest Verify(string path, long? step, bool readContent)
     {
         var manifest = CheckpointManifest.Read(path);
-        if (manifest.Step != step)
+        if (step is not null && manifest.Step != step)
         {
             throw new InvalidDataException($"{CheckpointManifest.FileName} says step {manifest.Step}, the folder's name says {step}");
         }
 
-        foreach (var expected in manifest.Files)
+        foreach (var file in manifest.Files)
         {
-            var file = new FileInfo(Path.Combine(path, expected.Name));
-            if (!file.Exists)
+            if (CheckpointVerification.CheckFile(path, file, readContent) is { } fault)
             {
-                throw new InvalidDataException($"{expected.Name} is missing");
+                throw new InvalidDataException($"{file.Name} {fault}");
             }
+        }
 
-            if (file.Length != expected.ByteCount)
-            {
-                throw new InvalidDataException($"{expected.Name} has {file.Length} bytes; {expected.ByteCount} were written");
-            }
-
-            if (readContent)
-            {
-                using var stream = file.OpenRead();
-                if (Convert.ToHexStringLower(SHA256.HashData(stream)) != expected.Sha256)
-                {
-                    throw new InvalidDataException($"{expected.Name} has another SHA-256 checksum than when it was written; it is damaged");
-                }
-            }
+        if (readContent && !ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(path, CheckpointManifest.FileName))))
+        {
+            throw new InvalidDataException($"{CheckpointManifest.FileName} has another SHA-256 checksum than it says; it is damaged");
         }
 
         return manifest;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace KvShiftScale.Trainer.Checkpoints;
@@ -14,6 +15,7 @@ public sealed class SafetensorsWriter : IDisposable
 
     private readonly FileStream _file;
     private readonly string _path;
+    private readonly IncrementalHash? _checksum;
     private int _current;
     private long _remaining;
 
@@ -21,18 +23,21 @@ public sealed class SafetensorsWriter : IDisposable
     /// <param name="path">The file.</param>
     /// <param name="entries">Every tensor that will be written.</param>
     /// <param name="metadata">Texts that the header carries.</param>
+    /// <param name="checksum">Is given every byte of the file.</param>
     /// <exception cref="ArgumentException">A name stands twice, is the reserved one, or a shape is negative.</exception>
-    public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
+    public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null,
+        IncrementalHash? checksum = null)
     {
         _path = path;
+        _checksum = checksum;
         Entries = [.. entries.OrderByDescending(entry => entry.ElementByteCount)];
         CheckEntries();
         var header = Header(metadata);
         _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 1 << 16);
         Span<byte> length = stackalloc byte[LengthByteCount];
         BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        _file.Write(length);
-        _file.Write(header);
+        Append(length);
+        Append(header);
         Start(0);
     }
 
@@ -62,7 +67,7 @@ public sealed class SafetensorsWriter : IDisposable
                 $"{_path}: '{name}' is {Entries[_current]}; {bytes.Length - _remaining} bytes more came than it has.");
         }
 
-        _file.Write(bytes);
+        Append(bytes);
         _remaining -= bytes.Length;
         if (_remaining == 0)
         {
@@ -85,6 +90,12 @@ public sealed class SafetensorsWriter : IDisposable
 
     /// <summary>Closes the file. Without <see cref="Complete"/> it is not a valid one.</summary>
     public void Dispose() => _file.Dispose();
+
+    private void Append(ReadOnlySpan<byte> bytes)
+    {
+        _file.Write(bytes);
+        _checksum?.AppendData(bytes);
+    }
 
     /// <summary>Makes the first tensor from <paramref name="index"/> on that has bytes the current one.</summary>
     private void Start(int index)

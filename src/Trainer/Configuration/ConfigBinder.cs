@@ -11,12 +11,6 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 internal sealed class ConfigBinder(List<ConfigFault> faults)
 {
-    // Values of the file format that this version cannot carry out; without the entry they would read as misspelt.
-    private static readonly Dictionary<string, string> UnavailableValues = new()
-    {
-        ["parallel.optimizer_sharding=zero1"] = "every data-parallel rank holds the whole optimizer state in this version",
-    };
-
     /// <summary>Makes a section, with defaults for the keys that are not there.</summary>
     /// <param name="node">The section as written; null when it is absent.</param>
     /// <param name="type">The record to make.</param>
@@ -227,11 +221,6 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         }
 
         var allowed = Enum.GetNames(type).Select(ConfigKeys.NameOf).ToArray();
-        if (UnavailableValues.TryGetValue($"{key}={node.Text}", out var reason))
-        {
-            return Reject(node, key, $"is not available: {reason}", $"set {key}: {string.Join(" or ", allowed)}");
-        }
-
         var nearest = allowed.MinBy(candidate => ConfigKeys.EditDistance(candidate, node.Text!));
         return Reject(node, key, $"must be one of: {string.Join(", ", allowed)}", $"write for example {nearest}");
     }

@@ -32,9 +32,9 @@ public sealed partial class RunConfigRules
         rules.CheckModel(config.Model);
         rules.CheckData(config.Data);
         rules.CheckParallel(config.Parallel);
+        rules.CheckTensor(config.Model, config.Data, config.Parallel);
         rules.CheckBatch(config.Data, config.Parallel);
         rules.CheckOptimizer(config.Optimizer);
-        rules.CheckPrecision(config.Precision);
         rules.CheckTelemetry(config.Telemetry);
         if (rules._faults.Count > 0)
         {
@@ -62,6 +62,11 @@ public sealed partial class RunConfigRules
             "use a number of steps, or 0 for a checkpoint after the last step only");
         Require(run.KeepCheckpoints > 0, "run.keep_checkpoints", run.KeepCheckpoints, "must be at least 1",
             "use 1 or more; a run cannot go on without a checkpoint");
+        Require(run.KeepEvery >= 0, "run.keep_every", run.KeepEvery, "must not be negative",
+            "use a multiple of run.checkpoint_every, or 0 to keep only the newest checkpoints");
+        Require(run.KeepEvery <= 0 || (run.CheckpointEvery > 0 && run.KeepEvery % run.CheckpointEvery == 0), "run.keep_every", run.KeepEvery,
+            Format($"must be a multiple of run.checkpoint_every = {run.CheckpointEvery}, so that there is a checkpoint to keep"),
+            run.CheckpointEvery > 0 ? Format($"set {NearestMultiples(run.CheckpointEvery, run.KeepEvery)}") : "set run.checkpoint_every, or run.keep_every: 0");
         Require(run.LogEvery > 0, "run.log_every", run.LogEvery, "must be at least 1", "use 1 to log every step");
         Require(run.ValidateEvery >= 0, "run.validate_every", run.ValidateEvery, "must not be negative",
             "use a number of steps, or 0 to validate after the last step only");
@@ -176,16 +181,10 @@ public sealed partial class RunConfigRules
     private void CheckParallel(ParallelConfig parallel)
     {
         RequirePositive("parallel.tensor", parallel.Tensor, "set parallel.tensor: 1");
-        Require(parallel.Tensor <= 1, "parallel.tensor", parallel.Tensor,
-            "tensor parallelism is not available in this version; every rank holds the whole model", "set parallel.tensor: 1");
-        Require(!parallel.Sequence, "parallel.sequence", "true",
-            "sequence parallelism needs tensor parallelism, which is not available in this version", "set parallel.sequence: false");
         RequirePositive("parallel.bucket_mebibytes", parallel.BucketMebibytes, "set the size of a gradient bucket, for example 32");
         Require(parallel.ThreadsPerRank >= 0, "parallel.threads_per_rank", parallel.ThreadsPerRank, "must not be negative",
             "use 0 to divide the cores among the ranks of the machine");
         RequirePositive("parallel.context", parallel.Context, "set parallel.context: 1");
-        Require(parallel.OptimizerSharding == OptimizerSharding.None, "parallel.optimizer_sharding", "zero1",
-            "is not available in this version", "set parallel.optimizer_sharding: none");
         Require(parallel.Recompute != Recompute.Selective, "parallel.recompute", "selective", "is not available in this version",
             "use none or full");
         Require(parallel.CanonicalLeaves >= 0, "parallel.canonical_leaves", parallel.CanonicalLeaves, "must not be negative",
@@ -198,6 +197,41 @@ public sealed partial class RunConfigRules
                 Format($"must be a multiple of parallel.tensor x parallel.context = {sharing}, so that every copy of the model and of a sequence is whole"),
                 Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change parallel.tensor or parallel.context"));
         }
+    }
+
+    private void CheckTensor(ModelConfig model, DataConfig data, ParallelConfig parallel)
+    {
+        var tensor = parallel.Tensor;
+        var shapes = model.Layers > 0 && model.Heads > 0 && model.HiddenSize > 0 && model.FfnSize > 0
+            ? (model.SlidingWindow > 0 ? [model.Attention(0), model.Attention(1)] : new[] { model.Attention(0) })
+            : [];
+        if (tensor <= 1 || shapes.Length == 0 || shapes.Any(shape => shape.Heads < 1 || shape.KvHeads < 1)) return;
+        var faults = new List<string>();
+        foreach (var (heads, kvHeads, _, window) in shapes)
+        {
+            var kind = window > 0 ? " of sliding layers" : "";
+            if (heads % tensor != 0) faults.Add(Format($"divide the {heads} heads{kind}"));
+            if (kvHeads % tensor != 0 && tensor % kvHeads != 0) faults.Add(Format($"divide the {kvHeads} kv heads{kind} or be a multiple of them"));
+        }
+        if (model.FfnSize % tensor != 0) faults.Add(Format($"divide model.ffn_size = {model.FfnSize}"));
+        if (faults.Count > 0)
+        {
+            Add("parallel.tensor", tensor, $"must {string.Join(" and ", faults)}", Format($"set {NearestTensor(model, shapes, tensor)}"));
+            return;
+        }
+        var parts = tensor * (parallel.Context > 1 ? 2 * parallel.Context : 1);
+        Require(!parallel.IsSequenceParallel || data.Context < 1 || data.Context % parts == 0, "data.context", data.Context,
+            Format($"must be a multiple of {parts}, the parts into which sequence parallelism divides a sequence"),
+            Format($"set {NearestMultiples(parts, data.Context)}, or set parallel.sequence: false"));
+    }
+
+    private static string NearestTensor(ModelConfig model, AttentionShape[] shapes, int wanted)
+    {
+        bool Fits(int tensor) => model.FfnSize % tensor == 0
+            && shapes.All(shape => shape.Heads % tensor == 0 && (shape.KvHeads % tensor == 0 || tensor % shape.KvHeads == 0));
+        var below = Enumerable.Range(1, wanted - 1).Last(Fits);
+        var above = Enumerable.Range(wanted, Math.Max(0, shapes.Min(shape => shape.Heads) - wanted + 1)).FirstOrDefault(Fits);
+        return above == 0 ? Format($"{below}") : Format($"{below} or {above}");
     }
 
     private void CheckBatch(DataConfig data, ParallelConfig parallel)
@@ -259,10 +293,6 @@ public sealed partial class RunConfigRules
             "use 0 for no weight decay");
         Require(optimizer.ClipNorm >= 0, "optimizer.clip_norm", optimizer.ClipNorm, "must not be negative", "use 0 for no clipping");
     }
-
-    private void CheckPrecision(Precision precision) =>
-        Require(precision != Precision.Bf16, "precision", "bf16", "bfloat16 training is not available in this version",
-            "set precision: fp32");
 
     private void CheckTelemetry(TelemetrySection telemetry)
     {

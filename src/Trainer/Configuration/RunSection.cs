@@ -27,6 +27,9 @@ public sealed record RunSection
     /// <summary>Checkpoints that stay on disk; older ones are deleted.</summary>
     public int KeepCheckpoints { get; init; } = 3;
 
+    /// <summary>Checkpoints of steps that are multiples of it stay on disk for ever; 0 for none.</summary>
+    public int KeepEvery { get; init; }
+
     /// <summary>Steps between lines of <c>metrics.jsonl</c> and of the progress display.</summary>
     public int LogEvery { get; init; } = 10;
 

@@ -106,7 +106,7 @@ internal sealed class FolderWeights
         var (tensor, start) = _places[parameter];
         if (_naming != ModelNaming.Baichuan || parameter != WeightLayout.Head)
         {
-            TensorFile.ReadElements(_files.ReaderOf(tensor.Name), _files.PathOf(tensor.Name), tensor.Name, start + first, destination);
+            _files.ReadElements(tensor.Name, start + first, destination);
             return;
         }
         // A buffer of whole rows: lengths are computed in float64 whatever type the rows end in.
@@ -116,7 +116,7 @@ internal sealed class FolderWeights
             using var scope = NewDisposeScope();
             var part = destination.narrow(0, offset, Math.Min(bufferElements, destination.numel() - offset));
             var rows = empty(part.numel(), ScalarType.Float64);
-            TensorFile.ReadElements(_files.ReaderOf(tensor.Name), _files.PathOf(tensor.Name), tensor.Name, start + first + offset, rows);
+            _files.ReadElements(tensor.Name, start + first + offset, rows);
             Normalise(MemoryMarshal.Cast<byte, double>(rows.bytes), (int)rowLength);
             part.copy_(rows);
         }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
-/// <summary>A model on disk: config.json, weights and its tokenizer's files. A checkpoint is one, with more files.</summary>
+/// <summary>A model on disk: config.json, weights and its tokenizer's files. A checkpoint is one too, with its weights in slices and more files.</summary>
 internal static class ModelFolder
 {
     private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
@@ -12,10 +12,16 @@ internal static class ModelFolder
     public static void Write(string directory, KvShiftTransformer model, string? tokenizerPath)
     {
         Directory.CreateDirectory(directory);
-        File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), new ModelDescription(model.Config, model.Context).ToJson());
         TensorFile.Write(Path.Combine(directory, WeightFiles.SingleFileName),
             [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
             new Dictionary<string, string> { ["format"] = "pt" });
+        WriteDescription(directory, new ModelDescription(model.Config, model.Context), tokenizerPath);
+    }
+
+    /// <summary>Writes the configuration and a copy of the tokenizer.</summary>
+    public static void WriteDescription(string directory, ModelDescription description, string? tokenizerPath)
+    {
+        File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), description.ToJson());
         if (tokenizerPath is null) return;
         if (File.Exists(tokenizerPath))
         {
@@ -38,12 +44,5 @@ internal static class ModelFolder
     {
         using var source = ModelSource.Open(directory);
         return source.Build(vanilla, context);
-    }
-
-    /// <summary>Fills a model's parameters from a folder of its own shape.</summary>
-    public static void ReadWeights(string directory, KvShiftTransformer model)
-    {
-        using var source = ModelSource.Open(directory);
-        source.WeightsOf(model).Fill(model.Parameters.Slots);
     }
 }

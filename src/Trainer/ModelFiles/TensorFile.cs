@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
 
@@ -12,6 +13,9 @@ internal static class TensorFile
     // What is converted goes through a second buffer that stays in a core's cache. Below 32 Ki elements libtorch converts on the calling
     // thread; waking others for so little costs more than it brings.
     private const long StagedElements = 24 << 10;
+
+    // Of a checkpoint at a time, whose slices may be read as many runs.
+    private const long GatheredElements = 4 << 20;
 
     /// <summary>Writes contiguous tensors under their names.</summary>
     public static void Write(string path, IReadOnlyList<(string Name, IReadOnlyList<long> Shape, Tensor Values)> tensors,
@@ -30,19 +34,6 @@ internal static class TensorFile
             }
         }
         writer.Complete();
-    }
-
-    /// <summary>Fills a contiguous tensor from the file; the file's element type may be another floating-point type.</summary>
-    /// <exception cref="InvalidDataException">The tensor is not there or has another shape.</exception>
-    public static void Read(SafetensorsReader reader, string path, string name, IReadOnlyList<long> shape, Tensor destination)
-    {
-        var entry = reader.Entry(name);
-        if (!entry.Shape.SequenceEqual(shape))
-        {
-            throw new InvalidDataException(
-                $"{path}: '{name}' is {entry}; the model's configuration makes it [{string.Join(", ", shape)}]. The two do not belong together.");
-        }
-        ReadElements(reader, path, name, 0, destination);
     }
 
     /// <summary>Fills a contiguous tensor with consecutive elements of a stored one, converted where the types differ.</summary>
@@ -66,6 +57,35 @@ internal static class TensorFile
             var target = Piece(destination, start, pieceElements);
             var source = staging?.narrow(0, 0, target.numel()) ?? target;
             reader.Read(name, source.bytes, (first + start) * entry.ElementByteCount);
+            if (!isDirect) target.copy_(source);
+        }
+    }
+
+    /// <summary>Fills a flat tensor with elements of a checkpoint's, converted where the types differ.</summary>
+    /// <param name="tensors">The checkpoint.</param>
+    /// <param name="name">The stored tensor.</param>
+    /// <param name="runs">Which of its elements; as many as the destination has.</param>
+    /// <param name="destination">Receives them one after the other.</param>
+    public static void ReadElements(CheckpointTensors tensors, string name, ElementRuns runs, Tensor destination)
+    {
+        using var mode = no_grad();
+        var stored = ScalarTypeOf(tensors.Find(name).Type, tensors.Source, name);
+        var count = destination.numel();
+        var isDirect = stored == destination.dtype && destination.device_type == TorchSharp.DeviceType.CPU;
+        // Large enough for runs in it to be gathered, whichever way the elements go.
+        var pieceElements = GatheredElements;
+        using var staging = isDirect ? null : empty(Math.Min(count, pieceElements), stored);
+        for (var start = 0L; start < count; start += pieceElements)
+        {
+            using var scope = NewDisposeScope();
+            var target = Piece(destination, start, pieceElements);
+            var source = staging?.narrow(0, 0, target.numel()) ?? target;
+            var done = 0L;
+            foreach (var part in runs.Part(start, target.numel()))
+            {
+                tensors.Read(name, part, source.narrow(0, done, part.ElementCount).bytes);
+                done += part.ElementCount;
+            }
             if (!isDirect) target.copy_(source);
         }
     }

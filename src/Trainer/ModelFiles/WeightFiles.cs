@@ -1,5 +1,7 @@
 using System.Text.Json;
+using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
@@ -17,8 +19,11 @@ internal sealed class WeightFiles : IDisposable
 
     private const long LongestIndex = 64 << 20;
 
-    private readonly Dictionary<string, (SafetensorsReader Reader, string Path)> _tensors = [];
+    // Where a tensor is: a file's reader, or none where it is in slices of a checkpoint.
+    private readonly Dictionary<string, (SafetensorsReader? Reader, string Path)> _tensors = [];
     private readonly List<SafetensorsReader> _readers = [];
+
+    private CheckpointTensors? _checkpoint;
 
     private WeightFiles(string source) => Source = source;
 
@@ -36,6 +41,7 @@ internal sealed class WeightFiles : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged, or files and index contradict each other.</exception>
     public static WeightFiles Open(string directory)
     {
+        if (CheckpointTensors.IsCheckpoint(directory)) return OfCheckpoint(CheckpointTensors.Open(directory));
         var single = Path.Combine(directory, SingleFileName);
         var index = Path.Combine(directory, IndexFileName);
         var files = new WeightFiles(File.Exists(index) ? index : single);
@@ -57,18 +63,38 @@ internal sealed class WeightFiles : IDisposable
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
     /// <summary>Type and shape of a tensor that is there.</summary>
-    public SafetensorsEntry Entry(string name) => _tensors[name].Reader.Entry(name);
+    public SafetensorsEntry Entry(string name) => _tensors[name].Reader?.Entry(name) ?? _checkpoint!.Find(name).Entry;
 
-    /// <summary>The file that holds a tensor.</summary>
+    /// <summary>The file that holds a tensor, or lists its slices.</summary>
     public string PathOf(string name) => _tensors[name].Path;
 
-    /// <summary>The file's reader of a tensor.</summary>
-    public SafetensorsReader ReaderOf(string name) => _tensors[name].Reader;
+    /// <summary>Fills a flat tensor with consecutive elements of a stored one, converted where the types differ.</summary>
+    /// <param name="name">The stored tensor.</param>
+    /// <param name="first">First of its elements to read, in row-major order.</param>
+    /// <param name="destination">Receives as many elements as it has.</param>
+    public void ReadElements(string name, long first, Tensor destination)
+    {
+        var (reader, path) = _tensors[name];
+        if (reader is not null) TensorFile.ReadElements(reader, path, name, first, destination);
+        else TensorFile.ReadElements(_checkpoint!, name, ElementRuns.Consecutive(first, destination.numel()), destination);
+    }
 
     /// <summary>Closes all files.</summary>
     public void Dispose()
     {
         foreach (var reader in _readers) reader.Dispose();
+        _checkpoint?.Dispose();
+    }
+
+    private static WeightFiles OfCheckpoint(CheckpointTensors checkpoint)
+    {
+        var files = new WeightFiles(checkpoint.Source) { _checkpoint = checkpoint };
+        foreach (var tensor in checkpoint.All.Where(tensor => tensor.IsParameter))
+        {
+            files._tensors.Add(tensor.Name, (null, checkpoint.Source));
+            files.ElementCount += tensor.ElementCount;
+        }
+        return files;
     }
 
     private static string RequireSingle(string directory, string path)

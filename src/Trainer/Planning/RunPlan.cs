@@ -15,8 +15,11 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     /// <summary>Processes of the launch.</summary>
     public int Ranks => ranks;
 
+    /// <summary>Shares of the samples.</summary>
+    public int DataRanks => Replicas / config.Parallel.Context;
+
     /// <summary>Copies of the model.</summary>
-    public int DataRanks => ranks / config.Parallel.Tensor;
+    public int Replicas => ranks / config.Parallel.Tensor;
 
     /// <summary>Parameters by part.</summary>
     public ParameterCounts Parameters { get; } = ParameterCounts.Of(config.Model);
@@ -38,7 +41,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     {
         // Norm weights are whole on every rank of a tensor-parallel group, all else is divided among them.
         var held = Parameters.Norms + (double)(Parameters.Total - Parameters.Norms) / config.Parallel.Tensor;
-        var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / DataRanks;
+        var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
         // AdamW keeps two moments, and beside bfloat16 parameters a copy in float32. Gradients are summed in float32 at least.
         return precision switch
         {

@@ -5,6 +5,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Generation;
+using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Telemetry;
 using static TorchSharp.torch;
@@ -15,6 +16,9 @@ namespace KvShiftScale.Trainer.Training;
 internal sealed class RunConclusion(RunConfig config, RunFolder folder, int ranks)
 {
     private const int SampleTokens = 96;
+
+    // A model of which no rank has all is read from the checkpoint for the sample, unless that would be too much for the first rank.
+    private const long LargestSampleModelBytes = 8L << 30;
 
     private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
@@ -37,7 +41,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             summary.TrainingSeconds,
         }, s_options) + "\n");
 
-        var sample = stopped ? null : Sample(model);
+        var sample = stopped ? null : Sample(model, state);
         var content = new ReportContent
         {
             RunName = config.Run.Name,
@@ -56,10 +60,18 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
         RunCharts.Induction(records, state.ResumedAt)?.Save(folder.InductionCurve);
     }
 
-    private string? Sample(KvShiftTransformer model)
+    private string? Sample(KvShiftTransformer model, TrainingState state)
     {
         if (config.Data.Tokenizer is null || config.Run.SamplePrompt.Length == 0) return null;
-        var generator = new TextGenerator(model, TokenizerModel.Load(config.Data.Tokenizer));
+        if (config.Parallel.Tensor == 1) return Sample(model);
+        if (model.Parameters.GlobalElementCount * sizeof(float) > LargestSampleModelBytes) return null;
+        using var whole = ModelFolder.Read(folder.Checkpoints.PathOf(state.Step));
+        return Sample(whole);
+    }
+
+    private string Sample(KvShiftTransformer model)
+    {
+        var generator = new TextGenerator(model, TokenizerModel.Load(config.Data.Tokenizer!));
         return string.Concat(generator.Generate(config.Run.SamplePrompt, new SamplingOptions(SampleTokens, false, 0.8, 0.95, config.Run.Seed)));
     }
 

@@ -6,11 +6,17 @@ namespace KvShiftScale.Trainer.Training;
 /// <summary>Paths of a run's folder.</summary>
 internal sealed class RunFolder(RunConfig config)
 {
+    /// <summary>Name of the resolved configuration, here and in checkpoints.</summary>
+    public const string ConfigurationName = "config.yaml";
+
+    /// <summary>Name of the folder of checkpoints.</summary>
+    public const string CheckpointsName = "checkpoints";
+
     /// <summary>The folder.</summary>
     public string Path { get; } = config.Run.Folder;
 
     /// <summary>The resolved configuration.</summary>
-    public string Configuration => System.IO.Path.Combine(Path, "config.yaml");
+    public string Configuration => System.IO.Path.Combine(Path, ConfigurationName);
 
     /// <summary>One line a logged step.</summary>
     public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
@@ -31,7 +37,7 @@ internal sealed class RunFolder(RunConfig config)
     public string RowGroupCounts => System.IO.Path.Combine(Path, "row-group-counts.json");
 
     /// <summary>The run's checkpoints.</summary>
-    public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, "checkpoints"));
+    public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, CheckpointsName));
 
     /// <summary>Some launch has begun here.</summary>
     public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Any();

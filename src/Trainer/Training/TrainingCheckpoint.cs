@@ -1,49 +1,169 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
 using KvShiftScale.Models;
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
-/// <summary>What a checkpoint of a training run holds: a model folder, the optimizer's moments and the run's state.</summary>
-internal static class TrainingCheckpoint
+/// <summary>
+/// Saves a run and takes it up again, on this layout or any other: each rank writes the parts that it holds and reads those that it
+/// needs. All ranks call its methods side by side.
+/// </summary>
+internal sealed class TrainingCheckpoint(CheckpointFolder folder, KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config)
 {
-    private const string OptimizerFileName = "optimizer.safetensors";
+    private readonly LogitProbe _probe = new(model, ranks);
 
-    /// <summary>Writes a checkpoint, durable when this returns.</summary>
-    public static Checkpoint Save(CheckpointFolder folder, KvShiftTransformer model, AdamW optimizer, TrainingState state,
-        string? tokenizerDirectory)
+    private bool IsFirstRank => ranks.World.Rank == 0;
+
+    /// <summary>Writes a checkpoint, durable when this returns, and deletes old ones. Collective.</summary>
+    /// <exception cref="IOException">A file could not be written; there is no new checkpoint, and older ones are as they were.</exception>
+    public void Save(TrainingState state)
     {
         using var scope = NewDisposeScope();
-        using var draft = folder.Begin(state.Step);
-        ModelFolder.Write(draft.Directory, model, tokenizerDirectory);
-        TensorFile.Write(draft.PathOf(OptimizerFileName), [.. model.Parameters.Slots.SelectMany(slot =>
+        var logits = _probe.Measure();
+        CheckpointDraft? draft = null;
+        try
         {
-            var (_, _, _, first, second) = optimizer.StateOf(slot)!;
-            return new[] { ($"exp_avg.{slot.Name}", slot.Shape, first), ($"exp_avg_sq.{slot.Name}", slot.Shape, second) };
-        })]);
-        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), state.ToJson());
-        return draft.Commit(new Dictionary<string, string>
+            RankAgreement.Together(ranks.World, () =>
+            {
+                if (IsFirstRank) draft = folder.Begin(state.Step);
+            });
+            var parts = RankAgreement.Together(ranks.World, () => WriteOwn(folder.DraftPathOf(state.Step)));
+            RankAgreement.Together(ranks.World, () =>
+            {
+                if (draft is not null) Commit(draft, state, parts, logits);
+            });
+        }
+        finally
         {
-            ["kvshift"] = typeof(TrainingCheckpoint).Assembly.GetName().Version!.ToString(),
-            ["torch"] = __version__,
-        });
+            draft?.Dispose();
+        }
     }
 
-    /// <summary>Fills model and optimizer from a checkpoint's folder.</summary>
-    public static TrainingState Load(string checkpoint, KvShiftTransformer model, AdamW optimizer)
+    /// <summary>Fills model and optimizer from a checkpoint that any layout wrote, and checks that they are what was saved. Collective.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged, or what was loaded is not what was saved.</exception>
+    public TrainingState Load(string checkpoint)
     {
         using var scope = NewDisposeScope();
-        ModelFolder.ReadWeights(checkpoint, model);
-        var path = Path.Combine(checkpoint, OptimizerFileName);
-        using var reader = SafetensorsReader.Open(path);
-        foreach (var slot in model.Parameters.Slots)
-        {
-            var (_, _, _, first, second) = optimizer.StateOf(slot)!;
-            TensorFile.Read(reader, path, $"exp_avg.{slot.Name}", slot.Shape, first);
-            TensorFile.Read(reader, path, $"exp_avg_sq.{slot.Name}", slot.Shape, second);
-        }
+        using var tensors = CheckpointTensors.Open(checkpoint);
+        var isFresh = !tensors.All.Any(tensor => !tensor.IsParameter);
+        RequirePrecision(tensors);
+        foreach (var slot in model.Parameters.Slots) Fill(tensors, slot, isFresh);
+        RequireSame(checkpoint, tensors, isFresh);
         return TrainingState.Read(checkpoint);
+    }
+
+    // What this rank wrote, as the text that goes to the first rank.
+    private string WriteOwn(string directory)
+    {
+        // On a network file system this rank may not see yet that the first one has made it.
+        Directory.CreateDirectory(directory);
+        var slices = HeldSlice.ToSave(model, optimizer, ranks.Replicas);
+        if (slices.Count == 0) return "";
+        var (file, tensors) = SliceFile.Write(Path.Combine(directory, FormattableString.Invariant($"rank-{ranks.World.Rank:D5}.safetensors")), slices);
+        DurableFile.FlushDirectory(directory);
+        return JsonSerializer.Serialize(file) + "\n" + ManifestJson.WriteTensors(tensors);
+    }
+
+    private void Commit(CheckpointDraft draft, TrainingState state, string[] parts, double[] logits)
+    {
+        ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), config.Data.Tokenizer);
+        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), state.ToJson());
+        RunConfigWriter.Save(config, draft.PathOf(RunFolder.ConfigurationName));
+        var written = parts.Where(part => part.Length > 0).Select(part => part.Split('\n')).ToList();
+        draft.Commit(new CheckpointContent
+        {
+            Versions = Versions,
+            Layout = new CheckpointLayout(ranks.World.Size, ranks.Data.Size, ranks.Context.Size, ranks.Tensor.Size,
+                ConfigKeys.NameOf(config.Parallel.OptimizerSharding.ToString()), ConfigKeys.NameOf(config.Precision.ToString())),
+            ProbeLogits = logits,
+            Tensors = Joined(written.SelectMany(part => ManifestJson.ReadTensors(part[1]))),
+        }, [.. written.Select(part => JsonSerializer.Deserialize<CheckpointFile>(part[0])!)]);
+        folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery);
+    }
+
+    /// <summary>Versions of this program and what it computes with.</summary>
+    internal static IReadOnlyDictionary<string, string> Versions { get; } = new Dictionary<string, string>
+    {
+        ["kvshift"] = typeof(TrainingCheckpoint).Assembly.GetName().Version!.ToString(),
+        ["torch"] = __version__,
+        ["runtime"] = RuntimeInformation.FrameworkDescription,
+    };
+
+    /// <summary>Each tensor once, with the slices of all ranks.</summary>
+    internal static IReadOnlyList<CheckpointTensor> Joined(IEnumerable<CheckpointTensor> parts)
+        => [.. parts.GroupBy(part => part.Name).Select(same => same.First() with
+        {
+            Slices = [.. same.SelectMany(part => part.Slices).OrderBy(slice => slice.Runs.Start)],
+        }).OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    private void Fill(CheckpointTensors tensors, ParameterSlot slot, bool isFresh)
+    {
+        using var inner = NewDisposeScope();
+        using var mode = no_grad();
+        var parameter = slot.Parameter.detach().view(-1);
+        // Padding.
+        if (slot.Shard.ValidExtent < slot.Shard.Extent) parameter.zero_();
+        foreach (var (local, runs) in slot.Shard.RunsOf(0, slot.Shard.ElementCount))
+            SliceFile.Read(tensors, new HeldSlice(slot.Name, slot.Shard.GlobalShape, runs, parameter.narrow(0, local, runs.ElementCount)));
+        if (optimizer.StateOf(slot) is not { } state) return;
+        state.Master?.zero_();
+        foreach (var (local, runs) in slot.Shard.RunsOf(state.Start, state.Length))
+        {
+            if (state.Master is not null) Read("", state.Master);
+            if (isFresh) continue;
+            Read(CheckpointTensor.ExpAvgPrefix, state.ExpAvg);
+            Read(CheckpointTensor.ExpAvgSqPrefix, state.ExpAvgSq);
+
+            void Read(string prefix, Tensor values) => SliceFile.Read(tensors,
+                new HeldSlice(prefix + slot.Name, slot.Shard.GlobalShape, runs, values.narrow(0, local - state.Start, runs.ElementCount)));
+        }
+    }
+
+    // Between fp32 and bf16 nothing is lost: both keep float32.
+    private void RequirePrecision(CheckpointTensors tensors)
+    {
+        var kept = TensorFile.TypeOf(model.Parameters.GradientType);
+        if (tensors.All.FirstOrDefault(tensor => tensor.Type != kept) is not { } other) return;
+        throw new ConfigException(new ConfigFault("precision", ConfigKeys.NameOf(config.Precision.ToString()),
+            $"must keep the element type of {tensors.Source}, which has '{other.Name}' in {other.Entry.TypeName}",
+            other.Type == SafetensorsType.F64 ? "set precision: fp64" : "set precision: fp32 or bf16, or begin a new run under another run.name"));
+    }
+
+    private void RequireSame(string checkpoint, CheckpointTensors tensors, bool isFresh)
+    {
+        var content = tensors.Manifest.Content;
+        var slices = HeldSlice.Updated(model, optimizer);
+        foreach (var prefix in isFresh ? (string[])[""] : ["", CheckpointTensor.ExpAvgPrefix, CheckpointTensor.ExpAvgSqPrefix])
+        {
+            var own = slices.Where(slice => CheckpointTensor.KindOf(slice.Name) == prefix).Aggregate(0UL, (sum, slice) => unchecked(sum + SliceFile.HashOf(slice)));
+            // Together these hold every element once.
+            var found = Sum(own, model.Parameters.IsShared ? ranks.World : ranks.Tensor);
+            if (found == content.HashOf(prefix)) continue;
+            var what = prefix.Length == 0 ? "parameters" : prefix.TrimEnd('.');
+            throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
+                $"{checkpoint}: {what} have the hash {found:x16} after loading and had {content.HashOf(prefix):x16} when they were saved. They are not the same; look at the checkpoint with 'kvshift checkpoint verify'."));
+        }
+        if (content.ProbeLogits.Count == 0) return;
+        var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure());
+        var tolerance = Math.Max(LogitProbe.ToleranceOf(config.Precision), content.Layout?.Precision == "bf16" ? LogitProbe.ToleranceOf(Precision.Bf16) : 0);
+        if (difference <= tolerance) return;
+        throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
+            $"{checkpoint}: the model gives logits for a fixed row that are up to {difference:G3} of the largest away from those that it gave when it was saved (at most {tolerance:G3} is rounding). Its parameters are the same, so this program computes something else with them than the one that saved it; versions then: {string.Join(", ", content.Versions.Select(version => $"{version.Key} {version.Value}"))}."));
+    }
+
+    // In two halves, whose sums cannot overflow whatever the number of ranks.
+    private static unsafe ulong Sum(ulong own, ProcessGroup group)
+    {
+        var halves = stackalloc long[] { (long)(own & uint.MaxValue), (long)(own >> 32) };
+        group.AllReduce((nint)halves, 2, CollectiveDataType.Int64);
+        return unchecked((ulong)halves[0] + ((ulong)halves[1] << 32));
     }
 }

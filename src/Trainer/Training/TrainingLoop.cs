@@ -22,7 +22,7 @@ internal sealed class TrainingLoop
     private readonly IRunReporter _reporter;
     private readonly StopSignal _stop;
     private readonly KvShiftTransformer _model;
-    private readonly AdamW _optimizer;
+    private readonly TrainingCheckpoint _checkpoint;
     private readonly ShardCatalog _training;
     private readonly ShardCatalog? _validationData;
     private readonly Validation _validation;
@@ -39,8 +39,8 @@ internal sealed class TrainingLoop
     private double _waitSecondsBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
-        KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, ShardCatalog training, ShardCatalog? validationData,
-        ReadAccess access, double peakFlopsPerSecond)
+        KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, TrainingCheckpoint checkpoint, ShardCatalog training,
+        ShardCatalog? validationData, ReadAccess access, double peakFlopsPerSecond)
     {
         _config = config;
         _ranks = ranks;
@@ -48,7 +48,7 @@ internal sealed class TrainingLoop
         _reporter = reporter;
         _stop = stop;
         _model = model;
-        _optimizer = optimizer;
+        _checkpoint = checkpoint;
         _training = training;
         _validationData = validationData;
         _access = access;
@@ -90,7 +90,13 @@ internal sealed class TrainingLoop
                 var isLast = step == _config.Run.Steps;
                 // A wish to stop that comes with the last step changes nothing: the run is done.
                 stopped = outcome.StopRequested && !isLast;
-                state = state with { Step = step, Tokens = state.Tokens + outcome.Tokens, Loader = batches.State(step) };
+                state = state with
+                {
+                    Step = step,
+                    Tokens = state.Tokens + outcome.Tokens,
+                    LearningRate = outcome.LearningRate,
+                    Loader = batches.State(step),
+                };
 
                 double? validationLoss = null;
                 if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
@@ -136,13 +142,7 @@ internal sealed class TrainingLoop
     {
         if (saved == state.Step) return;
         saved = state.Step;
-        if (IsFirstRank)
-        {
-            TrainingCheckpoint.Save(_folder.Checkpoints, _model, _optimizer, state, _config.Data.Tokenizer);
-            _folder.Checkpoints.Prune(_config.Run.KeepCheckpoints);
-        }
-        // No rank goes on, or ends, before the checkpoint is there.
-        _ranks.World.Barrier();
+        _checkpoint.Save(state);
     }
 
     private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, ProbeRecord? probe,

@@ -7,6 +7,7 @@ using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.Reporting;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -45,10 +46,12 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         using var reducer = new GradientReducer(model.Parameters, ranks.Replicas, config.Run.Deterministic
             ? new CanonicalReduction(model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves)
             : null);
-        var state = Restore(model, optimizer, training);
+        var checkpoint = new TrainingCheckpoint(_folder.Checkpoints, model, optimizer, ranks, config);
+        var state = Restore(model, optimizer, checkpoint, training);
+        TellMesh(model);
         if (IsFirstRank) Begin(model, training, state);
 
-        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, training, validation, _access,
+        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, checkpoint, training, validation, _access,
             PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
         return loop.Run(state);
     }
@@ -122,14 +125,14 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
             _ => ScalarType.Float32,
         };
         var parameters = new ParameterBuckets(dtype, CPU, (long)config.Parallel.BucketMebibytes << 20, share);
-        return new KvShiftTransformer(config.Model, parameters, config.Data.Context, new TensorRegion(ranks.Tensor, config.Parallel.Sequence))
+        return new KvShiftTransformer(config.Model, parameters, config.Data.Context, new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel))
         {
             Recompute = config.Parallel.Recompute,
         };
     }
 
     // One rank looks for the checkpoint, since looking reads every byte; all load the same one.
-    private TrainingState Restore(KvShiftTransformer model, AdamW optimizer, ShardCatalog training)
+    private TrainingState Restore(KvShiftTransformer model, AdamW optimizer, TrainingCheckpoint checkpoint, ShardCatalog training)
     {
         var found = "";
         if (IsFirstRank)
@@ -152,20 +155,23 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         {
             model.Initialize(config.Run.Seed);
             if (config.Run.InitializeFrom is { Length: > 0 } folder) reporter.Say(InitialModel.Load(folder, model));
+            optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
         RequireSameRun(found, loader);
-        var state = TrainingCheckpoint.Load(found, model, optimizer);
-        return state with { ResumedAt = [.. state.ResumedAt, state.Step] };
+        var state = checkpoint.Load(found);
+        // An imported model has not begun.
+        return state.Step == 0 ? state with { Loader = loader } : state with { ResumedAt = [.. state.ResumedAt, state.Step] };
     }
 
     private void RequireSameRun(string checkpoint, LoaderState loader)
     {
         const string Remedy = "put back what the run was begun with, or begin a new run under another run.name";
+        // One that was made from a model, not by a run, has read no data.
         var before = TrainingState.Read(checkpoint).Loader;
-        if (before.ConfigurationDifferenceFrom(loader) is { } setting)
+        if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
             throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
-        if (before.DataDifferenceFrom(loader) is { } difference)
+        if (before?.DataDifferenceFrom(loader) is { } difference)
         {
             if (!acceptChangedData)
             {
@@ -174,7 +180,8 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
             }
             if (IsFirstRank) reporter.Warn($"going on with changed data: {difference}");
         }
-        var saved = ModelDescription.Read(checkpoint).Model;
+        // How weights began is over; a model from elsewhere may not even say it.
+        var saved = ModelDescription.Read(checkpoint).Model with { InitStd = config.Model.InitStd };
         var wanted = new ModelDescription(config.Model, config.Data.Context);
         if (new ModelDescription(saved, config.Data.Context).ToJson() != wanted.ToJson())
         {
@@ -208,6 +215,13 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
                     $"must be the tokenizer that made the shards, {hash}", "prepare the shards again, or name the tokenizer that made them"));
             }
         }
+    }
+
+    private void TellMesh(KvShiftTransformer model)
+    {
+        var hosts = ranks.World.AllGatherTexts(Environment.MachineName);
+        if (!IsFirstRank || hosts.Length == 1) return;
+        foreach (var line in MeshTable.Lines(ranks.Layout, hosts, model.Parameters.Device.ToString())) reporter.Say(line);
     }
 
     private void Begin(KvShiftTransformer model, ShardCatalog training, TrainingState state)

@@ -23,8 +23,11 @@ internal sealed record TrainingState
     /// <summary>Tokens read so far, over all ranks, padding not counted.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>Position in the data and what the data was.</summary>
-    public required LoaderState Loader { get; init; }
+    /// <summary>Position in the data and what the data was; null for a model that was imported, which any data may train.</summary>
+    public required LoaderState? Loader { get; init; }
+
+    /// <summary>Learning rate of the last update.</summary>
+    public double LearningRate { get; init; }
 
     /// <summary>Validation loss before the first update, where it was taken.</summary>
     public double? InitialValidationLoss { get; init; }

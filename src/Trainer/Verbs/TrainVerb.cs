@@ -38,7 +38,7 @@ internal static class TrainVerb
         if (launch.Rank > 0) return ExitCode.Done;
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         // The smallest launch that the layout allows, unless told otherwise.
-        var count = ranks ?? Math.Max(1, config.Parallel.Tensor);
+        var count = ranks ?? Math.Max(1, config.Parallel.Tensor) * Math.Max(1, config.Parallel.Context);
         RunConfigRules.Check(config, count);
         new RunPlanText(new RunPlan(config, count), PlainConsole.Create()).Write();
         return ExitCode.Done;

@@ -29,7 +29,7 @@ public sealed class CheckpointFolderTests : IDisposable
 
         using var manifest = JsonDocument.Parse(File.ReadAllText(checkpoint.PathOf("manifest.json")));
         var root = manifest.RootElement;
-        Assert.Equal(1, root.GetProperty("format").GetInt32());
+        Assert.Equal(2, root.GetProperty("format").GetInt32());
         Assert.Equal(100, root.GetProperty("step").GetInt64());
         Assert.Equal("0.1.0", root.GetProperty("versions").GetProperty("kvshift").GetString());
         var files = root.GetProperty("files").EnumerateArray().ToArray();
@@ -70,7 +70,9 @@ public sealed class CheckpointFolderTests : IDisposable
     [InlineData("manifest cut short", "manifest.json is not JSON")]
     [InlineData("manifest without files", "manifest.json lacks a field")]
     [InlineData("manifest of the wrong type", "manifest.json has a field of the wrong type")]
-    [InlineData("manifest of a later format", "format 2")]
+    [InlineData("manifest of a later format", "format 3")]
+    [InlineData("another version in the manifest", "manifest.json has another SHA-256 checksum than it says")]
+    [InlineData("manifest without its checksum", "manifest.json has another SHA-256 checksum than it says")]
     [InlineData("manifest that leads out", "not a path below")]
     [InlineData("another step", "says step 100")]
     [InlineData("missing file", "model.bin is missing")]
@@ -172,6 +174,31 @@ public sealed class CheckpointFolderTests : IDisposable
     }
 
     [Fact]
+    public void PruneKeepsEveryNthBesides()
+    {
+        foreach (var step in (long[])[100, 200, 300, 400, 500, 600])
+        {
+            Write(step);
+        }
+
+        _folder.Prune(2, keepEvery: 200);
+
+        Assert.Equal(["latest", "step-00000200", "step-00000400", "step-00000500", "step-00000600"], Names());
+    }
+
+    [Fact]
+    public void PruneDoesNotTakeADamagedMilestoneForAGoodCheckpoint()
+    {
+        Write(50);
+        Spoil(Write(100), "flipped bit");
+        Spoil(Write(200), "flipped bit");
+
+        new CheckpointFolder(Root).Prune(1, keepEvery: 100);
+
+        Assert.Equal(["latest", "step-00000050", "step-00000100", "step-00000200"], Names());
+    }
+
+    [Fact]
     public void PruneDoesNotCountWhatLacksFiles()
     {
         Write(100);
@@ -214,7 +241,7 @@ public sealed class CheckpointFolderTests : IDisposable
         File.WriteAllText(draft.PathOf("model.bin"), $"weights of {step}");
         Directory.CreateDirectory(draft.PathOf("tokenizer"));
         File.WriteAllText(draft.PathOf("tokenizer/vocab.json"), "{}");
-        return draft.Commit(Versions);
+        return draft.Commit(new CheckpointContent { Versions = Versions });
     }
 
     /// <summary>Damages a checkpoint and returns where it is afterwards.</summary>
@@ -237,13 +264,19 @@ public sealed class CheckpointFolderTests : IDisposable
                 File.WriteAllText(manifest, File.ReadAllText(manifest)[..^3]);
                 break;
             case "manifest without files":
-                File.WriteAllText(manifest, """{"format":1,"step":200,"versions":{}}""");
+                File.WriteAllText(manifest, """{"format":2,"step":200,"versions":{}}""");
                 break;
             case "manifest of the wrong type":
-                File.WriteAllText(manifest, """{"format":1,"step":"200","versions":{},"files":[]}""");
+                File.WriteAllText(manifest, """{"format":2,"step":"200","versions":{},"files":[],"tensors":[],"probe_logits":[]}""");
                 break;
             case "manifest of a later format":
-                Replace(manifest, "\"format\": 1", "\"format\": 2");
+                Replace(manifest, "\"format\": 2", "\"format\": 3");
+                break;
+            case "another version in the manifest":
+                Replace(manifest, "0.1.0", "0.1.1");
+                break;
+            case "manifest without its checksum":
+                File.WriteAllText(manifest, File.ReadAllText(manifest).Split(",\n  \"manifest_sha256")[0] + "\n}");
                 break;
             case "manifest that leads out":
                 Replace(manifest, "model.bin", "../step-00000100/model.bin");

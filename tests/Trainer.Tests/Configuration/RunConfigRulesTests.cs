@@ -27,6 +27,9 @@ public sealed class RunConfigRulesTests
     [InlineData("data.shuffle_row_groups=0", "data.shuffle_row_groups", "0", "")]
     [InlineData("run.checkpoint_every=-5", "run.checkpoint_every", "-5", "")]
     [InlineData("run.keep_checkpoints=0", "run.keep_checkpoints", "0", "")]
+    [InlineData("run.keep_every=-1", "run.keep_every", "-1", "")]
+    [InlineData("run.keep_every=750", "run.keep_every", "750", "500 or 1000")]
+    [InlineData("run.keep_every=5;run.checkpoint_every=0", "run.keep_every", "5", "run.checkpoint_every")]
     [InlineData("run.log_every=0", "run.log_every", "0", "")]
     [InlineData("run.validate_every=-1", "run.validate_every", "-1", "")]
     [InlineData("run.validation_rows=-1", "run.validation_rows", "-1", "")]
@@ -69,12 +72,15 @@ public sealed class RunConfigRulesTests
     [InlineData("data.global_batch=25", "data.global_batch", "25", "24 or 26")]
     [InlineData("data.global_batch=1", "data.global_batch", "1", "set 2")]
     [InlineData("parallel.tensor=0", "parallel.tensor", "0", "")]
-    [InlineData("parallel.tensor=2", "parallel.tensor", "2", "parallel.tensor: 1")]
+    [InlineData("parallel.tensor=2;model.heads=3;model.kv_heads=1;model.hidden_size=30", "parallel.tensor", "2", "set 1")]
+    [InlineData("parallel.tensor=2;model.ffn_size=333", "parallel.tensor", "2", "set 1")]
+    [InlineData("parallel.tensor=2;model.heads=6;model.kv_heads=3;model.hidden_size=36;model.ffn_size=1410", "parallel.tensor", "2", "set 1 or 3")]
+    [InlineData("parallel.tensor=2;model.sliding_window=8;model.sliding_heads=3;model.sliding_kv_heads=1;model.sliding_head_size=8", "parallel.tensor", "2", "set 1")]
+    [InlineData("parallel.tensor=2;data.context=63", "data.context", "63", "62 or 64, or set parallel.sequence: false")]
+    [InlineData("model.kv_shift=gate;model.kv_shift_init=identity", "model.kv_shift_init", "identity", "use uniform or softmax")]
     [InlineData("parallel.context=0", "parallel.context", "0", "parallel.context: 1")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
-    [InlineData("parallel.optimizer_sharding=zero1", "parallel.optimizer_sharding", "zero1", "none")]
     [InlineData("parallel.recompute=selective", "parallel.recompute", "selective", "none or full")]
-    [InlineData("parallel.sequence=true", "parallel.sequence", "true", "parallel.sequence: false")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]
     [InlineData("parallel.threads_per_rank=-1", "parallel.threads_per_rank", "-1", "")]
     [InlineData("optimizer.lr=0", "optimizer.lr", "0", "")]
@@ -85,8 +91,6 @@ public sealed class RunConfigRulesTests
     [InlineData("optimizer.epsilon=0", "optimizer.epsilon", "0", "")]
     [InlineData("optimizer.weight_decay=-0.1", "optimizer.weight_decay", "-0.1", "")]
     [InlineData("optimizer.clip_norm=-1", "optimizer.clip_norm", "-1", "")]
-    [InlineData("model.kv_shift=gate;model.kv_shift_init=identity", "model.kv_shift_init", "identity", "use uniform or softmax")]
-    [InlineData("precision=bf16", "precision", "bf16", "precision: fp32")]
     [InlineData("telemetry.otlp_endpoint=localhost:4318", "telemetry.otlp_endpoint", "localhost:4318", "http://")]
     [InlineData("telemetry.export_interval_seconds=0", "telemetry.export_interval_seconds", "0", "")]
     public void BrokenRuleIsNamedWithKeyValueAndRemedy(string settings, string key, string value, string remedy)
@@ -105,6 +109,17 @@ public sealed class RunConfigRulesTests
     }
 
     [Theory]
+    [InlineData(2, "parallel.tensor=2")]
+    [InlineData(4, "parallel.tensor=4")]
+    [InlineData(8, "parallel.tensor=2;parallel.optimizer_sharding=zero1")]
+    [InlineData(2, "parallel.tensor=2;data.context=63;parallel.sequence=false")]
+    [InlineData(8, "parallel.tensor=2;parallel.context=2;data.context=64")]
+    [InlineData(2, "parallel.sequence=true")]
+    [InlineData(2, "precision=bf16;parallel.optimizer_sharding=zero1")]
+    [InlineData(2, "run.keep_every=1500")]
+    public void LayoutsThatFitPass(int ranks, string settings) => RunConfigRules.Check(Read([.. settings.Split(';').Select(ConfigOverride.Parse)]), ranks);
+
+    [Theory]
     [InlineData(0, "", "start at least one rank")]
     [InlineData(3, "parallel.tensor=2", "2 or 4")]
     public void RanksMustFitTheLayout(int ranks, string setting, string remedy)
@@ -121,11 +136,11 @@ public sealed class RunConfigRulesTests
     [Fact]
     public void AllBrokenRulesAreNamed()
     {
-        var config = Read([.. ((string[])["run.steps=0", "optimizer.lr=-1", "precision=bf16"]).Select(ConfigOverride.Parse)]);
+        var config = Read([.. ((string[])["run.steps=0", "optimizer.lr=-1", "parallel.recompute=selective"]).Select(ConfigOverride.Parse)]);
 
         var error = Assert.Throws<ConfigException>(() => RunConfigRules.Check(config, ranks: 1));
 
-        Assert.Equal(["run.steps", "optimizer.lr", "precision"], error.Faults.Select(fault => fault.Key));
+        Assert.Equal(["run.steps", "parallel.recompute", "optimizer.lr"], error.Faults.Select(fault => fault.Key));
     }
 
     private static RunConfig Read(IReadOnlyList<ConfigOverride> overrides) => RunConfigReader.Parse(Valid, "valid.yaml", overrides);

@@ -42,9 +42,9 @@ public sealed class InitialModelTests(TrainingFixture fixture)
 
     private static float[] Values(WeightFiles files, string name)
     {
-        var values = new float[files.Entry(name).ByteCount / sizeof(float)];
-        files.ReaderOf(name).Read(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
-        return values;
+        using var values = empty(files.Entry(name).ByteCount / sizeof(float));
+        files.ReadElements(name, 0, values);
+        return values.data<float>().ToArray();
     }
 
     private static double FirstValidationLoss(TrainedRun run)

@@ -33,7 +33,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
 
         resumed.AssertSameCurve(unbroken, 0);
         Assert.Equal(unbroken.Last.ValidationLoss, resumed.Last.ValidationLoss);
-        Assert.Equal(unbroken.Weights(Steps), resumed.Weights(Steps));
+        Assert.Equal(unbroken.Tensors(Steps), resumed.Tensors(Steps));
         Assert.Contains($"resumed after step {stoppedAt}", File.ReadAllText(resumed.PathOf("report.html")));
     }
 
@@ -79,7 +79,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     {
         var intact = fixture.OneRank;
         var run = intact.CopyTo(fixture.RunOf("damaged-checkpoint").Path);
-        var weights = Path.Combine(run.Checkpoint(20), "model.safetensors");
+        var weights = Path.Combine(run.Checkpoint(20), TrainedRun.FirstRankFile);
         var bytes = File.ReadAllBytes(weights);
         bytes[^100] ^= 1;
         File.WriteAllBytes(weights, bytes);
@@ -88,10 +88,10 @@ public sealed class ResumeTests(TrainingFixture fixture)
 
         var told = again.Output + again.Error;
         Assert.Contains($"checkpoint rejected: {run.Checkpoint(20)}", told);
-        Assert.Contains("model.safetensors has another SHA-256", told);
+        Assert.Contains(TrainedRun.FirstRankFile + " has another SHA-256", told);
         Assert.Contains("going on from the checkpoint of step 16", told);
         run.AssertSameCurve(intact, 0);
-        Assert.Equal(intact.Weights(20), run.Weights(20));
+        Assert.Equal(intact.Tensors(20), run.Tensors(20));
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     {
         var run = fixture.OneRank.CopyTo(fixture.RunOf("all-damaged").Path);
         var before = File.ReadAllBytes(run.PathOf("metrics.jsonl"));
-        foreach (var weights in Directory.GetFiles(run.Path, "model.safetensors", SearchOption.AllDirectories))
+        foreach (var weights in Directory.GetFiles(run.Path, TrainedRun.FirstRankFile, SearchOption.AllDirectories))
         {
             File.WriteAllBytes(weights, [1, 2, 3]);
         }
@@ -183,7 +183,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         fixture.Train("finished");
 
         run.AssertSameCurve(fixture.OneRank, 0);
-        Assert.Equal(fixture.OneRank.Weights(20), run.Weights(20));
+        Assert.Equal(fixture.OneRank.Tensors(20), run.Tensors(20));
     }
 
     private TrainedRun Unbroken()

@@ -46,14 +46,14 @@ public sealed partial class RunFilesTests(TrainingFixture fixture)
     }
 
     [Fact]
-    public void LogValidatesWhenAskedAndCheckpointsAreModelFolders()
+    public void LogValidatesWhenAskedAndCheckpointsHoldAllOfTheRun()
     {
         Assert.Equal([10L, 20L], fixture.OneRank.Records.Where(record => record.ValidationLoss is not null).Select(record => record.Step));
         Assert.Equal(
             [fixture.OneRank.Checkpoint(8), fixture.OneRank.Checkpoint(16), fixture.OneRank.Checkpoint(20)],
             Directory.GetDirectories(fixture.OneRank.PathOf("checkpoints")).Order(StringComparer.Ordinal));
         Assert.All(
-            ["config.json", "model.safetensors", "tokenizer.json"],
+            ["config.json", "manifest.json", "rank-00000.safetensors", "state.json", "config.yaml", "tokenizer.json"],
             name => Assert.True(File.Exists(Path.Combine(fixture.ModelPath, name)), name));
     }
 

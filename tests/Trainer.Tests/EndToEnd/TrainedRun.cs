@@ -14,9 +14,15 @@ internal sealed class TrainedRun(string path)
 
     public string PathOf(params string[] names) => System.IO.Path.Combine([Path, .. names]);
 
-    public string Checkpoint(long step) => PathOf("checkpoints", string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}"));
+    public static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
 
-    public byte[] Weights(long step) => File.ReadAllBytes(System.IO.Path.Combine(Checkpoint(step), "model.safetensors"));
+    public string Checkpoint(long step) => PathOf("checkpoints", NameOf(step));
+
+    /// <summary>Name of the file that the first rank saves its parts in.</summary>
+    public const string FirstRankFile = "rank-00000.safetensors";
+
+    /// <summary>Parameters and moments of a checkpoint by name, as bytes, put together from whatever slices there are.</summary>
+    public SortedDictionary<string, byte[]> Tensors(long step) => CheckpointAssembly.Read(Checkpoint(step));
 
     /// <summary>Each step from 1 on stands once, with the same loss and gradient norm as in another run.</summary>
     /// <param name="expected">The other run.</param>

@@ -18,6 +18,7 @@ public sealed class TrainingFixture : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly Lazy<TrainedRun> _oneRank;
     private readonly Lazy<TrainedRun> _twoRanks;
+    private readonly Dictionary<string, TrainedRun> _shared = [];
 
     public TrainingFixture()
     {
@@ -68,6 +69,13 @@ public sealed class TrainingFixture : IDisposable
 
     /// <summary>The same on two ranks.</summary>
     internal TrainedRun TwoRanks => _twoRanks.Value;
+
+    /// <summary>A run that several tests look at, trained by the first of them.</summary>
+    internal TrainedRun Shared(string name, Func<TrainedRun> train)
+    {
+        if (!_shared.TryGetValue(name, out var run)) _shared.Add(name, run = train());
+        return run;
+    }
 
     /// <summary>Checkpoint folder of the last step of <see cref="OneRank"/>.</summary>
     public string ModelPath => OneRank.Checkpoint(Steps);

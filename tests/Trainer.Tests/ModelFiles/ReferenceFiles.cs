@@ -1,5 +1,6 @@
 using System.Text.Json;
 using KvShiftScale.Trainer.ModelFiles;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 
@@ -40,9 +41,9 @@ internal static class ReferenceFiles
         foreach (var name in files.Names)
         {
             var entry = files.Entry(name);
-            var bytes = new byte[entry.ByteCount];
-            files.ReaderOf(name).Read(name, bytes);
-            tensors.Add(name, $"{entry} {Convert.ToHexString(bytes)}");
+            using var values = empty(entry.ByteCount / entry.ElementByteCount, TensorFile.ScalarTypeOf(entry.Type, folder, name));
+            files.ReadElements(name, 0, values);
+            tensors.Add(name, $"{entry} {Convert.ToHexString(values.bytes)}");
         }
         return tensors;
     }

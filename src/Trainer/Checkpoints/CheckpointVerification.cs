@@ -1,0 +1,115 @@
+using System.Security.Cryptography;
+
+namespace KvShiftScale.Trainer.Checkpoints;
+
+/// <summary>Compares every byte of a checkpoint with what was written, and names what differs.</summary>
+internal static class CheckpointVerification
+{
+    private const int PieceBytes = 4 << 20;
+
+    /// <summary>Reads all of a checkpoint.</summary>
+    /// <param name="directory">Its folder.</param>
+    /// <param name="progress">Told the bytes read of the files so far and in all.</param>
+    /// <returns>What is wrong; nothing where all is good.</returns>
+    public static IReadOnlyList<CheckpointFault> Run(string directory, Action<long, long>? progress = null)
+    {
+        CheckpointManifest manifest;
+        try
+        {
+            manifest = CheckpointManifest.Read(directory);
+        }
+        catch (InvalidDataException error)
+        {
+            return [new CheckpointFault(CheckpointManifest.FileName, null, Beheaded(error.Message))];
+        }
+
+        var faults = new List<CheckpointFault>();
+        if (!ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(directory, CheckpointManifest.FileName))))
+            faults.Add(new CheckpointFault(CheckpointManifest.FileName, null, "has another SHA-256 checksum than it says; it is damaged"));
+        var read = 0L;
+        foreach (var file in manifest.Files)
+        {
+            if (CheckFile(directory, file) is { } reason)
+            {
+                var tensors = ChangedTensors(directory, manifest, file.Name).ToList();
+                faults.AddRange(tensors.Count > 0 ? tensors : [new CheckpointFault(file.Name, null, reason)]);
+            }
+
+            read += file.ByteCount;
+            progress?.Invoke(read, manifest.ByteCount);
+        }
+
+        return faults;
+    }
+
+    /// <summary>What is wrong with a file, as a sentence that begins behind its name; null where it is as it was written.</summary>
+    /// <param name="readContent">Compare the content too, not only its length.</param>
+    public static string? CheckFile(string directory, CheckpointFile expected, bool readContent = true)
+    {
+        var file = new FileInfo(Path.Combine(directory, expected.Name));
+        if (!file.Exists) return "is missing";
+        if (file.Length != expected.ByteCount) return $"has {file.Length} bytes; {expected.ByteCount} were written";
+        if (!readContent) return null;
+        using var stream = file.OpenRead();
+        return Convert.ToHexStringLower(SHA256.HashData(stream)) == expected.Sha256
+            ? null
+            : "has another SHA-256 checksum than when it was written; it is damaged";
+    }
+
+    // The file's name stands apart in a fault.
+    private static string Beheaded(string message) => message.StartsWith(CheckpointManifest.FileName, StringComparison.Ordinal)
+        ? message[CheckpointManifest.FileName.Length..].TrimStart(' ', ':')
+        : message;
+
+    private static IEnumerable<CheckpointFault> ChangedTensors(string directory, CheckpointManifest manifest, string file)
+    {
+        var held = manifest.Content.Tensors.SelectMany(tensor => tensor.Slices, (tensor, slice) => (tensor, slice)).Where(pair => pair.slice.File == file).ToList();
+        if (held.Count == 0 || !File.Exists(Path.Combine(directory, file))) yield break;
+        SafetensorsReader reader;
+        string? fault = null;
+        try
+        {
+            reader = SafetensorsReader.Open(Path.Combine(directory, file));
+        }
+        catch (InvalidDataException)
+        {
+            // The header itself: no tensor can be told from another.
+            yield break;
+        }
+
+        using (reader)
+        {
+            foreach (var (tensor, slice) in held)
+            {
+                try
+                {
+                    fault = HashOf(reader, tensor, slice) == slice.Hash ? null : $"is changed in '{slice.Entry}'";
+                }
+                catch (InvalidDataException error)
+                {
+                    fault = $"cannot be read ({error.Message})";
+                }
+
+                if (fault is not null) yield return new CheckpointFault(file, tensor.Name, fault);
+            }
+        }
+    }
+
+    private static ulong HashOf(SafetensorsReader reader, CheckpointTensor tensor, TensorSlice slice)
+    {
+        var entry = reader.Entry(slice.Entry);
+        var width = tensor.Entry.ElementByteCount;
+        if (entry.Type != tensor.Type || entry.ByteCount != slice.Runs.ElementCount * width) throw new InvalidDataException($"it is {entry}");
+        var name = ElementHash.OfName(tensor.Name);
+        var buffer = new byte[Math.Min(PieceBytes, entry.ByteCount)];
+        var hash = 0UL;
+        for (var done = 0L; done < entry.ByteCount; done += buffer.Length)
+        {
+            var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, entry.ByteCount - done));
+            reader.Read(slice.Entry, piece, done);
+            hash = unchecked(hash + ElementHash.Of(name, slice.Runs, done / width, piece, width));
+        }
+
+        return hash;
+    }
+}
