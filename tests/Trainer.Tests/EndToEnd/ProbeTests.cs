@@ -3,6 +3,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
@@ -18,7 +19,7 @@ public sealed class ProbeTests(TrainingFixture fixture)
 
         run.AssertSameCurve(fixture.OneRank, tolerance: 0);
         Assert.Equal(fixture.OneRank.Records.Select(record => record.ValidationLoss), run.Records.Select(record => record.ValidationLoss));
-        Assert.Equal(fixture.OneRank.Weights(TrainingFixture.Steps), run.Weights(TrainingFixture.Steps));
+        Assert.Equal(fixture.OneRank.Tensors(TrainingFixture.Steps), run.Tensors(TrainingFixture.Steps));
 
         // Every seventh step, and the last.
         Assert.Equal([7L, 14L, 20L], run.Records.Where(record => record.Probe is not null).Select(record => record.Step));
@@ -56,7 +57,7 @@ public sealed class ProbeTests(TrainingFixture fixture)
         var checkpoint = run.Checkpoint(TrainingFixture.Steps);
         var description = ModelDescription.Read(checkpoint);
         using var model = new KvShiftTransformer(description.Model, new ParameterBuckets(ScalarType.Float64, CPU, 1 << 20), description.Context);
-        ModelFolder.ReadWeights(checkpoint, model);
+        InitialModel.Load(checkpoint, model);
         var ids = FrequentIds.Of(ShardCatalog.Open([new DataSource(fixture.TrainingShard)]), model.Config.VocabSize, most: 1024);
 
         var scores = new InductionProbe(model, ids).Run();
