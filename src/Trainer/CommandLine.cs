@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Verbs;
 
@@ -20,6 +21,7 @@ internal static class CommandLine
         }
         try
         {
+            InjectedFaults.Load(Environment.GetEnvironmentVariable(InjectedFaults.Variable), launch.Rank);
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
         catch (Exception exception)

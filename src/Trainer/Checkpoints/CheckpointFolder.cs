@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Faults;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
@@ -125,12 +126,15 @@ public sealed partial class CheckpointFolder(string directory)
             // Renaming over a folder needs it empty. An old one of this step is there only if it was rejected, or its run set back.
             var replaced = $"{draftPath}.replaced.partial";
             DeleteIfPresent(replaced);
+            InjectedFaults.Reach("file.rename");
             Directory.Move(path, replaced);
+            InjectedFaults.Reach("file.rename");
             Directory.Move(draftPath, path);
             DeleteIfPresent(replaced);
         }
         else
         {
+            InjectedFaults.Reach("file.rename");
             Directory.Move(draftPath, path);
         }
 
@@ -144,6 +148,7 @@ public sealed partial class CheckpointFolder(string directory)
     {
         if (Directory.Exists(path))
         {
+            InjectedFaults.Reach("file.delete");
             Directory.Delete(path, recursive: true);
         }
     }

@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Faults;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -19,10 +20,13 @@ internal static partial class DurableFile
         var beside = full + ".partial";
         using (var stream = new FileStream(beside, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
         {
+            InjectedFaults.Reach("file.write");
             stream.Write(content);
+            InjectedFaults.Reach("file.flush");
             stream.Flush(flushToDisk: true);
         }
 
+        InjectedFaults.Reach("file.rename");
         File.Move(beside, full, overwrite: true);
         FlushDirectory(Path.GetDirectoryName(full)!);
     }
@@ -31,6 +35,7 @@ internal static partial class DurableFile
     public static void FlushFile(string path)
     {
         using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        InjectedFaults.Reach("file.flush");
         RandomAccess.FlushToDisk(handle);
     }
 
@@ -43,6 +48,7 @@ internal static partial class DurableFile
             return;
         }
 
+        InjectedFaults.Reach("file.flush");
         var descriptor = Open(path, ReadOnly);
         if (descriptor < 0)
         {

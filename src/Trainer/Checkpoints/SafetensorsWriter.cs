@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Faults;
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
@@ -85,6 +86,7 @@ public sealed class SafetensorsWriter : IDisposable
             throw new InvalidOperationException($"{_path}: '{entry.Name}' ({entry}) lacks {_remaining} bytes. Write all of every tensor.");
         }
 
+        InjectedFaults.Reach("file.flush");
         _file.Flush(flushToDisk: true);
     }
 
@@ -93,6 +95,7 @@ public sealed class SafetensorsWriter : IDisposable
 
     private void Append(ReadOnlySpan<byte> bytes)
     {
+        InjectedFaults.Reach("file.write");
         _file.Write(bytes);
         _checksum?.AppendData(bytes);
     }

@@ -6,6 +6,7 @@ using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;
@@ -82,6 +83,7 @@ internal sealed class TrainingLoop
             var saved = state.Step;
             for (var step = state.Step + 1; step <= _config.Run.Steps && !stopped; step++)
             {
+                InjectedFaults.Reach("step", step);
                 var start = Stopwatch.GetTimestamp();
                 var outcome = _step.Run(step, batches, _stop.IsRequested);
                 _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;

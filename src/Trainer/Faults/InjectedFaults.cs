@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+
+namespace KvShiftScale.Trainer.Faults;
+
+/// <summary>
+/// Faults that the environment asks for, so that tests can kill, stall or mislead a real rank at an exact moment. Without the variable,
+/// passing a point costs one comparison.
+/// </summary>
+internal static partial class InjectedFaults
+{
+    /// <summary>The environment variable with the faults.</summary>
+    public const string Variable = "KVSHIFT_INJECT";
+
+    private const int SigKill = 9;
+    private const int SigTerm = 15;
+
+    private static readonly ConcurrentDictionary<string, long> s_visits = new();
+    private static InjectedFault[]? s_faults;
+
+    /// <summary>Takes the faults meant for this rank. Nothing given: none.</summary>
+    /// <exception cref="UsageException">The text is not a list of faults.</exception>
+    public static void Load(string? text, int rank)
+    {
+        if (string.IsNullOrEmpty(text)) return;
+        s_faults = [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank)];
+    }
+
+    /// <summary>Execution has come to a point for the next time: a fault that waits for it strikes.</summary>
+    /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
+    public static void Reach(string point)
+    {
+        if (s_faults is not null) Reach(point, s_visits.AddOrUpdate(point, 1, (_, visits) => visits + 1));
+    }
+
+    /// <summary>Execution has come to a point that has a number of its own, a step.</summary>
+    /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
+    public static void Reach(string point, long number)
+    {
+        foreach (var fault in s_faults ?? [])
+        {
+            if (fault.Point == point && (fault.Number ?? number) == number) Commit(fault);
+        }
+    }
+
+    /// <summary>Whether a fault of this name waits for this point; what it means is the caller's.</summary>
+    public static bool Strikes(string action, string point, long number)
+        => s_faults is not null && Array.Exists(s_faults, fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
+
+    private static void Commit(InjectedFault fault)
+    {
+        switch (fault.Action)
+        {
+            case "kill":
+                _ = Kill(Environment.ProcessId, SigKill);
+                break;
+            case "term":
+                _ = Kill(Environment.ProcessId, SigTerm);
+                break;
+            case "stall":
+                Thread.Sleep(Timeout.Infinite);
+                break;
+            case "throw":
+                throw new IOException($"injected fault at {fault.Point}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}
