@@ -17,4 +17,7 @@ public enum CollectiveOperation
 
     /// <summary>Nobody goes on before everybody has come.</summary>
     Barrier,
+
+    /// <summary>The ranks form new groups.</summary>
+    Split,
 }

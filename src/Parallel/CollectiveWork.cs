@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Parallel;
@@ -13,14 +12,14 @@ namespace KvShiftScale.Parallel;
 /// </remarks>
 public sealed class CollectiveWork
 {
-    private readonly CollectiveOperation _operation;
-    private readonly CollectiveCounters? _counters;
+    private readonly ProcessGroup? _group;
+    private readonly ProcessGroup.Recorded _call;
     private nint _work;
 
-    internal CollectiveWork(CollectiveOperation operation, CollectiveCounters counters, nint work)
+    internal CollectiveWork(ProcessGroup group, in ProcessGroup.Recorded call, nint work)
     {
-        _operation = operation;
-        _counters = counters;
+        _group = group;
+        _call = call;
         _work = work;
     }
 
@@ -44,10 +43,10 @@ public sealed class CollectiveWork
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = _group!.ResumeWork(_call);
         var work = _work;
         _work = 0;
         CollectivesLibrary.Wait(work);
-        _counters!.AddWait(_operation, started);
+        _group.EndWork(call);
     }
 }

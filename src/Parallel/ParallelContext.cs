@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Text;
+using KvShiftScale.Parallel.Ledger;
 using KvShiftScale.Parallel.Native;
 using MPI;
 
@@ -14,10 +16,11 @@ public sealed class ParallelContext : IDisposable
     private readonly bool _ownsWorld;
 
     private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
-        MPI.Environment? environment, bool ownsWorld)
+        CollectiveLedger? ledger, MPI.Environment? environment, bool ownsWorld)
     {
         Layout = layout;
         World = world;
+        Ledger = ledger;
         // The order of these is the same on every rank: each forms its groups by one collective over the world.
         Data = split("data", place => (place.Context * layout.TensorDegree + place.Tensor, place.Data));
         Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
@@ -29,6 +32,9 @@ public sealed class ParallelContext : IDisposable
 
     /// <summary>How the ranks are divided.</summary>
     public MeshLayout Layout { get; }
+
+    /// <summary>What all groups of this process have exchanged; null for one process without MPI, which exchanges nothing.</summary>
+    public CollectiveLedger? Ledger { get; }
 
     /// <summary>Every rank of the launch.</summary>
     public ProcessGroup World { get; }
@@ -54,10 +60,14 @@ public sealed class ParallelContext : IDisposable
     /// <summary>The context of this process, as one rank of an MPI launch or alone. Collective over the launch.</summary>
     /// <param name="config">The degrees of the mesh.</param>
     /// <param name="launchedByMpi">mpirun or srun started the process; false leaves MPI alone.</param>
+    /// <param name="checkCollectives">
+    /// Before each collective its ranks compare what they are about to do, and a <see cref="CollectiveMismatchException"/> on all of them
+    /// ends a disagreement. The same on all ranks.
+    /// </param>
     /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured. Every rank finds that, and MPI is ended.</exception>
     /// <exception cref="CollectiveException">libkvshift is missing or from other sources, or MPI failed.</exception>
     /// <exception cref="DllNotFoundException">There is no MPI library.</exception>
-    public static ParallelContext Create(ParallelConfig config, bool launchedByMpi)
+    public static ParallelContext Create(ParallelConfig config, bool launchedByMpi, bool checkCollectives = false)
     {
         if (!launchedByMpi)
         {
@@ -78,16 +88,17 @@ public sealed class ParallelContext : IDisposable
             throw;
         }
 
-        return Divided(layout, ProcessGroup.World("world"), environment, ownsWorld: true);
+        var (world, ledger) = ProcessGroup.Launched("world", checkCollectives);
+        return Divided(layout, world, ledger, environment, ownsWorld: true);
     }
 
     /// <summary>The same ranks in another layout, valid as long as this context is. Collective.</summary>
     /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
     public ParallelContext Divide(ParallelConfig config)
-        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, environment: null, ownsWorld: false);
+        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, Ledger, environment: null, ownsWorld: false);
 
     /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
-    public string BroadcastText(string text, int root = 0)
+    public string BroadcastText(string text, int root = 0, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         if (_environment is null || World.Size == 1)
         {
@@ -96,13 +107,15 @@ public sealed class ParallelContext : IDisposable
 
         var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
         var byteCount = bytes.Length;
-        Communicator.world.Broadcast(ref byteCount, root);
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => Communicator.world.Broadcast(ref byteCount, root), file, line);
         if (World.Rank != root)
         {
             bytes = new byte[byteCount];
         }
 
-        Communicator.world.Broadcast(ref bytes, root);
+        // Counted in the elements that MPI.NET has for bytes; four of them fit in one.
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => Communicator.world.Broadcast(ref bytes, root),
+            file, line);
         return Encoding.UTF8.GetString(bytes);
     }
 
@@ -131,10 +144,11 @@ public sealed class ParallelContext : IDisposable
         _environment?.Dispose();
     }
 
-    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, MPI.Environment? environment, bool ownsWorld)
+    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MPI.Environment? environment,
+        bool ownsWorld)
     {
         var place = layout.CoordinatesOf(world.Rank);
-        return new ParallelContext(layout, Split, world, environment, ownsWorld);
+        return new ParallelContext(layout, Split, world, ledger, environment, ownsWorld);
 
         ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
         {
@@ -144,5 +158,5 @@ public sealed class ParallelContext : IDisposable
     }
 
     private static ParallelContext Alone(MeshLayout layout)
-        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null, ownsWorld: true);
+        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null, null, ownsWorld: true);
 }

@@ -1,22 +1,33 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using KvShiftScale.Parallel.Ledger;
 using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Parallel;
 
 /// <summary>
 /// Ranks that exchange buffers of host memory. Each operation has to be called by every rank of the group, in the same order and with
-/// the same count; calls may come from any thread, one at a time. A group of one returns at once and needs no MPI.
+/// the same count; calls may come from any thread, one at a time. A group of one returns at once and needs no MPI. Every call is
+/// recorded in the launch's <see cref="CollectiveLedger"/> with the place that it came from, which callers in between hand through.
 /// </summary>
 public sealed class ProcessGroup : IDisposable
 {
     private readonly GroupHandle? _handle;
+    private readonly CollectiveLedger? _ledger;
+    private readonly GroupIdentity _identity;
+    private long _begun;
+    private long _ended;
 
-    private ProcessGroup(string name, GroupHandle? handle)
+    private ProcessGroup(string name, GroupHandle? handle, CollectiveLedger? ledger, IReadOnlyList<int> members)
     {
         Name = name;
         _handle = handle;
+        _ledger = ledger;
+        _identity = new GroupIdentity(name, members);
         Rank = handle is null ? 0 : CollectivesLibrary.Rank(handle);
-        Size = handle is null ? 1 : CollectivesLibrary.Size(handle);
+        Size = members.Count;
+        // A group of one never waits for anybody.
+        if (Size > 1) ledger?.Register(this);
     }
 
     /// <summary>What the group is for: "world", "data", "tensor".</summary>
@@ -31,22 +42,48 @@ public sealed class ProcessGroup : IDisposable
     /// <summary>What the group's communication has cost this rank. Groups of one count nothing.</summary>
     public CollectiveCounters Counters { get; } = new();
 
-    /// <summary>A group of this process alone.</summary>
-    public static ProcessGroup Solo(string name) => new(name, null);
+    /// <summary>How far this rank is among the collectives of the group. May be read from any thread.</summary>
+    public GroupPosition Position => new(_identity, Interlocked.Read(ref _begun), Interlocked.Read(ref _ended));
 
-    /// <summary>All ranks of an MPI launch. Collective.</summary>
+    /// <summary>A group of this process alone.</summary>
+    public static ProcessGroup Solo(string name) => new(name, null, null, [0]);
+
+    /// <summary>All ranks of an MPI launch, and the ledger of all groups made of them. Collective.</summary>
+    /// <param name="name">What the group is for.</param>
+    /// <param name="checkCollectives">Ranks compare what they are about to do before each collective.</param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    internal static ProcessGroup World(string name) => new(name, CollectivesLibrary.World());
+    internal static (ProcessGroup World, CollectiveLedger Ledger) Launched(string name, bool checkCollectives)
+    {
+        var handle = CollectivesLibrary.World();
+        var ledger = new CollectiveLedger(CollectivesLibrary.Rank(handle), checkCollectives);
+        return (new ProcessGroup(name, handle, ledger, [.. Enumerable.Range(0, CollectivesLibrary.Size(handle))]), ledger);
+    }
 
     /// <summary>The ranks that give the same color (0 or more), ordered by key. Collective over this group.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    internal ProcessGroup Split(string name, int color, int key)
-        => _handle is null ? Solo(name) : new ProcessGroup(name, CollectivesLibrary.Split(_handle, color, key));
+    internal ProcessGroup Split(string name, int color, int key, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
+    {
+        if (_handle is null) return Solo(name);
+        var call = Begin(new CollectiveCall(CollectiveOperation.Split, null, 0, -1, file, line));
+        var handle = CollectivesLibrary.Split(_handle, color, key);
+        var group = new ProcessGroup(name, handle, _ledger, MembersOf(handle));
+        if (!IsAlone) End(call, 0);
+        return group;
+    }
+
+    /// <summary>Records a collective over these ranks that MPI itself was asked for.</summary>
+    internal void Record(CollectiveOperation operation, CollectiveDataType type, long elementCount, int variant, Action action, string file, int line)
+    {
+        var call = Begin(new CollectiveCall(operation, type, elementCount, variant, file, line));
+        action();
+        End(call, elementCount * ByteSize(type));
+    }
 
     /// <summary>Reduces a buffer in place; every rank gets the same result.</summary>
     /// <param name="address">Buffer of <paramref name="elementCount"/> elements.</param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public void AllReduce(nint address, long elementCount, CollectiveDataType type, ReduceOperation operation = ReduceOperation.Sum)
+    public void AllReduce(nint address, long elementCount, CollectiveDataType type, ReduceOperation operation = ReduceOperation.Sum,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(address, elementCount);
         if (IsAlone)
@@ -54,9 +91,9 @@ public sealed class ProcessGroup : IDisposable
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.AllReduce, type, elementCount, (int)operation, file, line));
         CollectivesLibrary.AllReduce(_handle!, type, operation, address, elementCount);
-        Counters.AddCall(CollectiveOperation.AllReduce, elementCount * ByteSize(type), started);
+        End(call, elementCount * ByteSize(type));
     }
 
     /// <summary>Reduces a buffer of Size parts; rank r gets the r-th part of the result.</summary>
@@ -64,7 +101,7 @@ public sealed class ProcessGroup : IDisposable
     /// <param name="output">Buffer of <paramref name="elementCount"/> elements, apart from the input.</param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
     public void ReduceScatter(nint input, nint output, long elementCount, CollectiveDataType type,
-        ReduceOperation operation = ReduceOperation.Sum)
+        ReduceOperation operation = ReduceOperation.Sum, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(input, elementCount);
         Require(output, elementCount);
@@ -74,16 +111,17 @@ public sealed class ProcessGroup : IDisposable
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.ReduceScatter, type, elementCount, (int)operation, file, line));
         CollectivesLibrary.ReduceScatter(_handle!, type, operation, input, output, elementCount);
-        Counters.AddCall(CollectiveOperation.ReduceScatter, Size * elementCount * ByteSize(type), started);
+        End(call, Size * elementCount * ByteSize(type));
     }
 
     /// <summary>Gives every rank the parts of all, in the order of the ranks.</summary>
     /// <param name="input">Buffer of <paramref name="elementCount"/> elements; may be this rank's own part of the output.</param>
     /// <param name="output">Buffer of Size * <paramref name="elementCount"/> elements.</param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public void AllGather(nint input, nint output, long elementCount, CollectiveDataType type)
+    public void AllGather(nint input, nint output, long elementCount, CollectiveDataType type,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(input, elementCount);
         Require(output, elementCount);
@@ -93,15 +131,16 @@ public sealed class ProcessGroup : IDisposable
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.AllGather, type, elementCount, -1, file, line));
         CollectivesLibrary.AllGather(_handle!, type, input, output, elementCount);
-        Counters.AddCall(CollectiveOperation.AllGather, Size * elementCount * ByteSize(type), started);
+        End(call, Size * elementCount * ByteSize(type));
     }
 
     /// <summary>Gives every rank the root's buffer.</summary>
     /// <param name="address">Buffer of <paramref name="elementCount"/> elements.</param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public void Broadcast(nint address, long elementCount, CollectiveDataType type, int root)
+    public void Broadcast(nint address, long elementCount, CollectiveDataType type, int root,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(address, elementCount);
         RequireRoot(root);
@@ -110,29 +149,29 @@ public sealed class ProcessGroup : IDisposable
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.Broadcast, type, elementCount, root, file, line));
         CollectivesLibrary.Broadcast(_handle!, type, address, elementCount, root);
-        Counters.AddCall(CollectiveOperation.Broadcast, elementCount * ByteSize(type), started);
+        End(call, elementCount * ByteSize(type));
     }
 
     /// <summary>Returns when every rank has come here.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public void Barrier()
+    public void Barrier([CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         if (IsAlone)
         {
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.Barrier, null, 0, -1, file, line));
         CollectivesLibrary.Barrier(_handle!);
-        Counters.AddCall(CollectiveOperation.Barrier, 0, started);
+        End(call, 0);
     }
 
     /// <summary>Starts <see cref="AllReduce"/>; the buffer belongs to the work until it was waited for.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public CollectiveWork StartAllReduce(nint address, long elementCount, CollectiveDataType type,
-        ReduceOperation operation = ReduceOperation.Sum)
+    public CollectiveWork StartAllReduce(nint address, long elementCount, CollectiveDataType type, ReduceOperation operation = ReduceOperation.Sum,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(address, elementCount);
         if (IsAlone)
@@ -140,15 +179,15 @@ public sealed class ProcessGroup : IDisposable
             return CollectiveWork.Done;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.AllReduce, type, elementCount, (int)operation, file, line));
         var work = CollectivesLibrary.StartAllReduce(_handle!, type, operation, address, elementCount);
-        return Started(CollectiveOperation.AllReduce, elementCount * ByteSize(type), started, work);
+        return Started(call, elementCount * ByteSize(type), work);
     }
 
     /// <summary>Starts <see cref="ReduceScatter"/>; both buffers belong to the work until it was waited for.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
     public CollectiveWork StartReduceScatter(nint input, nint output, long elementCount, CollectiveDataType type,
-        ReduceOperation operation = ReduceOperation.Sum)
+        ReduceOperation operation = ReduceOperation.Sum, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(input, elementCount);
         Require(output, elementCount);
@@ -158,14 +197,15 @@ public sealed class ProcessGroup : IDisposable
             return CollectiveWork.Done;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.ReduceScatter, type, elementCount, (int)operation, file, line));
         var work = CollectivesLibrary.StartReduceScatter(_handle!, type, operation, input, output, elementCount);
-        return Started(CollectiveOperation.ReduceScatter, Size * elementCount * ByteSize(type), started, work);
+        return Started(call, Size * elementCount * ByteSize(type), work);
     }
 
     /// <summary>Starts <see cref="AllGather"/>; both buffers belong to the work until it was waited for.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public CollectiveWork StartAllGather(nint input, nint output, long elementCount, CollectiveDataType type)
+    public CollectiveWork StartAllGather(nint input, nint output, long elementCount, CollectiveDataType type,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(input, elementCount);
         Require(output, elementCount);
@@ -175,14 +215,15 @@ public sealed class ProcessGroup : IDisposable
             return CollectiveWork.Done;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.AllGather, type, elementCount, -1, file, line));
         var work = CollectivesLibrary.StartAllGather(_handle!, type, input, output, elementCount);
-        return Started(CollectiveOperation.AllGather, Size * elementCount * ByteSize(type), started, work);
+        return Started(call, Size * elementCount * ByteSize(type), work);
     }
 
     /// <summary>Starts <see cref="Broadcast"/>; the buffer belongs to the work until it was waited for.</summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    public CollectiveWork StartBroadcast(nint address, long elementCount, CollectiveDataType type, int root)
+    public CollectiveWork StartBroadcast(nint address, long elementCount, CollectiveDataType type, int root,
+        [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         Require(address, elementCount);
         RequireRoot(root);
@@ -191,9 +232,9 @@ public sealed class ProcessGroup : IDisposable
             return CollectiveWork.Done;
         }
 
-        var started = Stopwatch.GetTimestamp();
+        var call = Begin(new CollectiveCall(CollectiveOperation.Broadcast, type, elementCount, root, file, line));
         var work = CollectivesLibrary.StartBroadcast(_handle!, type, address, elementCount, root);
-        return Started(CollectiveOperation.Broadcast, elementCount * ByteSize(type), started, work);
+        return Started(call, elementCount * ByteSize(type), work);
     }
 
     /// <summary>Frees the group. Collective.</summary>
@@ -204,10 +245,50 @@ public sealed class ProcessGroup : IDisposable
 
     private bool IsAlone => Size == 1;
 
-    private CollectiveWork Started(CollectiveOperation operation, long byteCount, long started, nint work)
+    internal void EndWork(in Recorded call)
     {
-        Counters.AddCall(operation, byteCount, started);
-        return new CollectiveWork(operation, Counters, work);
+        Counters.AddWait(call.Operation, call.Since);
+        Interlocked.Increment(ref _ended);
+        _ledger!.Change(call.Number, CollectiveState.Ended);
+    }
+
+    /// <summary>The caller has come to wait for a collective that it started.</summary>
+    internal Recorded ResumeWork(in Recorded call)
+    {
+        _ledger!.Change(call.Number, CollectiveState.Running);
+        return call with { Since = Stopwatch.GetTimestamp() };
+    }
+
+    // Called by groups of several ranks only, which have a handle and a ledger.
+    private Recorded Begin(in CollectiveCall call)
+    {
+        _ledger!.Announce();
+        var sequence = Interlocked.Increment(ref _begun);
+        var number = _ledger.Begin(_identity, sequence, call);
+        if (_ledger.IsChecking) CollectiveAgreement.Require(_handle!, _identity, sequence, call);
+        return new Recorded(call.Operation, number, Stopwatch.GetTimestamp());
+    }
+
+    private void End(in Recorded call, long byteCount)
+    {
+        Counters.AddCall(call.Operation, byteCount, call.Since);
+        Interlocked.Increment(ref _ended);
+        _ledger!.Change(call.Number, CollectiveState.Ended);
+    }
+
+    private CollectiveWork Started(in Recorded call, long byteCount, nint work)
+    {
+        Counters.AddCall(call.Operation, byteCount, call.Since);
+        _ledger!.Change(call.Number, CollectiveState.Started);
+        return new CollectiveWork(this, call, work);
+    }
+
+    private unsafe int[] MembersOf(GroupHandle handle)
+    {
+        var members = new int[CollectivesLibrary.Size(handle)];
+        var own = _ledger!.Rank;
+        fixed (int* all = members) CollectivesLibrary.AllGather(handle, CollectiveDataType.Int32, (nint)(&own), (nint)all, 1);
+        return members;
     }
 
     // What is wrong in the same way on every rank is found before any of them waits for another.
@@ -243,4 +324,10 @@ public sealed class ProcessGroup : IDisposable
         CollectiveDataType.Float64 or CollectiveDataType.Int64 => 8,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such element type."),
     };
+
+    /// <summary>A collective that has begun.</summary>
+    /// <param name="Operation">Which.</param>
+    /// <param name="Number">Its number in the ledger.</param>
+    /// <param name="Since">When the caller began to spend time in it.</param>
+    internal readonly record struct Recorded(CollectiveOperation Operation, long Number, long Since);
 }

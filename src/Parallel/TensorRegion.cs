@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -109,10 +110,10 @@ public sealed class TensorRegion : IDisposable
     }
 
     // A gradient may be shared with other nodes of the graph, so what is summed in place is a copy.
-    private Tensor Summed(Tensor x)
+    private Tensor Summed(Tensor x, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         var sum = x.clone();
-        Group.AllReduce(sum);
+        Group.AllReduce(sum, file: file, line: line);
         return sum;
     }
 

@@ -11,6 +11,8 @@ var scenarios = new Dictionary<string, Action>
     ["mpi.net"] = MpiNetScenario.Run,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,
+    ["ledger"] = LedgerScenario.Run,
+    ["checked-collectives"] = LedgerScenario.RunChecked,
     ["loader"] = LoaderScenario.Run,
 };
 

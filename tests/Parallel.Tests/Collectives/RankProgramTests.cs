@@ -40,6 +40,12 @@ public sealed class RankProgramTests
     public void A_mismatch_becomes_an_exception_with_rank_operation_count_and_type() => MpiRun.Execute(2, Program, ["mismatch"]);
 
     [Fact]
+    public void The_ledger_has_what_ranks_called() => MpiRun.Execute(2, Program, ["ledger"]);
+
+    [Fact]
+    public void Ranks_that_compare_their_collectives_name_the_one_that_differs() => MpiRun.Execute(3, Program, ["checked-collectives"]);
+
+    [Fact]
     public void Abort_ends_ranks_that_wait() => MpiRun.Execute(3, Program, ["abort"], exitCode: 3);
 
     [Fact]
