@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Training;
@@ -46,6 +47,7 @@ internal static class FaultReport
     public static string Describe(Exception exception)
         => ExitCodeOf(exception) == ExitCode.Usage
             || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
+                or RepeatedSkipsException
             ? exception.Message
             : exception.ToString();
 }

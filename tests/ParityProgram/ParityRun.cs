@@ -4,6 +4,8 @@ using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
 
@@ -43,7 +45,8 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
         using var reducer = new GradientReducer(parameters, ranks.Replicas,
             test.Layout.CanonicalLeaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, test.Layout.CanonicalLeaves) : null);
         var step = new TrainingStep(model, ranks, reducer, optimizer,
-            new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm);
+            new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm,
+            new StepGuard(new RunSection { Name = "parity", Steps = test.Steps }));
         using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, Seed, test.Model.VocabSize,
             new DataShare(ranks.Data.Rank, ranks.Data.Size));
         var (losses, norms) = (new double[test.Steps], new double[test.Steps]);

@@ -60,6 +60,9 @@ internal sealed class RowStream
         }
     }
 
+    /// <summary>Number of the epoch that a row belongs to.</summary>
+    public long EpochOf(long row) => PlaceOf(row).Epoch;
+
     /// <summary>Begins to read the window of a row, without waiting for it.</summary>
     public void Prefetch(long row)
     {
@@ -75,7 +78,8 @@ internal sealed class RowStream
     /// <param name="row">Forward steps wait for the window that was read ahead at most; others read a window.</param>
     /// <param name="tokens">Receives the ids; room for context + 1.</param>
     /// <param name="documentStarts">Receives the places in [1, context] of the row at which a document begins; room for context.</param>
-    public RowContent Read(long row, Span<int> tokens, Span<int> documentStarts)
+    /// <param name="origins">Receives what was read, where somebody wants to know.</param>
+    public RowContent Read(long row, Span<int> tokens, Span<int> documentStarts, List<DocumentOrigin>? origins = null)
     {
         var (epoch, place) = PlaceOf(row);
         var offset = Seek(epoch, place);
@@ -84,6 +88,7 @@ internal sealed class RowStream
             var rest = _window.Document(_document)[(offset * _context)..];
             var part = rest[..Math.Min(rest.Length, _context + 1)];
             part.CopyTo(tokens);
+            origins?.Add(_window.Origin(_document, offset * _context, part.Length));
             return new RowContent(part.Length, 0);
         }
 
@@ -95,6 +100,11 @@ internal sealed class RowStream
             var count = Math.Min(rest.Length, tokens.Length - written);
             rest[..count].CopyTo(tokens[written..]);
             written += count;
+            if (count > 0)
+            {
+                origins?.Add(_window.Origin(_document, offset, count));
+            }
+
             if (written == tokens.Length)
             {
                 return new RowContent(written, startCount);

@@ -92,6 +92,14 @@ internal sealed class ShuffleWindow
         return _groups[group].Document(document);
     }
 
+    /// <summary>Where tokens of a document come from.</summary>
+    public DocumentOrigin Origin(int place, int firstToken, int tokens)
+    {
+        var (group, document) = _inFileOrder[_order[place]];
+        var (shard, rowGroup) = _sources[group];
+        return new DocumentOrigin(shard.Path, rowGroup, document, firstToken, tokens);
+    }
+
     /// <summary>Tokens of a document.</summary>
     public int Length(int place)
     {

@@ -37,6 +37,9 @@ public sealed class TokenBatch : IDisposable
     /// <summary>Distance from the first token of the window that a token belongs to; 0 starts a window.</summary>
     public int[] Positions { get; }
 
+    /// <summary>Number of the first row in the global order; the others follow it.</summary>
+    public long FirstRow { get; internal set; }
+
     /// <summary>Number of inputs that are no padding.</summary>
     public long TokenCount { get; internal set; }
 

@@ -180,6 +180,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
 
     private void Fill(TokenBatch batch, long firstRow)
     {
+        batch.FirstRow = firstRow;
         _mixture.Seek(firstRow);
         var context = batch.Context;
         var (validTargets, tokens) = (0L, 0L);

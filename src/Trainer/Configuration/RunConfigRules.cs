@@ -77,6 +77,11 @@ public sealed partial class RunConfigRules
             "needs a data.context of at least 4, for two copies of two tokens", "set run.probe_every: 0, or a longer data.context");
         Require(run.ProbeEvery <= 0 || _config.Model.VocabSize >= 2, "run.probe_every", run.ProbeEvery,
             "needs a model.vocab_size of at least 2", "set run.probe_every: 0");
+        Require(run.MaxSkips > 0, "run.max_skips", run.MaxSkips, "must be at least 1", "use 1 to stop at the first step whose numbers are bad");
+        Require(run.SpikeWindow > 1, "run.spike_window", run.SpikeWindow, "must be at least 2, for a standard deviation", "use for example 100");
+        Require(run.SpikeZ > 0, "run.spike_z", run.SpikeZ, "must be greater than 0", "use for example 6");
+        Require(run.ReplicaCheckEvery >= 0, "run.replica_check_every", run.ReplicaCheckEvery, "must not be negative",
+            "use a number of steps, or 0 for no comparisons");
         Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
             "needs validation data, and data.validation is empty", "set data.validation, or run.validate_every: 0");
     }

@@ -42,6 +42,24 @@ public sealed record RunSection
     /// <summary>Steps between probes of induction and of the heads, the last step included; 0 for none.</summary>
     public int ProbeEvery { get; init; }
 
+    /// <summary>Skipped steps in a row after which the run stops with exit code 1.</summary>
+    public int MaxSkips { get; init; } = 5;
+
+    /// <summary>Which steps are spikes. Steps whose loss or gradient is not finite are skipped whatever the rule.</summary>
+    public SpikeRule SpikeRule { get; init; } = SpikeRule.None;
+
+    /// <summary>What is done with a spike.</summary>
+    public SpikeAction SpikeAction { get; init; } = SpikeAction.Skip;
+
+    /// <summary>Steps that a spike is compared with; before so many are done there are no spikes.</summary>
+    public int SpikeWindow { get; init; } = 100;
+
+    /// <summary>Standard deviations above the mean of the window from which on the rule z_score sees a spike.</summary>
+    public double SpikeZ { get; init; } = 6;
+
+    /// <summary>Steps between comparisons of all copies of parameters and moments; while it is not 0, each checkpoint has one before it, too.</summary>
+    public int ReplicaCheckEvery { get; init; } = 1000;
+
     /// <summary>What the model is given to go on with for the sample in the report; empty for no sample.</summary>
     public string SamplePrompt { get; init; } = "The";
 

@@ -27,6 +27,9 @@ internal static partial class InjectedFaults
             .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank)];
     }
 
+    /// <summary>Some fault is meant for this rank.</summary>
+    public static bool Any => s_faults is { Length: > 0 };
+
     /// <summary>Execution has come to a point for the next time: a fault that waits for it strikes.</summary>
     /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
     public static void Reach(string point)

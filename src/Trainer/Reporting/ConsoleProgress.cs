@@ -116,6 +116,7 @@ public sealed class ConsoleProgress : IDisposable
 
         return Quantity.Format($"step {record.Step}/{_plannedSteps} loss {Quantity.Loss(record.Loss)}{validation} ") +
             Quantity.Format($"lr {Quantity.LearningRate(record.Lr)} grad_norm {record.GradNorm:0.000} ") +
+            (record.Skipped ? "skipped " : "") +
             (record.Probe is { } probe ? Quantity.Format($"induction {probe.Scores.Accuracy:0.000} ") : "") +
             Quantity.Format($"tokens/s {Quantity.Whole(record.TokensPerSecond)} eta {Remaining(record.Step)}");
     }

@@ -8,6 +8,8 @@ public static class RunCharts
     // From here on single losses hide the curve, and their mean is drawn in front of them.
     private const int SmoothFrom = 150;
 
+    private const int MostSkips = 10;
+
     /// <summary>Training and validation loss over steps.</summary>
     public static SvgChart Loss(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps)
     {
@@ -31,7 +33,7 @@ public static class RunCharts
             XLabel = "step",
             YLabel = "nats per token",
             Series = series,
-            Marks = Marks(resumedAfterSteps),
+            Marks = [.. Marks(resumedAfterSteps), .. Skips(records)],
         };
     }
 
@@ -90,6 +92,10 @@ public static class RunCharts
 
     private static List<(double X, double Y)> Points(IReadOnlyList<StepRecord> records, Func<StepRecord, double> value, bool keepGaps) =>
         [.. records.Select(record => (X: (double)record.Step, Y: value(record))).Where(point => keepGaps || double.IsFinite(point.Y))];
+
+    // Some, so that a run that skips often still shows its curve.
+    private static IEnumerable<ChartMark> Skips(IReadOnlyList<StepRecord> records) =>
+        records.Where(record => record.Skipped).Take(MostSkips).Select(record => new ChartMark(record.Step, Quantity.Format($"skipped {record.Step}")));
 
     private static IReadOnlyList<ChartMark> Marks(IReadOnlyList<long> resumedAfterSteps) =>
         [.. resumedAfterSteps.Select(step => new ChartMark(step, Quantity.Format($"resumed after {step}")))];

@@ -8,10 +8,10 @@ public sealed record RunSummary
     /// <summary>Last logged step; 0 when nothing is logged.</summary>
     public long LastStep { get; private init; }
 
-    /// <summary>Training loss of the first logged step; null when there is none.</summary>
+    /// <summary>Training loss of the first logged step that was not skipped; null when there is none.</summary>
     public double? FirstLoss { get; private init; }
 
-    /// <summary>Training loss of the last logged step; null when there is none.</summary>
+    /// <summary>Training loss of the last logged step that was not skipped; null when there is none.</summary>
     public double? LastLoss { get; private init; }
 
     /// <summary>The first validation loss; null when it was never validated.</summary>
@@ -62,8 +62,8 @@ public sealed record RunSummary
         return new RunSummary
         {
             LastStep = previousStep,
-            FirstLoss = training.FirstOrDefault()?.Loss,
-            LastLoss = training.LastOrDefault()?.Loss,
+            FirstLoss = training.FirstOrDefault(record => !record.Skipped)?.Loss,
+            LastLoss = training.LastOrDefault(record => !record.Skipped)?.Loss,
             FirstValidationLoss = validations.FirstOrDefault()?.ValidationLoss,
             LastValidationLoss = validations.LastOrDefault()?.ValidationLoss,
             Tokens = records.Count > 0 ? records[^1].Tokens : 0,

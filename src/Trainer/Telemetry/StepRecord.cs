@@ -6,7 +6,7 @@ public sealed record StepRecord
     /// <summary>Number of the step; the first is 1, and 0 stands for the state before any.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step.</summary>
+    /// <summary>Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step, and where it was not finite.</summary>
     public required double Loss { get; init; }
 
     /// <summary>Tokens trained on since the run began, earlier launches included.</summary>
@@ -35,6 +35,12 @@ public sealed record StepRecord
 
     /// <summary>What the probe found after this step; null where none was made.</summary>
     public ProbeRecord? Probe { get; init; }
+
+    /// <summary>The step's numbers were bad, and there was no update.</summary>
+    public bool Skipped { get; init; }
+
+    /// <summary>Steps without update since the run began, earlier launches included.</summary>
+    public long SkippedSteps { get; init; }
 
     /// <summary>Share of the steps' time since the previous logged step that this rank has spent waiting for a batch, 0 to 1.</summary>
     public double? DataWaitFraction { get; init; }

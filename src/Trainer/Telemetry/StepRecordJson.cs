@@ -31,6 +31,16 @@ internal static class StepRecordJson
                 WriteNumber(json, "validation_loss", validationLoss);
             }
 
+            if (record.Skipped)
+            {
+                json.WriteBoolean("skipped", true);
+            }
+
+            if (record.SkippedSteps > 0)
+            {
+                json.WriteNumber("skipped_steps", record.SkippedSteps);
+            }
+
             if (record.DataWaitFraction is { } fraction)
             {
                 WriteNumber(json, "data_wait_fraction", fraction);
@@ -69,6 +79,8 @@ internal static class StepRecordJson
                 Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu ? mfu.GetDouble() : null,
                 PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
                 ValidationLoss = json.TryGetProperty("validation_loss", out _) ? ReadNumber(json, "validation_loss") : null,
+                Skipped = json.TryGetProperty("skipped", out var skipped) && skipped.GetBoolean(),
+                SkippedSteps = json.TryGetProperty("skipped_steps", out var skippedSteps) ? skippedSteps.GetInt64() : 0,
                 DataWaitFraction = json.TryGetProperty("data_wait_fraction", out _) ? ReadNumber(json, "data_wait_fraction") : null,
                 Probe = json.TryGetProperty("probe", out var probe) ? ProbeRecordJson.Read(probe) : null,
             };

@@ -19,11 +19,13 @@ public sealed class TrainingMeter : IDisposable
     private readonly Gauge<double> _mfu;
     private readonly Gauge<double> _dataWait;
     private readonly Counter<long> _readRetries;
+    private readonly Counter<long> _skippedSteps;
     private readonly Gauge<double> _validationLoss;
     private readonly Gauge<long> _peakMemory;
     private readonly ProbeMeter _probe;
     private long _tokensCounted;
     private long _retriesCounted;
+    private long _skipsCounted;
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="tokensBefore">Tokens that earlier launches of the run trained on; the counter counts this launch's only.</param>
@@ -46,6 +48,7 @@ public sealed class TrainingMeter : IDisposable
         _mfu = _meter.CreateGauge<double>("kvshift.train.mfu", "1", "Model FLOPs utilisation, 0 to 1.");
         _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
         _readRetries = _meter.CreateCounter<long>("kvshift.data.read_retries", "{read}", "Reads of shards that had to be repeated.");
+        _skippedSteps = _meter.CreateCounter<long>("kvshift.train.skipped_steps", "{step}", "Steps without update, because their numbers were bad.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
         _probe = new ProbeMeter(_meter);
@@ -67,12 +70,12 @@ public sealed class TrainingMeter : IDisposable
             return;
         }
 
-        _loss.Record(record.Loss);
+        RecordFinite(_loss, record.Loss);
         _tokens.Add(record.Tokens - _tokensCounted);
         _tokensCounted = record.Tokens;
         _tokensPerSecond.Record(record.TokensPerSecond);
         _stepDuration.Record(record.StepSeconds);
-        _gradNorm.Record(record.GradNorm);
+        RecordFinite(_gradNorm, record.GradNorm);
         _learningRate.Record(record.Lr);
         if (record.Mfu is { } mfu)
         {
@@ -90,9 +93,24 @@ public sealed class TrainingMeter : IDisposable
             _retriesCounted = record.ReadRetries;
         }
 
+        if (record.SkippedSteps > _skipsCounted)
+        {
+            _skippedSteps.Add(record.SkippedSteps - _skipsCounted);
+            _skipsCounted = record.SkippedSteps;
+        }
+
         if (record.Probe is { } probe)
         {
             _probe.Record(probe);
+        }
+    }
+
+    // A gauge that shows no number hides the one before it.
+    private static void RecordFinite(Gauge<double> gauge, double value)
+    {
+        if (double.IsFinite(value))
+        {
+            gauge.Record(value);
         }
     }
 

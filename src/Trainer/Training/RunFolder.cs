@@ -9,6 +9,9 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>Name of the resolved configuration, here and in checkpoints.</summary>
     public const string ConfigurationName = "config.yaml";
 
+    /// <summary>Name of the file of steps whose numbers were bad.</summary>
+    public const string SkippedName = "skipped.jsonl";
+
     /// <summary>Name of the folder of checkpoints.</summary>
     public const string CheckpointsName = "checkpoints";
 
@@ -20,6 +23,9 @@ internal sealed class RunFolder(RunConfig config)
 
     /// <summary>One line a logged step.</summary>
     public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+
+    /// <summary>One line for each step whose numbers were bad; there when there was one.</summary>
+    public string Skipped => System.IO.Path.Combine(Path, SkippedName);
 
     /// <summary>The report, written at the end of each launch.</summary>
     public string Report => System.IO.Path.Combine(Path, "report.html");

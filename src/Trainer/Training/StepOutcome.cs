@@ -1,3 +1,5 @@
+using KvShiftScale.Trainer.BadNumbers;
+
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>What a step did, the same on every rank.</summary>
@@ -6,4 +8,5 @@ namespace KvShiftScale.Trainer.Training;
 /// <param name="GradientNorm">Global L2 norm before clipping.</param>
 /// <param name="LearningRate">Learning rate of the update.</param>
 /// <param name="StopRequested">Some rank was asked to stop.</param>
-internal readonly record struct StepOutcome(double Loss, long Tokens, double GradientNorm, double LearningRate, bool StopRequested);
+/// <param name="Verdict">Whether there was an update.</param>
+internal readonly record struct StepOutcome(double Loss, long Tokens, double GradientNorm, double LearningRate, bool StopRequested, StepVerdict Verdict);

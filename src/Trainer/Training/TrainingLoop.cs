@@ -5,6 +5,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
@@ -17,6 +18,9 @@ internal sealed class TrainingLoop
     // Enough for sequences that nothing but their repetition foretells, few enough that training meets each of them early.
     private const int MostProbedIds = 1024;
 
+    // Rows of a skipped step whose documents are looked up.
+    private const int MostLocatedRows = 64;
+
     private readonly RunConfig _config;
     private readonly ParallelContext _ranks;
     private readonly RunFolder _folder;
@@ -28,6 +32,7 @@ internal sealed class TrainingLoop
     private readonly ShardCatalog? _validationData;
     private readonly Validation _validation;
     private readonly TrainingStep _step;
+    private readonly StepGuard _guard;
     private readonly InductionProbe? _probe;
     private readonly double _peakFlopsPerSecond;
     private readonly double _flopsPerToken;
@@ -37,11 +42,14 @@ internal sealed class TrainingLoop
     private double _intervalSeconds;
     private long _intervalSteps;
     private long _intervalTokens;
+
+    // Of this launch, without a step that was not skipped between them.
+    private readonly List<SkippedStep> _recentSkips = [];
     private double _waitSecondsBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
         KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, TrainingCheckpoint checkpoint, ShardCatalog training,
-        ShardCatalog? validationData, ReadAccess access, double peakFlopsPerSecond)
+        ShardCatalog? validationData, ReadAccess access, StepGuardState guard, double peakFlopsPerSecond)
     {
         _config = config;
         _ranks = ranks;
@@ -54,8 +62,9 @@ internal sealed class TrainingLoop
         _validationData = validationData;
         _access = access;
         _validation = new Validation(model, ranks);
+        _guard = new StepGuard(config.Run, guard);
         _step = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(config.Optimizer, config.Run.Steps),
-            config.Optimizer.ClipNorm);
+            config.Optimizer.ClipNorm, _guard);
         if (config.Run.ProbeEvery > 0) _probe = new InductionProbe(model, ProbedIds());
         _peakFlopsPerSecond = peakFlopsPerSecond;
         _flopsPerToken = ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
@@ -68,6 +77,7 @@ internal sealed class TrainingLoop
     /// <summary>Trains from <paramref name="state"/> on; returns the exit code.</summary>
     public int Run(TrainingState state)
     {
+        if (IsFirstRank) SkippedStepLog.Resume(_folder.Skipped, state.Step);
         using var metrics = IsFirstRank ? MetricsLog.Open(_folder.Metrics, state.Step) : null;
         if (state.Step == 0 && _validationData is not null)
         {
@@ -98,14 +108,17 @@ internal sealed class TrainingLoop
                     Tokens = state.Tokens + outcome.Tokens,
                     LearningRate = outcome.LearningRate,
                     Loader = batches.State(step),
+                    Guard = _guard.State,
                 };
+                if (outcome.Verdict.Fault != StepFault.None) Record(step, outcome);
 
                 double? validationLoss = null;
                 if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
                     validationLoss = Validate();
                 var probe = !stopped && (isLast || IsDue(step, _config.Run.ProbeEvery)) ? Probe() : null;
-                if (isLast || stopped || validationLoss is not null || probe is not null || IsDue(step, _config.Run.LogEvery))
+                if (isLast || stopped || outcome.Verdict.IsSkip || validationLoss is not null || probe is not null || IsDue(step, _config.Run.LogEvery))
                     Log(metrics, outcome, state, validationLoss, probe, batches);
+                if (_guard.State.SkipsInARow >= _config.Run.MaxSkips) throw new RepeatedSkipsException(_config.Run, _recentSkips);
                 if (isLast || stopped || IsDue(step, _config.Run.CheckpointEvery)) Save(state, ref saved);
             }
         }
@@ -166,12 +179,53 @@ internal sealed class TrainingLoop
             PeakMemoryBytes = PeakMemoryBytes(),
             ValidationLoss = validationLoss,
             Probe = probe,
+            Skipped = outcome.Verdict.IsSkip,
+            SkippedSteps = state.Guard.SkippedSteps,
             DataWaitFraction = Math.Clamp(waited / _intervalSeconds, 0, 1),
             ReadRetries = _access.RetryCount,
         };
         (_intervalSeconds, _intervalSteps, _intervalTokens, _waitSecondsBefore) = (0, 0, 0, batches.WaitSeconds);
         metrics?.Append(record);
         _reporter.Report(record);
+    }
+
+    // Rare, so it may take a while: the ranks put together what they computed, and the first one finds the documents.
+    private void Record(long step, StepOutcome outcome)
+    {
+        var batches = SkippedMicroBatch.Gather(_ranks, _step.Losses);
+        if (_recentSkips.Count > 0 && _recentSkips[^1].Step != step - 1) _recentSkips.Clear();
+        var skipped = new SkippedStep
+        {
+            Step = step,
+            Why = outcome.Verdict.Fault,
+            Action = outcome.Verdict.IsSkip ? "skip" : "clip",
+            InARow = _guard.State.SkipsInARow,
+            Loss = outcome.Loss,
+            GradNorm = outcome.GradientNorm,
+            Threshold = outcome.Verdict.Threshold,
+            FirstRow = (step - 1) * _config.Data.GlobalBatch,
+            Rows = _config.Data.GlobalBatch,
+            MicroBatches = batches,
+        };
+        if (outcome.Verdict.IsSkip) _recentSkips.Add(skipped);
+        if (!IsFirstRank) return;
+        _reporter.Warn(SkipNotice.Of(skipped));
+        SkippedStepLog.Append(_folder.Skipped, skipped with { Suspects = OriginsOf(batches) });
+    }
+
+    private IReadOnlyList<RowOrigin> OriginsOf(IReadOnlyList<SkippedMicroBatch> batches)
+    {
+        var rows = SkippedMicroBatch.Suspects(batches).SelectMany(batch => Enumerable.Range(0, batch.Rows).Select(row => batch.FirstRow + row));
+        try
+        {
+            return RowOrigins.Find(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, rows.Take(MostLocatedRows), _access);
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException)
+        {
+            // Training will meet the same file and say what is wrong with it, or never read it again.
+            _reporter.Warn($"the documents of these rows were not found: {error.Message}");
+            return [];
+        }
     }
 
     private static long PeakMemoryBytes()

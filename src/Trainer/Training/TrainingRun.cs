@@ -51,7 +51,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         TellMesh(model);
         if (IsFirstRank) Begin(model, training, state);
 
-        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, checkpoint, training, validation, _access,
+        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, checkpoint, training, validation, _access, state.Guard,
             PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
         return loop.Run(state);
     }

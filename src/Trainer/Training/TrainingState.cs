@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvShiftScale.Data;
+using KvShiftScale.Trainer.BadNumbers;
 
 namespace KvShiftScale.Trainer.Training;
 
@@ -17,7 +18,7 @@ internal sealed record TrainingState
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
-    /// <summary>Updates done.</summary>
+    /// <summary>Steps done, skipped ones included.</summary>
     public required long Step { get; init; }
 
     /// <summary>Tokens read so far, over all ranks, padding not counted.</summary>
@@ -34,6 +35,9 @@ internal sealed record TrainingState
 
     /// <summary>Steps at which an earlier launch took over from a checkpoint.</summary>
     public IReadOnlyList<long> ResumedAt { get; init; } = [];
+
+    /// <summary>What decides which coming steps are skipped.</summary>
+    public StepGuardState Guard { get; init; } = new();
 
     /// <summary>The file's bytes.</summary>
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, s_options);

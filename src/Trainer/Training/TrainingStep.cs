@@ -2,30 +2,39 @@ using KvShiftScale.Data;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Faults;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
-/// <summary>One optimizer step: micro-batches forward and backward, reduction, clipping, update.</summary>
+/// <summary>
+/// One optimizer step: micro-batches forward and backward, reduction, clipping, and an update unless all ranks find the numbers bad.
+/// </summary>
 internal sealed class TrainingStep(
     KvShiftTransformer model,
     ParallelContext ranks,
     GradientReducer reducer,
     AdamW optimizer,
     LearningRateSchedule schedule,
-    double clipNorm)
+    double clipNorm,
+    StepGuard guard)
 {
     private readonly ContextRegion _region = new(ranks.Context);
+    private readonly List<MicroBatchLoss> _losses = [];
+
+    /// <summary>The last step's micro-batches of this rank.</summary>
+    public IReadOnlyList<MicroBatchLoss> Losses => _losses;
 
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
     /// <param name="stopRequested">This rank was asked to stop.</param>
-    /// <exception cref="NonFiniteGradientException">The gradient is not a number or infinite; parameters are untouched.</exception>
     public StepOutcome Run(long step, IMicroBatches batches, bool stopRequested)
     {
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
+        _losses.Clear();
         // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
         var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
         var (validTargets, tokens) = (0L, 0L);
@@ -35,7 +44,9 @@ internal sealed class TrainingStep(
             for (var micro = 0; micro < microBatches; micro++)
             {
                 using var batch = batches.Next();
-                leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += ForwardBackward(batch);
+                var lossSum = ForwardBackward(batch, step);
+                leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
+                _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));
                 // Ranks that share rows would count them twice.
                 if (ranks.Context.Rank != 0) continue;
                 validTargets += batch.ValidTargets;
@@ -49,24 +60,44 @@ internal sealed class TrainingStep(
         var (loss, targets, allTokens, stop) = Sum(leaves, validTargets, tokens, stopRequested);
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
-        if (!double.IsFinite(norm)) throw new NonFiniteGradientException(step, loss * scale, norm);
+        Span<double> joint = [loss * scale, norm];
+        JointNumber.Agree(ranks.World, joint);
+        var verdict = guard.Decide(joint[0], joint[1]);
         var learningRate = schedule.At(step);
-        optimizer.Step(learningRate, scale * GradientNorm.ClipFactor(norm, clipNorm), step);
-        reducer.GatherParameters();
-        return new StepOutcome(loss * scale, allTokens, norm, learningRate, stop);
+        if (!verdict.IsSkip)
+        {
+            var clip = Math.Min(GradientNorm.ClipFactor(joint[1], clipNorm), GradientNorm.ClipFactor(joint[1], verdict.NormBound ?? 0));
+            // Moments are corrected by the updates that they are made of; the schedule goes on with the data.
+            optimizer.Step(learningRate, scale * clip, step - guard.State.SkippedSteps);
+            reducer.GatherParameters();
+        }
+        return new StepOutcome(joint[0], allTokens, joint[1], learningRate, stop, verdict);
     }
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
 
-    private double ForwardBackward(TokenBatch batch)
+    private double ForwardBackward(TokenBatch batch, long step)
     {
         using var scope = NewDisposeScope();
         using var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
         Tensor loss;
         // What forward made and backward does not need is gone before backward begins.
         using (NewDisposeScope()) loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
+        if (IsPoisoned(batch, step)) loss = loss * double.PositiveInfinity;
         loss.backward();
         return loss.to(ScalarType.Float64).item<double>();
+    }
+
+    // The first micro-batch of a step, or the one that has a row.
+    private bool IsPoisoned(TokenBatch batch, long step)
+    {
+        if (!InjectedFaults.Any) return false;
+        if (_losses.Count == 0 && InjectedFaults.Strikes("poison", "batch", step)) return true;
+        for (var row = 0; row < batch.Rows; row++)
+        {
+            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow + row)) return true;
+        }
+        return false;
     }
 
     // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.

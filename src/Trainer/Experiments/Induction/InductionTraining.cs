@@ -4,6 +4,8 @@ using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
 
@@ -32,7 +34,8 @@ internal sealed class InductionTraining(StopSignal stop)
         using var optimizer = new AdamW(model.Parameters, run.Optimizer);
         using var reducer = new GradientReducer(model.Parameters, alone.Replicas);
         var step = new TrainingStep(model, alone, reducer, optimizer,
-            new LearningRateSchedule(run.Optimizer, study.Steps), run.Optimizer.ClipNorm);
+            new LearningRateSchedule(run.Optimizer, study.Steps), run.Optimizer.ClipNorm,
+            new StepGuard(new RunSection { Name = study.Name, Steps = study.Steps }));
         var training = new InductionBatches(study.Task, run.Seed, TrainingStream, study.Batch, study.MicroBatch);
         var evaluation = new InductionBatches(study.Task, run.Seed, EvaluationStream, study.MicroBatch, study.MicroBatch);
 
@@ -42,6 +45,7 @@ internal sealed class InductionTraining(StopSignal stop)
         {
             if (stop.IsRequested) return null;
             var outcome = step.Run(number, training, stopRequested: false);
+            if (outcome.Verdict.IsSkip) throw new NonFiniteGradientException(number, outcome.Loss, outcome.GradientNorm);
             if (number % study.EvaluateEvery == 0 || number == study.Steps) Add(number, outcome.Loss);
         }
 
