@@ -102,6 +102,26 @@ public sealed class KvShiftTransformer : nn.Module
         return _region.Enter(Final(residual, pending));
     }
 
+    /// <summary>As <see cref="LossSum"/>, and shows the output of every part on the way, under its name. Not for training.</summary>
+    /// <param name="ids">int32 [batch * tokens].</param>
+    /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    /// <param name="look">Called in the order of the computation; what it is shown is [rows, hidden_size].</param>
+    public Tensor Trace(Tensor ids, Tensor targets, TokenLayout layout, Action<string, Tensor> look)
+    {
+        var residual = _region.Leave(_embedding.call(ids));
+        look("model.embed_tokens", residual);
+        Tensor? pending = null;
+        for (var layer = 0; layer < _blocks.Count; layer++)
+        {
+            var name = $"model.layers.{layer}";
+            (residual, pending) = _blocks[layer].Trace(residual, pending, layout, (part, output) => look($"{name}.{part}", output));
+        }
+        var hidden = Final(residual, pending);
+        look("model.norm", hidden);
+        return LinearCrossEntropyOperation.Apply(_region.Enter(hidden), _head, targets, _region.Group);
+    }
+
     /// <summary>How ranks divide the model.</summary>
     internal TensorRegion Region => _region;
 

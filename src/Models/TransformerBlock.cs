@@ -48,6 +48,20 @@ public sealed class TransformerBlock : nn.Module
         return (residual, _ffn.call(x));
     }
 
+    /// <summary>As <see cref="Forward"/>, and shows what each part of the block gives, under its name in the block.</summary>
+    internal (Tensor Residual, Tensor Pending) Trace(Tensor residual, Tensor? pending, TokenLayout layout, Action<string, Tensor> look)
+    {
+        (residual, var x) = Enter(residual, pending);
+        look("input_layernorm", x);
+        x = _attention.call(x, layout);
+        look("self_attn", x);
+        (residual, x) = _ffnNorm.AddNorm(residual, x);
+        look("post_attention_layernorm", x);
+        x = _ffn.call(x);
+        look("mlp", x);
+        return (residual, x);
+    }
+
     /// <summary>As <see cref="Forward"/>, for the next tokens of one cached sequence.</summary>
     public (Tensor Residual, Tensor Pending) Decode(Tensor residual, Tensor? pending, LayerCache cache)
     {

@@ -34,6 +34,7 @@ internal static class CommandLine
     private static RootCommand Build(RankEnvironment launch) => new("Pretrains transformers with KV shifting attention.")
     {
         TrainVerb.Build(launch),
+        ReplayVerb.Build(launch),
         EvalVerb.Build(launch),
         GenerateVerb.Build(launch),
         new Command("experiment", "Repeats what the KV shifting paper shows.")

@@ -47,7 +47,7 @@ internal static class FaultReport
     public static string Describe(Exception exception)
         => ExitCodeOf(exception) == ExitCode.Usage
             || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
-                or RepeatedSkipsException
+                or RepeatedSkipsException or ReplicasDifferException
             ? exception.Message
             : exception.ToString();
 }

@@ -33,6 +33,8 @@ internal sealed class TrainingLoop
     private readonly Validation _validation;
     private readonly TrainingStep _step;
     private readonly StepGuard _guard;
+    private readonly ReplicaCheck _replicas;
+    private readonly AdamW _optimizer;
     private readonly InductionProbe? _probe;
     private readonly double _peakFlopsPerSecond;
     private readonly double _flopsPerToken;
@@ -65,6 +67,8 @@ internal sealed class TrainingLoop
         _guard = new StepGuard(config.Run, guard);
         _step = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(config.Optimizer, config.Run.Steps),
             config.Optimizer.ClipNorm, _guard);
+        _replicas = new ReplicaCheck(model, optimizer, ranks);
+        _optimizer = optimizer;
         if (config.Run.ProbeEvery > 0) _probe = new InductionProbe(model, ProbedIds());
         _peakFlopsPerSecond = peakFlopsPerSecond;
         _flopsPerToken = ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
@@ -119,7 +123,11 @@ internal sealed class TrainingLoop
                 if (isLast || stopped || outcome.Verdict.IsSkip || validationLoss is not null || probe is not null || IsDue(step, _config.Run.LogEvery))
                     Log(metrics, outcome, state, validationLoss, probe, batches);
                 if (_guard.State.SkipsInARow >= _config.Run.MaxSkips) throw new RepeatedSkipsException(_config.Run, _recentSkips);
-                if (isLast || stopped || IsDue(step, _config.Run.CheckpointEvery)) Save(state, ref saved);
+                InjectedFlip.Reach(step, _model, _optimizer);
+                var isSaved = isLast || stopped || IsDue(step, _config.Run.CheckpointEvery);
+                // Before every checkpoint, too: one that is saved must be good.
+                if (_config.Run.ReplicaCheckEvery > 0 && (isSaved || IsDue(step, _config.Run.ReplicaCheckEvery))) _replicas.Run(step);
+                if (isSaved) Save(state, ref saved);
             }
         }
 

@@ -41,11 +41,9 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         if (validation is not null) RequireSameDataOnAllRanks(validation);
         // Counting may take long and leaves a file, so it comes after everything that can be refused.
         training = training.Count(Counting(), _access);
-        using var model = BuildModel();
+        using var model = BuildModel(config, ranks);
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
-        using var reducer = new GradientReducer(model.Parameters, ranks.Replicas, config.Run.Deterministic
-            ? new CanonicalReduction(model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves)
-            : null);
+        using var reducer = BuildReducer(config, ranks, model);
         var checkpoint = new TrainingCheckpoint(_folder.Checkpoints, model, optimizer, ranks, config);
         var state = Restore(model, optimizer, checkpoint, training);
         TellMesh(model);
@@ -111,9 +109,17 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         return catalog;
     }
 
-    private int CanonicalLeaves => config.Parallel.CanonicalLeaves > 0 ? config.Parallel.CanonicalLeaves : config.Data.GlobalBatch / config.Data.MicroBatch;
+    /// <summary>What sums the gradients of a model as a configuration says.</summary>
+    internal static GradientReducer BuildReducer(RunConfig config, ParallelContext ranks, KvShiftTransformer model)
+        => new(model.Parameters, ranks.Replicas, config.Run.Deterministic
+            ? new CanonicalReduction(model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves(config))
+            : null);
 
-    private KvShiftTransformer BuildModel()
+    private static int CanonicalLeaves(RunConfig config)
+        => config.Parallel.CanonicalLeaves > 0 ? config.Parallel.CanonicalLeaves : config.Data.GlobalBatch / config.Data.MicroBatch;
+
+    /// <summary>This rank's part of the model of a configuration, not initialised.</summary>
+    internal static KvShiftTransformer BuildModel(RunConfig config, ParallelContext ranks)
     {
         var share = config.Parallel.OptimizerSharding == OptimizerSharding.Zero1
             ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
