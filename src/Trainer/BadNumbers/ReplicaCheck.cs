@@ -23,7 +23,9 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     {
         if (ranks.World.Size == 1) return;
         var own = Hashes();
-        if (!SomeRankSaw(!AgreesWithReplicas(own) || !AgreesWithTensorRanks(own))) return;
+        // Both are collective: a rank that has seen a difference in the first takes part in the second.
+        var (agrees, agreesWithTensor) = (AgreesWithReplicas(own), AgreesWithTensorRanks(own));
+        if (!SomeRankSaw(!agrees || !agreesWithTensor)) return;
         throw new ReplicasDifferException(Describe(step, own));
     }
 
