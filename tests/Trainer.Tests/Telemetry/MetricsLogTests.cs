@@ -110,6 +110,23 @@ public sealed class MetricsLogTests
     }
 
     [Fact]
+    public void SkippedStepIsMarkedAndOthersSayHowManyThereWere()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("metrics.jsonl");
+        StepRecord[] records =
+        [
+            StepRecords.At(1),
+            StepRecords.At(2) with { Skipped = true, SkippedSteps = 1 },
+            StepRecords.At(3) with { SkippedSteps = 1 },
+        ];
+        using (var log = MetricsLog.Open(path, 0)) Array.ForEach(records, log.Append);
+
+        Assert.Equal(records, MetricsLog.Read(path));
+        Assert.DoesNotContain("skipped", File.ReadLines(path).First(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void EachLineIsInTheFileBeforeTheNextStep()
     {
         using var folder = new TemporaryFolder();

@@ -67,6 +67,20 @@ public sealed class TrainingMeterTests : IDisposable
     }
 
     [Fact]
+    public void SkippedStepsAreCountedOnceAndLeaveTheLastFiniteLoss()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Record(StepRecords.At(1));
+        meter.Record(StepRecords.At(2) with { Loss = double.NaN, GradNorm = double.PositiveInfinity, Skipped = true, SkippedSteps = 1 });
+        meter.Record(StepRecords.At(3) with { SkippedSteps = 1 });
+
+        Assert.Equal([1], _measured.Where(measurement => measurement.Name == "kvshift.train.skipped_steps").Select(found => found.Value));
+        Assert.Equal(2, _measured.Count(measurement => measurement.Name == "kvshift.train.loss"));
+        Assert.Equal(2, _measured.Count(measurement => measurement.Name == "kvshift.train.grad_norm"));
+    }
+
+    [Fact]
     public void RepeatedReadsAreCountedOnce()
     {
         using var meter = new TrainingMeter();
