@@ -1,5 +1,7 @@
 // Times training steps of the model that bench/pytorch_step.py trains in PyTorch: same shape, same token ids, same optimizer.
-// Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step.
+// Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step, and of rank 0
+// activation_mebibytes (malloc's memory that forward leaves for backward, last step) and peak_mebibytes (resident, whole process).
+// --recompute 0 keeps every activation, 1 makes again what costs little, 2 all but the inputs of blocks.
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Models;
@@ -7,13 +9,14 @@ using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 const int Context = 512;
 const int GlobalBatch = 4;
 const int Vocabulary = 8192;
 
-var options = new Dictionary<string, int> { ["--threads"] = 1, ["--steps"] = 10, ["--warmup"] = 2 };
+var options = new Dictionary<string, int> { ["--threads"] = 1, ["--steps"] = 10, ["--warmup"] = 2, ["--recompute"] = 0 };
 for (var i = 0; i + 1 < args.Length; i += 2)
 {
     if (!options.ContainsKey(args[i]))
@@ -31,7 +34,10 @@ DenseKernels.RetainMemory();
 
 var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
-using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context);
+using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context)
+{
+    Recompute = (Recompute)options["--recompute"],
+};
 model.Initialize(seed: 1);
 var reducer = new GradientReducer(model.Parameters, context.Replicas);
 using var optimizer = new AdamW(model.Parameters, optimizerConfig);
@@ -50,6 +56,7 @@ using var layout = new TokenLayout(rows, Context, frombuffer(positions, ScalarTy
 
 var seconds = new List<double>();
 var (first, last) = (0.0, 0.0);
+var activationBytes = 0L;
 for (var step = 1; step <= options["--warmup"] + options["--steps"]; step++)
 {
     context.World.Barrier();
@@ -65,7 +72,7 @@ if (context.World.Rank == 0)
 {
     var rate = GlobalBatch * Context / seconds[seconds.Count / 2];
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{{\"tokens_per_second\": {rate:F1}, \"first_loss\": {first:F4}, \"last_loss\": {last:F4}, \"ranks\": {context.World.Size}, \"threads\": {options["--threads"]}}}"));
+        $"{{\"tokens_per_second\": {rate:F1}, \"first_loss\": {first:F4}, \"last_loss\": {last:F4}, \"ranks\": {context.World.Size}, \"threads\": {options["--threads"]}, \"recompute\": \"{model.Recompute}\", \"activation_mebibytes\": {activationBytes / 1048576.0:F1}, \"peak_mebibytes\": {Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0:F1}}}"));
 }
 return 0;
 
@@ -74,10 +81,12 @@ double Step(long step)
     using var scope = NewDisposeScope();
     model.Parameters.BeginStep();
     Tensor loss;
+    var before = NativeHeap.Bytes;
     using (var forward = NewDisposeScope())
     {
         loss = model.LossSum(frombuffer(inputs, ScalarType.Int32), frombuffer(targets, ScalarType.Int32), layout).MoveToOuterDisposeScope();
     }
+    activationBytes = NativeHeap.Bytes - before;
     loss.backward();
     reducer.Reduce();
     const double ValidTargets = GlobalBatch * Context;

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Models;
 
 /// <summary>SwiGLU feed-forward: down(silu(gate(x)) * up(x)).</summary>
-public sealed class FeedForward : nn.Module<Tensor, Tensor>
+public sealed class FeedForward : nn.Module<Activation, Tensor>
 {
     private readonly TensorRegion _region;
     private readonly Linear _gate;
@@ -25,9 +25,12 @@ public sealed class FeedForward : nn.Module<Tensor, Tensor>
         register_module("down_proj", _down);
     }
 
-    public override Tensor forward(Tensor x)
+    /// <summary>Whether the product of gate and up is made again in backward instead of being kept.</summary>
+    public bool ProductIsRemade { get; set; }
+
+    public override Tensor forward(Activation x)
     {
         x = _region.Enter(x);
-        return _region.Leave(_down.call(SwiGluOperation.Apply(_gate.call(x), _up.call(x))));
+        return _region.Leave(_down.call(SwiGluOperation.Apply(_gate.call(x), _up.call(x), ProductIsRemade)));
     }
 }

@@ -12,7 +12,7 @@ namespace KvShiftScale.Models;
 /// of the token before it by two learned scalars for each kv head, then queries and mixed keys are rotated. The paper's other
 /// variants (<see cref="KvShiftVariant"/>) differ in what is mixed, over how many tokens, and how scalars become weights.
 /// </summary>
-public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
+public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor>
 {
     private readonly AttentionShape _shape;
     private readonly RotaryTable _rotary;
@@ -57,31 +57,35 @@ public sealed class KvShiftAttention : nn.Module<Tensor, TokenLayout, Tensor>
         }
     }
 
-    public override Tensor forward(Tensor x, TokenLayout layout)
+    /// <summary>Whether queries, keys and values that are shifted are made again in backward, from the raw ones, instead of being kept.</summary>
+    public bool ShiftedIsRemade { get; set; }
+
+    public override Tensor forward(Activation x, TokenLayout layout)
     {
         x = _region.Enter(x);
         // Only a shift needs neighbours; queries are rotated where they are.
         var query = _queryShift is null
             ? ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, weights: null, _rotary, layout.Own)
-            : layout.TakeOwn(ShiftRotateOperation.Apply(layout.Gather(_query.call(x)), _shape.Heads, _queryShift.Weights(), _rotary, layout));
+            : ShiftRotateOperation.Apply(layout.Gather(_query.call(x)), _shape.Heads, _queryShift.Weights(), _rotary, layout, ShiftedIsRemade)
+                .Then(layout.TakeOwn);
         // Keys and values are gathered raw, so that the shift finds the neighbour of every token.
-        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout);
-        var value = layout.Gather(_value.call(x));
+        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout, ShiftedIsRemade);
+        Activation value = layout.Gather(_value.call(x));
         if (_valueShift is not null)
-            value = ShiftRotateOperation.Apply(value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout);
+            value = ShiftRotateOperation.Apply(value.Value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout, ShiftedIsRemade);
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
     }
 
     /// <summary>What this rank's heads see, to look at: projects anew, so that the forward pass pays nothing for it. Collective.</summary>
     /// <param name="layout">Of tokens that are all this rank's own.</param>
-    internal AttentionView View(Tensor x, TokenLayout layout)
+    internal AttentionView View(Activation x, TokenLayout layout)
     {
         x = _region.Enter(x);
         var ranksPerKvHead = Math.Max(1, _region.Size / _kvHeads);
         return new AttentionView
         {
-            Query = Split(ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout), _shape.Heads),
-            Key = Split(ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout), _shape.KvHeads),
+            Query = Split(ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout).Value, _shape.Heads),
+            Key = Split(ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout).Value, _shape.KvHeads),
             Value = Split(_value.call(x), _shape.KvHeads),
             Output = _output.Weight.Parameter,
             Layout = layout,

@@ -65,7 +65,16 @@ public sealed class KvShiftTransformer : nn.Module
     public int Context { get; }
 
     /// <summary>Which activations are made again in backward.</summary>
-    public Recompute Recompute { get; init; }
+    public Recompute Recompute
+    {
+        get;
+        init
+        {
+            field = value;
+            if (value != Recompute.Selective) return;
+            foreach (var block in _blocks) block.RecomputeSelectively();
+        }
+    }
 
     /// <summary>Fills the parameters: a pure function of (seed, parameter name, element).</summary>
     public void Initialize(long seed) => WeightInitializer.Fill(this, seed);
@@ -190,15 +199,21 @@ public sealed class KvShiftTransformer : nn.Module
         var recompute = Recompute == Recompute.Full && is_grad_enabled();
         foreach (var block in _blocks)
         {
-            (residual, pending) = recompute
+            // What backward needs is kept by the graph; nothing else of a block outlives it.
+            using var scope = NewDisposeScope();
+            var (nextResidual, nextPending) = recompute
                 ? RecomputedBlock.Apply(block, residual, pending, layout)
                 : block.Forward(residual, pending, layout);
+            residual.Dispose();
+            pending?.Dispose();
+            residual = nextResidual.MoveToOuterDisposeScope();
+            pending = nextPending.MoveToOuterDisposeScope();
         }
         return Final(residual, pending);
     }
 
     private Tensor Final(Tensor residual, Tensor? pending)
-        => pending is null ? _norm.call(residual) : _norm.AddNorm(residual, pending).Normalised;
+        => (pending is null ? _norm.call(residual) : _norm.AddNorm(residual, pending).Normalised).Value;
 
     private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, _head.AsInput());
 }

@@ -1,12 +1,13 @@
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;
 
 /// <summary>RMSNorm with a learned weight [hidden_size].</summary>
-public sealed class RmsNorm : nn.Module<Tensor, Tensor>
+public sealed class RmsNorm : nn.Module<Tensor, Activation>
 {
     private readonly ParameterSlot _weight;
     private readonly double _epsilon;
@@ -21,8 +22,12 @@ public sealed class RmsNorm : nn.Module<Tensor, Tensor>
     /// <summary>[hidden_size].</summary>
     public ParameterSlot Weight => _weight;
 
-    public override Tensor forward(Tensor x) => RmsNormOperation.Norm(x, _weight, _epsilon);
+    /// <summary>Whether users of the normalised rows make them again in backward instead of keeping them.</summary>
+    public bool IsRemade { get; set; }
+
+    public override Activation forward(Tensor x) => RmsNormOperation.Norm(x, _weight, _epsilon, IsRemade);
 
     /// <summary>(residual + x, norm of the sum).</summary>
-    public (Tensor Sum, Tensor Normalised) AddNorm(Tensor residual, Tensor x) => RmsNormOperation.AddNorm(residual, x, _weight, _epsilon);
+    public (Tensor Sum, Activation Normalised) AddNorm(Tensor residual, Tensor x)
+        => RmsNormOperation.AddNorm(residual, x, _weight, _epsilon, IsRemade);
 }

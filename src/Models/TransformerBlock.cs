@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -27,6 +28,18 @@ public sealed class TransformerBlock : nn.Module
         register_module("self_attn", _attention);
         register_module("post_attention_layernorm", _ffnNorm);
         register_module("mlp", _ffn);
+    }
+
+    /// <summary>
+    /// From now on, what costs little to make again is not kept for backward: normalised rows, the product of the feed-forward's halves,
+    /// and whatever is shifted.
+    /// </summary>
+    public void RecomputeSelectively()
+    {
+        _attentionNorm.IsRemade = true;
+        _attention.ShiftedIsRemade = true;
+        _ffnNorm.IsRemade = true;
+        _ffn.ProductIsRemade = true;
     }
 
     /// <param name="residual">[rows, hidden_size].</param>
@@ -66,10 +79,10 @@ public sealed class TransformerBlock : nn.Module
     public (Tensor Residual, Tensor Pending) Decode(Tensor residual, Tensor? pending, LayerCache cache)
     {
         (residual, var x) = Enter(residual, pending);
-        (residual, x) = _ffnNorm.AddNorm(residual, _attention.Decode(x, cache));
+        (residual, x) = _ffnNorm.AddNorm(residual, _attention.Decode(x.Value, cache));
         return (residual, _ffn.call(x));
     }
 
-    private (Tensor Residual, Tensor Normalised) Enter(Tensor residual, Tensor? pending)
+    private (Tensor Residual, Activation Normalised) Enter(Tensor residual, Tensor? pending)
         => pending is null ? (residual, _attentionNorm.call(residual)) : _attentionNorm.AddNorm(residual, pending);
 }

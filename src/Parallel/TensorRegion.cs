@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -6,7 +7,7 @@ using static TorchSharp.torch.autograd;
 namespace KvShiftScale.Parallel;
 
 /// <summary>
-/// How one copy of the model is divided among tensor-parallel ranks. Between <see cref="Enter"/> and <see cref="Leave"/> every rank
+/// How one copy of the model is divided among tensor-parallel ranks. Between <see cref="Enter(Tensor)"/> and <see cref="Leave"/> every rank
 /// sees all tokens and computes with its part of the weights; outside it holds whole activations, or, sequence-parallel, its part of
 /// the tokens (Shoeybi et al. 2019; Korthikanti et al. 2022). Both are identities on one rank.
 /// </summary>
@@ -40,6 +41,12 @@ public sealed class TensorRegion : IDisposable
     /// </summary>
     public Tensor Enter(Tensor x)
         => Size == 1 ? x : IsSequenceParallel ? GatherTokens.apply(x, this) : SumGradients.apply(x, this);
+
+    /// <summary>
+    /// As <see cref="Enter(Tensor)"/>. Tokens of an activation that is made again in backward are gathered again there, so that every rank
+    /// keeps nothing but its own part: as Megatron-LM does with the input of its column-parallel layers (Korthikanti et al. 2022).
+    /// </summary>
+    public Activation Enter(Activation x) => x.Then(Enter);
 
     /// <summary>
     /// Forward: the sum of the ranks' partial results, for the tokens that this rank holds outside. Backward: the gradient of all

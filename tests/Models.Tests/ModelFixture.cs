@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -35,9 +36,10 @@ internal sealed class ModelFixture : IDisposable
         [[1, 4, 1, 5, 9, 2, 12], [5, 3, -100, -100, 9, 7, -100]],
         [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 0, 0, 1, 2]]);
 
-    public ModelFixture(ModelConfig config, ScalarType dtype, long seed = 7, long bucketBytes = 4096, int context = 16)
+    public ModelFixture(ModelConfig config, ScalarType dtype, long seed = 7, long bucketBytes = 4096, int context = 16,
+        Recompute recompute = Recompute.None)
     {
-        Model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, bucketBytes), context);
+        Model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, bucketBytes), context) { Recompute = recompute };
         Model.Initialize(seed);
     }
 

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -14,10 +15,10 @@ internal static class AttentionOperation
     /// <param name="shape">Heads, kv heads, which divide them, head size and window.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     /// <returns>[batch * own tokens, heads * head_size].</returns>
-    public static Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionShape shape, TokenLayout layout)
-        => KernelDataType.Supports(query)
-            ? Fused.apply(query, key, value, shape, layout)
-            : BlockedAttention.apply(query, key, value, shape, layout);
+    public static Tensor Apply(Activation query, Activation key, Activation value, AttentionShape shape, TokenLayout layout)
+        => KernelDataType.Supports(query.Value)
+            ? Fused.apply(query.Value, key.Value, value.Value, shape, layout, new AttentionInputs(query, key, value))
+            : BlockedAttention.apply(query.Value, key.Value, value.Value, shape, layout, new AttentionInputs(query, key, value));
 
     private sealed class Fused : SingleTensorFunction<Fused>
     {
@@ -28,7 +29,8 @@ internal static class AttentionOperation
             var (q, k, v) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
             var (shape, layout) = ((AttentionShape)vars[3], (TokenLayout)vars[4]);
             var output = empty(q.size(0), q.size(1), q.dtype);
-            List<Tensor> saved = [q, k, v, output];
+            var inputs = (AttentionInputs)vars[5];
+            List<Tensor> saved = [.. inputs.Keep(), output];
             foreach (var (begin, count, at) in Parts(layout))
             {
                 var (partQuery, partOutput) = (Part(q, layout, at, count), Part(output, layout, at, count));
@@ -41,6 +43,7 @@ internal static class AttentionOperation
                 saved.Add(logSumExp);
             }
             ctx.save_for_backward(saved);
+            ctx.save_data("inputs", inputs);
             ctx.save_data("shape", shape);
             ctx.save_data("layout", layout);
             return output;
@@ -48,13 +51,13 @@ internal static class AttentionOperation
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
-            var saved = ctx.get_saved_variables();
-            var (q, k, v, output) = (saved[0], saved[1], saved[2], saved[3]);
+            var (saved, inputs) = (new Queue<Tensor>(ctx.get_saved_variables()), (AttentionInputs)ctx.get_data("inputs"));
+            var (q, k, v) = inputs.Take(saved);
+            var output = saved.Dequeue();
             var (shape, layout) = ((AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
             var doutput = grad_output.contiguous();
             var dq = empty(q.size(0), q.size(1), q.dtype);
             Tensor? dk = null, dv = null;
-            var index = 4;
             foreach (var (begin, count, at) in Parts(layout))
             {
                 var (partQuery, partOutput, partGradient) = (Part(q, layout, at, count), Part(output, layout, at, count), Part(doutput, layout, at, count));
@@ -63,13 +66,14 @@ internal static class AttentionOperation
                 KernelStatus.ThrowIfFailed(TransformerKernels.kvs_attention_backward(KernelDataType.Of(q), layout.Batch, layout.Tokens, begin, count,
                     shape.Heads, shape.KvHeads, shape.HeadSize, TensorMemory.Address(partQuery), TensorMemory.Address(k),
                     TensorMemory.Address(v), layout.PositionsAddress, shape.Window, 1 / Math.Sqrt(shape.HeadSize), TensorMemory.Address(partOutput),
-                    TensorMemory.Address(saved[index++]), TensorMemory.Address(partGradient), TensorMemory.Address(partDq),
+                    TensorMemory.Address(saved.Dequeue()), TensorMemory.Address(partGradient), TensorMemory.Address(partDq),
                     TensorMemory.Address(partDk), TensorMemory.Address(partDv)));
                 Return(partDq, dq, layout, at, count);
                 dk = dk is null ? partDk : dk.add_(partDk);
                 dv = dv is null ? partDv : dv.add_(partDv);
             }
-            return [dq, dk!, dv!, null!, null!];
+            inputs.Release();
+            return [dq, dk!, dv!, null!, null!, null!];
         }
 
         // Each part of a row's queries, and where it begins among this rank's own.

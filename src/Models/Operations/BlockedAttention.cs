@@ -16,11 +16,13 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
     public override string Name => nameof(BlockedAttention);
 
     /// <inheritdoc/>
-    /// <remarks>vars: query, key, value, shape and layout of <see cref="AttentionOperation.Apply"/>.</remarks>
+    /// <remarks>vars: query, key, value, shape and layout of <see cref="AttentionOperation.Apply"/>, <see cref="AttentionInputs"/>.</remarks>
     public override Tensor forward(AutogradContext ctx, params object[] vars)
     {
         var call = new Call((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (AttentionShape)vars[3], (TokenLayout)vars[4]);
-        ctx.save_for_backward([call.Query, call.Key, call.Value]);
+        var inputs = (AttentionInputs)vars[5];
+        ctx.save_for_backward([.. inputs.Keep()]);
+        ctx.save_data("inputs", inputs);
         ctx.save_data("shape", vars[3]);
         ctx.save_data("layout", vars[4]);
         var output = empty([call.Query.size(0), call.Query.size(1)], call.Query.dtype, call.Query.device);
@@ -35,8 +37,9 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
 
     public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
     {
-        var saved = ctx.get_saved_variables();
-        var call = new Call(saved[0], saved[1], saved[2], (AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
+        var inputs = (AttentionInputs)ctx.get_data("inputs");
+        var (query, key, value) = inputs.Take(new Queue<Tensor>(ctx.get_saved_variables()));
+        var call = new Call(query, key, value, (AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
         var dtype = call.Query.dtype;
         var doutput = grad_output.contiguous();
         var dquery = empty([call.Query.size(0), call.Query.size(1)], dtype, call.Query.device);
@@ -57,7 +60,8 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
             call.Keys(dkey, firstKey, first + count).add_(ds.transpose(2, 3).matmul(q));
             call.Keys(dvalue, firstKey, first + count).add_(p.to(dtype).transpose(2, 3).matmul(d));
         }
-        return [dquery, dkey.to(dtype), dvalue.to(dtype), null!, null!];
+        inputs.Release();
+        return [dquery, dkey.to(dtype), dvalue.to(dtype), null!, null!, null!];
     }
 
     /// <summary>The tensors of one call and their views by kv head: [batch, kv_heads, group * queries or keys, head_size].</summary>

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -10,29 +11,52 @@ namespace KvShiftScale.Models.Operations;
 internal static class RmsNormOperation
 {
     /// <summary>x / sqrt(mean(x^2) + epsilon) * weight over the last dimension of x [rows, hidden_size].</summary>
-    public static Tensor Norm(Tensor x, ParameterSlot weight, double epsilon)
+    /// <param name="x">[rows, hidden_size].</param>
+    /// <param name="weight">[hidden_size].</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    /// <param name="remade">Whether users of the result make it again in backward, from x.</param>
+    public static Activation Norm(Tensor x, ParameterSlot weight, double epsilon, bool remade)
     {
-        if (!KernelDataType.Supports(x)) return Composed(x, weight, epsilon);
-        return FusedNorm.apply(x, weight.Parameter, weight, epsilon);
+        var y = NormFunction.apply(x, weight.Parameter, weight, epsilon);
+        return remade ? Remade(y, x, weight, epsilon) : y;
     }
 
     /// <summary>(residual + x, norm of that sum): one pass over memory instead of two.</summary>
-    public static (Tensor Sum, Tensor Normalised) AddNorm(Tensor residual, Tensor x, ParameterSlot weight, double epsilon)
+    public static (Tensor Sum, Activation Normalised) AddNorm(Tensor residual, Tensor x, ParameterSlot weight, double epsilon, bool remade)
+    {
+        var results = AddNormFunction.apply(residual, x, weight.Parameter, weight, epsilon);
+        var (sum, y) = (results[0], results[1]);
+        return (sum, remade ? Remade(y, sum, weight, epsilon) : y);
+    }
+
+    private static Activation Remade(Tensor y, Tensor x, ParameterSlot weight, double epsilon)
+        => Activation.Remade(y, [x], origin => Forward(origin[0], null, weight.Parameter, epsilon).Normalised);
+
+    // Sum is x where there is no residual.
+    private static (Tensor Sum, Tensor Normalised, Tensor InverseRms) Forward(Tensor x, Tensor? residual, Tensor weight, double epsilon)
     {
         if (!KernelDataType.Supports(x))
         {
-            var sum = residual + x;
-            return (sum, Composed(sum, weight, epsilon));
+            var input = residual is null ? x : residual + x;
+            var factor = (input.pow(2).mean([-1], keepdim: true) + epsilon).rsqrt();
+            return (input, input * factor * weight, factor);
         }
-        var results = FusedAddNorm.apply(residual, x, weight.Parameter, weight, epsilon);
-        return (results[0], results[1]);
+        var sum = residual is null ? x : empty(x.size(0), x.size(1), x.dtype);
+        var y = empty(x.size(0), x.size(1), x.dtype);
+        var inverseRms = empty(x.size(0), x.dtype);
+        KernelStatus.ThrowIfFailed(TransformerKernels.kvs_rms_norm_forward(KernelDataType.Of(x), x.size(0), x.size(1), TensorMemory.Address(x),
+            TensorMemory.AddressOrNull(residual), TensorMemory.Address(weight), epsilon, residual is null ? 0 : TensorMemory.Address(sum),
+            TensorMemory.Address(y), TensorMemory.Address(inverseRms)));
+        GC.KeepAlive(x);
+        GC.KeepAlive(residual);
+        GC.KeepAlive(weight);
+        return (sum, y, inverseRms);
     }
 
-    private static Tensor Composed(Tensor x, ParameterSlot weight, double epsilon)
-        => x * (x.pow(2).mean([-1], keepdim: true) + epsilon).rsqrt() * weight.AsInput();
-
+    // dsum: the gradient that reaches x by its other use.
     private static Tensor Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, Tensor? dsum, ParameterSlot slot)
     {
+        if (!KernelDataType.Supports(x)) return ComposedBackward(x, weight, inverseRms, dy, dsum, slot);
         var dx = empty(x.size(0), x.size(1), x.dtype);
         var dweight = empty(x.size(1), x.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_rms_norm_backward(KernelDataType.Of(x), x.size(0), x.size(1),
@@ -43,18 +67,28 @@ internal static class RmsNormOperation
         return dx;
     }
 
-    private sealed class FusedNorm : SingleTensorFunction<FusedNorm>
+    // dx = weight dy / rms - x / rms^3 mean(weight dy x) + dsum, in the type of the parameter's gradient: float32 at least.
+    private static Tensor ComposedBackward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, Tensor? dsum, ParameterSlot slot)
+    {
+        using var scope = NewDisposeScope();
+        var dtype = slot.Gradient.dtype;
+        var (wideX, factor, gradient) = (x.to(dtype), inverseRms.to(dtype), dy.to(dtype));
+        slot.Accumulate((gradient * wideX * factor).sum(dim: 0));
+        gradient = gradient * weight.to(dtype);
+        var mean = (gradient * wideX).mean([-1], keepdim: true);
+        var dx = factor * (gradient - wideX * (factor * factor * mean));
+        if (dsum is not null) dx = dx + dsum.to(dtype);
+        return dx.to(x.dtype).MoveToOuterDisposeScope();
+    }
+
+    private sealed class NormFunction : SingleTensorFunction<NormFunction>
     {
         public override string Name => "RmsNorm";
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (x, weight, epsilon) = ((Tensor)vars[0], (Tensor)vars[1], (double)vars[3]);
-            var y = empty(x.size(0), x.size(1), x.dtype);
-            var inverseRms = empty(x.size(0), x.dtype);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_rms_norm_forward(KernelDataType.Of(x), x.size(0), x.size(1),
-                TensorMemory.Address(x), 0, TensorMemory.Address(weight), epsilon, 0, TensorMemory.Address(y),
-                TensorMemory.Address(inverseRms)));
+            var (x, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
+            var (_, y, inverseRms) = Forward(x, null, weight, (double)vars[3]);
             ctx.save_for_backward([x, weight, inverseRms]);
             ctx.save_data("slot", vars[2]);
             return y;
@@ -68,19 +102,14 @@ internal static class RmsNormOperation
         }
     }
 
-    private sealed class FusedAddNorm : MultiTensorFunction<FusedAddNorm>
+    private sealed class AddNormFunction : MultiTensorFunction<AddNormFunction>
     {
         public override string Name => "AddRmsNorm";
 
         public override List<Tensor> forward(AutogradContext ctx, params object[] vars)
         {
-            var (residual, x, weight, epsilon) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (double)vars[4]);
-            var sum = empty(x.size(0), x.size(1), x.dtype);
-            var y = empty(x.size(0), x.size(1), x.dtype);
-            var inverseRms = empty(x.size(0), x.dtype);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_rms_norm_forward(KernelDataType.Of(x), x.size(0), x.size(1),
-                TensorMemory.Address(x), TensorMemory.Address(residual), TensorMemory.Address(weight), epsilon,
-                TensorMemory.Address(sum), TensorMemory.Address(y), TensorMemory.Address(inverseRms)));
+            var (residual, x, weight) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
+            var (sum, y, inverseRms) = Forward(x, residual, weight, (double)vars[4]);
             ctx.save_for_backward([sum, weight, inverseRms]);
             ctx.save_data("slot", vars[3]);
             return [sum, y];

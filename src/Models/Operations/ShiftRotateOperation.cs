@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -17,53 +18,33 @@ internal static class ShiftRotateOperation
     /// <param name="weights">[heads, taps], the last column for the current token; null: no shift.</param>
     /// <param name="rotary">null: no rotation.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    public static Tensor Apply(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
+    /// <param name="remade">
+    /// Whether users of what is shifted make it again in backward, from x. What is only rotated is kept: nothing else needs its x.
+    /// </param>
+    public static Activation Apply(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout, bool remade = false)
     {
-        if (!KernelDataType.Supports(x)) return Composed(x, heads, weights, rotary, layout);
-        return weights is null
-            ? Fused.apply(x, heads, rotary!, layout)
-            : FusedWithShift.apply(x, weights, heads, rotary!, layout);
-    }
-
-    // In the composed path positions may live on another device than the layout's.
-    private static Tensor Composed(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
-    {
-        var headSize = x.size(1) / heads;
-        var raw = x.view(layout.Batch, layout.Tokens, heads, headSize);
-        var positions = layout.Positions.to(x.device);
-        var mixed = weights is null ? raw : Mixed(raw, weights.to(x.dtype), positions.view(layout.Batch, layout.Tokens, 1, 1));
-        if (rotary is not null) mixed = Rotate(mixed, rotary, positions.view(layout.Batch, layout.Tokens));
-        return mixed.reshape(x.size(0), x.size(1));
-    }
-
-    private static Tensor Mixed(Tensor raw, Tensor weights, Tensor positions)
-    {
-        var (batch, tokens, heads, headSize) = (raw.size(0), raw.size(1), raw.size(2), raw.size(3));
-        var taps = weights.size(1);
-        var mixed = raw * Weight(0);
-        for (var lag = 1L; lag < Math.Min(taps, tokens); lag++)
-        {
-            var earlier = cat([zeros([batch, lag, heads, headSize], raw.dtype, raw.device), raw.narrow(1, 0, tokens - lag)], 1);
-            mixed = mixed + earlier * positions.gt(lag - 1).to(raw.dtype) * Weight(lag);
-        }
-        return mixed;
-
-        Tensor Weight(long lag) => weights.narrow(1, taps - 1 - lag, 1).view(1, 1, heads, 1);
+        if (weights is null) return Rotation.apply(x, heads, rotary!, layout);
+        var y = ShiftAndRotation.apply(x, weights, heads, rotary!, layout);
+        return remade ? Activation.Remade(y, [x, weights], origin => Forward(origin[0], heads, origin[1], rotary, layout)) : y;
     }
 
     /// <summary>Rotates x [batch, tokens, heads, head_size] by positions [batch, tokens].</summary>
-    public static Tensor Rotate(Tensor x, RotaryTable rotary, Tensor positions)
+    public static Tensor Rotate(Tensor x, RotaryTable rotary, Tensor positions) => Rotate(x, rotary, positions, back: false);
+
+    private static Tensor Rotate(Tensor x, RotaryTable rotary, Tensor positions, bool back)
     {
         var half = x.size(3) / 2;
         var flat = positions.reshape(-1);
         var cosine = rotary.Cosine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
         var sine = rotary.Sine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
+        if (back) sine = -sine;
         var (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
         return cat([first * cosine - second * sine, second * cosine + first * sine], 3);
     }
 
     private static Tensor Forward(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
     {
+        if (!KernelDataType.Supports(x)) return ComposedForward(x, heads, weights, rotary, layout);
         var y = empty(x.size(0), x.size(1), x.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_shift_rope_forward(KernelDataType.Of(x), layout.Batch, layout.Tokens, heads,
             x.size(1) / heads, TensorMemory.Address(x), x.size(1), TensorMemory.AddressOrNull(weights), weights?.size(1) ?? 0,
@@ -75,9 +56,40 @@ internal static class ShiftRotateOperation
         return y;
     }
 
+    // In the composed path positions may live on another device than the layout's.
+    private static Tensor ComposedForward(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
+    {
+        var raw = x.view(layout.Batch, layout.Tokens, heads, x.size(1) / heads);
+        var positions = layout.Positions.to(x.device);
+        var mixed = weights is null ? raw : Mixed(raw, weights.to(x.dtype), positions.view(layout.Batch, layout.Tokens, 1, 1));
+        if (rotary is not null) mixed = Rotate(mixed, rotary, positions.view(layout.Batch, layout.Tokens));
+        return mixed.reshape(x.size(0), x.size(1));
+    }
+
+    private static Tensor Mixed(Tensor raw, Tensor weights, Tensor positions)
+    {
+        var taps = weights.size(1);
+        var mixed = raw * Column(weights, 0);
+        for (var lag = 1L; lag < Math.Min(taps, raw.size(1)); lag++)
+            mixed = mixed + Earlier(raw, lag) * positions.gt(lag - 1).to(raw.dtype) * Column(weights, lag);
+        return mixed;
+    }
+
+    // [1, 1, heads, 1]: the weights of the token that lies lag tokens back.
+    private static Tensor Column(Tensor weights, long lag) => weights.narrow(1, weights.size(1) - 1 - lag, 1).view(1, 1, weights.size(0), 1);
+
+    // Of each token the one lag tokens back, zeros at the front.
+    private static Tensor Earlier(Tensor x, long lag)
+        => cat([zeros([x.size(0), lag, x.size(2), x.size(3)], x.dtype, x.device), x.narrow(1, 0, x.size(1) - lag)], 1);
+
+    // Of each token the one lag tokens on, zeros at the end.
+    private static Tensor Later(Tensor x, long lag)
+        => cat([x.narrow(1, lag, x.size(1) - lag), zeros([x.size(0), lag, x.size(2), x.size(3)], x.dtype, x.device)], 1);
+
     private static Tensor Backward(Tensor? x, Tensor dy, int heads, Tensor? weights, Tensor? dweights, RotaryTable? rotary,
         TokenLayout layout)
     {
+        if (!KernelDataType.Supports(dy)) return ComposedBackward(x, dy, heads, weights, dweights, rotary, layout);
         var dx = empty(dy.size(0), dy.size(1), dy.dtype);
         // Without a shift the input has no part in its own gradient; the kernel still wants an address.
         var input = x ?? dy;
@@ -92,7 +104,38 @@ internal static class ShiftRotateOperation
         return dx;
     }
 
-    private sealed class Fused : SingleTensorFunction<Fused>
+    private static Tensor ComposedBackward(Tensor? x, Tensor dy, int heads, Tensor? weights, Tensor? dweights, RotaryTable? rotary,
+        TokenLayout layout)
+    {
+        using var scope = NewDisposeScope();
+        // Sums of shares and over tokens in float32 at least.
+        var wide = dy.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        var dmixed = dy.view(layout.Batch, layout.Tokens, heads, dy.size(1) / heads).to(wide);
+        var positions = layout.Positions.to(dy.device);
+        if (rotary is not null) dmixed = Rotate(dmixed, rotary, positions.view(layout.Batch, layout.Tokens), back: true);
+        var dx = dmixed;
+        if (weights is not null)
+        {
+            var (raw, taps) = (x!.view(layout.Batch, layout.Tokens, heads, dy.size(1) / heads).to(wide), weights.size(1));
+            var wideWeights = weights.to(wide);
+            dweights!.zero_();
+            dx = dmixed * Column(wideWeights, 0);
+            PutWeights(0, dmixed * raw);
+            for (var lag = 1L; lag < Math.Min(taps, layout.Tokens); lag++)
+            {
+                var seen = dmixed * positions.gt(lag - 1).to(wide).view(layout.Batch, layout.Tokens, 1, 1);
+                dx = dx + Later(seen, lag) * Column(wideWeights, lag);
+                PutWeights(lag, seen * Earlier(raw, lag));
+            }
+        }
+        return dx.reshape(dy.size(0), dy.size(1)).to(dy.dtype).MoveToOuterDisposeScope();
+
+        // Of each head the sum over tokens and channels.
+        void PutWeights(long lag, Tensor products)
+            => dweights.narrow(1, dweights.size(1) - 1 - lag, 1).copy_(products.sum(dim: 3).sum(dim: 1).sum(dim: 0).view(heads, 1));
+    }
+
+    private sealed class Rotation : SingleTensorFunction<Rotation>
     {
         public override string Name => "Rotate";
 
@@ -112,7 +155,7 @@ internal static class ShiftRotateOperation
         }
     }
 
-    private sealed class FusedWithShift : SingleTensorFunction<FusedWithShift>
+    private sealed class ShiftAndRotation : SingleTensorFunction<ShiftAndRotation>
     {
         public override string Name => "ShiftRotate";
 
@@ -129,7 +172,7 @@ internal static class ShiftRotateOperation
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             var saved = ctx.get_saved_variables();
-            var dweights = empty(saved[1].size(0), saved[1].size(1), saved[1].dtype);
+            var dweights = empty([saved[1].size(0), saved[1].size(1)], saved[1].dtype, saved[1].device);
             var dx = Backward(saved[0], grad_output.contiguous(), (int)ctx.get_data("heads"), saved[1], dweights,
                 (RotaryTable?)ctx.get_data("rotary"), (TokenLayout)ctx.get_data("layout"));
             return [dx, dweights, null!, null!, null!];

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -10,20 +11,45 @@ internal static class SwiGluOperation
 {
     /// <param name="gate">[rows, ffn_size].</param>
     /// <param name="up">[rows, ffn_size].</param>
-    public static Tensor Apply(Tensor gate, Tensor up) => KernelDataType.Supports(gate) ? Fused.apply(gate, up) : gate.silu() * up;
+    /// <param name="remade">Whether users of the product make it again in backward, from gate and up.</param>
+    public static Activation Apply(Tensor gate, Tensor up, bool remade)
+    {
+        var y = Product.apply(gate, up);
+        return remade ? Activation.Remade(y, [gate, up], origin => Forward(origin[0], origin[1])) : y;
+    }
 
-    private sealed class Fused : SingleTensorFunction<Fused>
+    private static Tensor Forward(Tensor gate, Tensor up)
+    {
+        if (!KernelDataType.Supports(gate)) return gate.silu() * up;
+        var y = empty(gate.size(0), gate.size(1), gate.dtype);
+        KernelStatus.ThrowIfFailed(TransformerKernels.kvs_swiglu_forward(KernelDataType.Of(gate), gate.numel(),
+            TensorMemory.Address(gate), TensorMemory.Address(up), TensorMemory.Address(y)));
+        GC.KeepAlive(gate);
+        GC.KeepAlive(up);
+        return y;
+    }
+
+    // With s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s; in float32 at least.
+    private static List<Tensor> ComposedBackward(Tensor gate, Tensor up, Tensor dy)
+    {
+        using var scope = NewDisposeScope();
+        var dtype = gate.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        var (wideGate, gradient) = (gate.to(dtype), dy.to(dtype));
+        var sigmoid = wideGate.sigmoid();
+        var dgate = gradient * up.to(dtype) * sigmoid * (wideGate * (-sigmoid + 1) + 1);
+        var dup = gradient * wideGate * sigmoid;
+        return [dgate.to(gate.dtype).MoveToOuterDisposeScope(), dup.to(gate.dtype).MoveToOuterDisposeScope()];
+    }
+
+    private sealed class Product : SingleTensorFunction<Product>
     {
         public override string Name => "SwiGlu";
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
             var (gate, up) = ((Tensor)vars[0], (Tensor)vars[1]);
-            var y = empty(gate.size(0), gate.size(1), gate.dtype);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_swiglu_forward(KernelDataType.Of(gate), gate.numel(),
-                TensorMemory.Address(gate), TensorMemory.Address(up), TensorMemory.Address(y)));
             ctx.save_for_backward([gate, up]);
-            return y;
+            return Forward(gate, up);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
@@ -31,6 +57,7 @@ internal static class SwiGluOperation
             var saved = ctx.get_saved_variables();
             var (gate, up) = (saved[0], saved[1]);
             var dy = grad_output.contiguous();
+            if (!KernelDataType.Supports(gate)) return ComposedBackward(gate, up, dy);
             var dgate = empty(gate.size(0), gate.size(1), gate.dtype);
             var dup = empty(gate.size(0), gate.size(1), gate.dtype);
             KernelStatus.ThrowIfFailed(TransformerKernels.kvs_swiglu_backward(KernelDataType.Of(gate), gate.numel(),

@@ -10,7 +10,7 @@ namespace KvShiftScale.Parallel.Layers;
 /// makes some columns of y (column parallel); one that holds some columns of W takes some columns of x and makes a part of the sum y
 /// (row parallel).
 /// </summary>
-public sealed class Linear : nn.Module<Tensor, Tensor>
+public sealed class Linear : nn.Module<Activation, Tensor>
 {
     private readonly ParameterSlot _weight;
 
@@ -26,31 +26,32 @@ public sealed class Linear : nn.Module<Tensor, Tensor>
     /// <summary>[output_size, input_size].</summary>
     public ParameterSlot Weight => _weight;
 
-    public override Tensor forward(Tensor input)
-    {
-        return Product.Apply(input, _weight);
-    }
+    public override Tensor forward(Activation input) => Product.Apply(input, _weight);
 
     private sealed class Product : SingleTensorFunction<Product>
     {
         public override string Name => nameof(Linear);
 
-        public static Tensor Apply(Tensor input, ParameterSlot weight) => apply(input, weight.Parameter, weight);
+        public static Tensor Apply(Activation input, ParameterSlot weight) => apply(input.Value, weight.Parameter, weight, input);
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
             var (input, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
-            ctx.save_for_backward([input, weight]);
+            var activation = (Activation)vars[3];
+            ctx.save_for_backward([weight, .. activation.Keep()]);
             ctx.save_data("slot", vars[2]);
+            ctx.save_data("input", activation);
             return DenseKernels.Matmul(input, false, weight, true);
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
-            var saved = ctx.get_saved_variables();
+            var saved = new Queue<Tensor>(ctx.get_saved_variables());
+            var (weight, input) = (saved.Dequeue(), (Activation)ctx.get_data("input"));
             var gradient = grad_output.contiguous();
-            ((ParameterSlot)ctx.get_data("slot")).AccumulateMatmul(gradient, true, saved[0], false);
-            return [DenseKernels.Matmul(gradient, false, saved[1], false), null!, null!];
+            ((ParameterSlot)ctx.get_data("slot")).AccumulateMatmul(gradient, true, input.Take(saved), false);
+            input.Release();
+            return [DenseKernels.Matmul(gradient, false, weight, false), null!, null!, null!];
         }
     }
 }

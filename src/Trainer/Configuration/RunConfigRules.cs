@@ -190,8 +190,6 @@ public sealed partial class RunConfigRules
         Require(parallel.ThreadsPerRank >= 0, "parallel.threads_per_rank", parallel.ThreadsPerRank, "must not be negative",
             "use 0 to divide the cores among the ranks of the machine");
         RequirePositive("parallel.context", parallel.Context, "set parallel.context: 1");
-        Require(parallel.Recompute != Recompute.Selective, "parallel.recompute", "selective", "is not available in this version",
-            "use none or full");
         Require(parallel.CanonicalLeaves >= 0, "parallel.canonical_leaves", parallel.CanonicalLeaves, "must not be negative",
             "use 0 for one leaf for each micro-batch");
         RequirePositive("--ranks", _ranks, "start at least one rank");

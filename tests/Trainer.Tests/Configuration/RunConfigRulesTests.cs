@@ -80,7 +80,6 @@ public sealed class RunConfigRulesTests
     [InlineData("model.kv_shift=gate;model.kv_shift_init=identity", "model.kv_shift_init", "identity", "use uniform or softmax")]
     [InlineData("parallel.context=0", "parallel.context", "0", "parallel.context: 1")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
-    [InlineData("parallel.recompute=selective", "parallel.recompute", "selective", "none or full")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]
     [InlineData("parallel.threads_per_rank=-1", "parallel.threads_per_rank", "-1", "")]
     [InlineData("optimizer.lr=0", "optimizer.lr", "0", "")]
@@ -115,6 +114,7 @@ public sealed class RunConfigRulesTests
     [InlineData(2, "parallel.tensor=2;data.context=63;parallel.sequence=false")]
     [InlineData(8, "parallel.tensor=2;parallel.context=2;data.context=64")]
     [InlineData(2, "parallel.sequence=true")]
+    [InlineData(2, "parallel.tensor=2;parallel.recompute=selective")]
     [InlineData(2, "precision=bf16;parallel.optimizer_sharding=zero1")]
     [InlineData(2, "run.keep_every=1500")]
     public void LayoutsThatFitPass(int ranks, string settings) => RunConfigRules.Check(Read([.. settings.Split(';').Select(ConfigOverride.Parse)]), ranks);
@@ -136,11 +136,11 @@ public sealed class RunConfigRulesTests
     [Fact]
     public void AllBrokenRulesAreNamed()
     {
-        var config = Read([.. ((string[])["run.steps=0", "optimizer.lr=-1", "parallel.recompute=selective"]).Select(ConfigOverride.Parse)]);
+        var config = Read([.. ((string[])["run.steps=0", "optimizer.lr=-1", "parallel.context=0"]).Select(ConfigOverride.Parse)]);
 
         var error = Assert.Throws<ConfigException>(() => RunConfigRules.Check(config, ranks: 1));
 
-        Assert.Equal(["run.steps", "parallel.recompute", "optimizer.lr"], error.Faults.Select(fault => fault.Key));
+        Assert.Equal(["run.steps", "parallel.context", "optimizer.lr"], error.Faults.Select(fault => fault.Key));
     }
 
     private static RunConfig Read(IReadOnlyList<ConfigOverride> overrides) => RunConfigReader.Parse(Valid, "valid.yaml", overrides);
