@@ -64,13 +64,13 @@ public sealed class TransformerBlock : nn.Module
     /// <summary>As <see cref="Forward"/>, and shows what each part of the block gives, under its name in the block.</summary>
     internal (Tensor Residual, Tensor Pending) Trace(Tensor residual, Tensor? pending, TokenLayout layout, Action<string, Tensor> look)
     {
-        (residual, var x) = Enter(residual, pending);
-        look("input_layernorm", x);
-        x = _attention.call(x, layout);
+        (residual, var normalised) = Enter(residual, pending);
+        look("input_layernorm", normalised.Value);
+        var x = _attention.call(normalised, layout);
         look("self_attn", x);
-        (residual, x) = _ffnNorm.AddNorm(residual, x);
-        look("post_attention_layernorm", x);
-        x = _ffn.call(x);
+        (residual, normalised) = _ffnNorm.AddNorm(residual, x);
+        look("post_attention_layernorm", normalised.Value);
+        x = _ffn.call(normalised);
         look("mlp", x);
         return (residual, x);
     }
