@@ -1,6 +1,7 @@
 // Times training steps of the model that bench/pytorch_step.py trains in PyTorch: same shape, same token ids, same optimizer.
 // Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step, and of rank 0
-// activation_mebibytes (malloc's memory that forward leaves for backward, last step) and peak_mebibytes (resident, whole process).
+// activation_mebibytes (malloc's memory that forward leaves for backward, last step), peak_mebibytes (resident, whole process), and what
+// reducing gradients took: milliseconds a step, and the fraction that it did not wait for.
 // --recompute 0 keeps every activation, 1 makes again what costs little, 2 all but the inputs of blocks.
 using System.Diagnostics;
 using System.Globalization;
@@ -13,10 +14,19 @@ using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 const int Context = 512;
-const int GlobalBatch = 4;
 const int Vocabulary = 8192;
 
-var options = new Dictionary<string, int> { ["--threads"] = 1, ["--steps"] = 10, ["--warmup"] = 2, ["--recompute"] = 0 };
+var options = new Dictionary<string, int>
+{
+    ["--threads"] = 1,
+    ["--steps"] = 10,
+    ["--warmup"] = 2,
+    // Rows of one rank; 0: four, divided among the ranks.
+    ["--rows"] = 0,
+    ["--overlap"] = 1,
+    ["--zero1"] = 0,
+    ["--recompute"] = 0,
+};
 for (var i = 0; i + 1 < args.Length; i += 2)
 {
     if (!options.ContainsKey(args[i]))
@@ -34,15 +44,17 @@ DenseKernels.RetainMemory();
 
 var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
-using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), Context)
+var share = options["--zero1"] != 0 ? new OptimizerShare(context.Replicas.Rank, context.Replicas.Size) : OptimizerShare.Whole;
+using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20, share), Context)
 {
     Recompute = (Recompute)options["--recompute"],
 };
 model.Initialize(seed: 1);
-var reducer = new GradientReducer(model.Parameters, context.Replicas);
+using var reducer = new GradientReducer(model.Parameters, context.Replicas, overlap: options["--overlap"] != 0 && context.AllowsOverlap);
 using var optimizer = new AdamW(model.Parameters, optimizerConfig);
 
-var rows = GlobalBatch / context.Data.Size;
+var rows = options["--rows"] > 0 ? options["--rows"] : 4 / context.Data.Size;
+var globalTokens = (double)rows * context.Data.Size * Context;
 var (inputs, targets, positions) = (new int[rows * Context], new int[rows * Context], new int[rows * Context]);
 for (var i = 0; i < inputs.Length; i++)
 {
@@ -57,8 +69,10 @@ using var layout = new TokenLayout(rows, Context, frombuffer(positions, ScalarTy
 var seconds = new List<double>();
 var (first, last) = (0.0, 0.0);
 var activationBytes = 0L;
+OverlapTotals warm = default;
 for (var step = 1; step <= options["--warmup"] + options["--steps"]; step++)
 {
+    if (step == options["--warmup"] + 1) warm = reducer.Reduction.Snapshot();
     context.World.Barrier();
     var start = Stopwatch.GetTimestamp();
     last = Step(step);
@@ -70,9 +84,12 @@ for (var step = 1; step <= options["--warmup"] + options["--steps"]; step++)
 seconds.Sort();
 if (context.World.Rank == 0)
 {
-    var rate = GlobalBatch * Context / seconds[seconds.Count / 2];
+    var rate = globalTokens / seconds[seconds.Count / 2];
+    var reduction = reducer.Reduction.Snapshot() - warm;
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{{\"tokens_per_second\": {rate:F1}, \"first_loss\": {first:F4}, \"last_loss\": {last:F4}, \"ranks\": {context.World.Size}, \"threads\": {options["--threads"]}, \"recompute\": \"{model.Recompute}\", \"activation_mebibytes\": {activationBytes / 1048576.0:F1}, \"peak_mebibytes\": {Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0:F1}}}"));
+        $"{{\"tokens_per_second\": {rate:F1}, \"first_loss\": {first:F4}, \"last_loss\": {last:F4}, \"ranks\": {context.World.Size}, \"threads\": {options["--threads"]}, "
+        + $"\"recompute\": \"{model.Recompute}\", \"activation_mebibytes\": {activationBytes / 1048576.0:F1}, \"peak_mebibytes\": {Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0:F1}, "
+        + $"\"reduction_ms\": {reduction.Transfer / seconds.Count * 1e3:F1}, \"exposed_ms\": {reduction.Exposed / seconds.Count * 1e3:F1}, \"late_ms\": {reduction.Late / seconds.Count * 1e3:F1}, \"hidden\": {reduction.HiddenFraction ?? 0:F3}}}"));
 }
 return 0;
 
@@ -80,6 +97,7 @@ double Step(long step)
 {
     using var scope = NewDisposeScope();
     model.Parameters.BeginStep();
+    reducer.BeginMicroBatch(isLast: true);
     Tensor loss;
     var before = NativeHeap.Bytes;
     using (var forward = NewDisposeScope())
@@ -89,9 +107,9 @@ double Step(long step)
     activationBytes = NativeHeap.Bytes - before;
     loss.backward();
     reducer.Reduce();
-    const double ValidTargets = GlobalBatch * Context;
-    var norm = GradientNorm.Of(model.Parameters, context.Tensor) / ValidTargets;
-    optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / ValidTargets, step);
+    var norm = GradientNorm.Of(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor) / globalTokens;
+    optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / globalTokens, step);
+    reducer.GatherParameters();
     return loss.item<float>() / (rows * Context);
 }
 

@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature below; the managed side refuses another value.
-#define KVS_ABI_VERSION 3
+#define KVS_ABI_VERSION 4
 
 enum kvs_status {
     KVS_OK = 0,
@@ -148,6 +148,9 @@ KVS_API int32_t kvs_world(kvs_group** group);
 // Ranks with the same color form a group, ordered by key. color < 0: in none, *group becomes null. Collective over parent.
 KVS_API int32_t kvs_group_split(kvs_group* parent, int32_t color, int32_t key, kvs_group** group);
 KVS_API int32_t kvs_group_free(kvs_group* group);
+// Lets blocking sums of float32 and float64, and blocking gathers, go through memory that the ranks share, where all are on one machine
+// that has room for it: *shared is 1 then, on every rank. Ranks that wait there sleep instead of spinning. Collective.
+KVS_API int32_t kvs_group_share_memory(kvs_group* group, int32_t* shared);
 KVS_API int32_t kvs_group_rank(const kvs_group* group, int32_t* rank);
 KVS_API int32_t kvs_group_size(const kvs_group* group, int32_t* size);
 
@@ -171,6 +174,8 @@ KVS_API int32_t kvs_all_gather_start(kvs_group* group, int32_t dtype, const void
 KVS_API int32_t kvs_broadcast_start(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root,
                                     kvs_work** work);
 KVS_API int32_t kvs_test(kvs_work* work, int32_t* done);
+// As kvs_test, but looks again every 50 microseconds until the operation is done or the time is over.
+KVS_API int32_t kvs_test_for(kvs_work* work, int64_t microseconds, int32_t* done);
 KVS_API int32_t kvs_wait(kvs_work* work);
 
 #if defined(__cplusplus)

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include "kvshift.h"
 
 namespace {
@@ -85,7 +87,8 @@ void run(Form form, const std::string& what, Blocking&& blocking, Start&& start)
     }
     kvs_work* work = nullptr;
     ok(start(&work), what + "_start");
-    for (int32_t done = 0; done == 0;) ok(kvs_test(work, &done), what + ", kvs_test");
+    for (int32_t done = 0, turn = 0; done == 0; turn++)
+        ok(turn % 2 == 0 ? kvs_test(work, &done) : kvs_test_for(work, 200, &done), what + ", kvs_test");
     ok(kvs_wait(work), what + ", kvs_wait");
 }
 
@@ -286,6 +289,39 @@ void test_refusals(kvs_group* group) {
     expect_refused(kvs_world(nullptr), "kvs_world: group is null");
 }
 
+// The same through shared memory, behind which MPI still does what that does not.
+void test_shared_memory(kvs_group* world) {
+    kvs_group* group = nullptr;
+    ok(kvs_group_split(world, 0, rank, &group), "split for shared memory");
+    int32_t shared = -1;
+    ok(kvs_group_share_memory(group, &shared), "share memory");
+    expect(shared == (size > 1 ? 1 : 0), "ranks of one machine share memory: " + std::to_string(shared));
+    test_every_type(group);
+    if (!kSplitsEverything) test_large_buffers(group);
+
+    // Thirds are not exact, so the order of the sum shows: that of the ranks, whichever comes first.
+    std::vector<float> data(1000), wanted(1000);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 1000; i++) {
+            data[i] = static_cast<float>(i + 1) / 3 * static_cast<float>(rank + 1);
+            wanted[i] = static_cast<float>(i + 1) / 3;
+            for (int r = 1; r < size; r++) wanted[i] += static_cast<float>(i + 1) / 3 * static_cast<float>(r + 1);
+        }
+        if (rank == turn % size) usleep(20000);
+        ok(kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data.data(), 1000), "late rank");
+        expect(data == wanted, "a sum in the order of the ranks");
+    }
+    ok(kvs_barrier(group), "barrier before the end of shared memory");
+
+    if (size == 2) {
+        const int32_t status = kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data.data(), rank == 0 ? 7 : 5);
+        const std::string text = kvs_last_error();
+        expect(status == KVS_MPI_ERROR, "counts that differ gave status " + std::to_string(status));
+        expect(text.find("came with another operation, count or dtype") != std::string::npos, "found '" + text + "'");
+    }
+    ok(kvs_group_free(group), "free the group with shared memory");
+}
+
 // Rank 1 expects fewer elements than rank 0 sends, in a group that is not used again. Of two ranks: with more, one that
 // fails passes nothing on, and those behind it wait for ever.
 void test_mismatch(kvs_group* world) {
@@ -322,6 +358,7 @@ int main() {
     test_two_at_once(world);
     test_split(world);
     test_refusals(world);
+    test_shared_memory(world);
     ok(kvs_barrier(world), "barrier");
     test_mismatch(world);
 

@@ -34,6 +34,10 @@ public sealed class CollectiveWork
     /// <exception cref="CollectiveException">The operation failed.</exception>
     public bool IsCompleted => _work == 0 || CollectivesLibrary.Test(_work);
 
+    /// <summary>Whether it is completed now or within that time, in which the caller sleeps and the operation is moved now and then.</summary>
+    /// <exception cref="CollectiveException">The operation failed.</exception>
+    internal bool IsCompletedWithin(long microseconds) => _work == 0 || CollectivesLibrary.TestFor(_work, microseconds);
+
     /// <summary>Returns when the operation is done and its buffers belong to the caller again. A second call returns at once.</summary>
     /// <exception cref="CollectiveException">The operation failed.</exception>
     public void Wait()

@@ -56,6 +56,12 @@ public sealed record ParallelConfig
     /// <summary>Upper bound of one flat gradient bucket, in MiB.</summary>
     public int BucketMebibytes { get; init; } = 32;
 
+    /// <summary>
+    /// Gradients are reduced from within backward, and parameters of a shared optimizer gathered behind the next forward, where MPI lets
+    /// several threads call it.
+    /// </summary>
+    public bool Overlap { get; init; } = true;
+
     /// <summary>Compute threads of one rank; 0 divides the cores of the machine among the ranks on it.</summary>
     public int ThreadsPerRank { get; init; }
 }

@@ -26,6 +26,7 @@ public sealed class ParallelContext : IDisposable
         Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
         Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
         Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
+        AllowsOverlap = world.Size > 1 && MPI.Environment.Threading == Threading.Multiple;
         _environment = environment;
         _ownsWorld = ownsWorld;
     }
@@ -50,6 +51,12 @@ public sealed class ParallelContext : IDisposable
 
     /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: data and context together.</summary>
     public ProcessGroup Replicas { get; }
+
+    /// <summary>
+    /// Whether a second thread may call MPI while the first computes or calls it too, so that communication can overlap. Without MPI there is
+    /// nothing to overlap.
+    /// </summary>
+    public bool AllowsOverlap { get; }
 
     /// <summary>This rank's place in <see cref="Layout"/>.</summary>
     public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
@@ -76,7 +83,7 @@ public sealed class ParallelContext : IDisposable
 
         CollectivesLibrary.RequireUsable();
         string[] arguments = [];
-        var environment = new MPI.Environment(ref arguments, Threading.Serialized);
+        var environment = new MPI.Environment(ref arguments, Threading.Multiple);
         MeshLayout layout;
         try
         {

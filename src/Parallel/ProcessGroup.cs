@@ -7,8 +7,9 @@ namespace KvShiftScale.Parallel;
 
 /// <summary>
 /// Ranks that exchange buffers of host memory. Each operation has to be called by every rank of the group, in the same order and with
-/// the same count; calls may come from any thread, one at a time. A group of one returns at once and needs no MPI. Every call is
-/// recorded in the launch's <see cref="CollectiveLedger"/> with the place that it came from, which callers in between hand through.
+/// the same count; calls may come from any thread, one at a time, while other groups may be busy. A group of one returns at once and needs
+/// no MPI. Every call is recorded in the launch's <see cref="CollectiveLedger"/> with the place that it came from, which callers in between
+/// hand through.
 /// </summary>
 public sealed class ProcessGroup : IDisposable
 {
@@ -78,6 +79,17 @@ public sealed class ProcessGroup : IDisposable
         action();
         End(call, elementCount * ByteSize(type));
     }
+
+    /// <summary>The same ranks under another name, whose collectives may go on at the same time as this group's. Collective.</summary>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    internal ProcessGroup Duplicate(string name, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Split(name, 0, Rank, file, line);
+
+    /// <summary>
+    /// From here on blocking sums of float32 and float64, and blocking gathers, go through memory of the machine, where a rank that waits
+    /// sleeps. False, and nothing changes, where the ranks are on several machines or there is no room in /dev/shm. Collective.
+    /// </summary>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    internal bool ShareMemory() => !IsAlone && CollectivesLibrary.ShareMemory(_handle!);
 
     /// <summary>Reduces a buffer in place; every rank gets the same result.</summary>
     /// <param name="address">Buffer of <paramref name="elementCount"/> elements.</param>

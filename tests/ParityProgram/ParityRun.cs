@@ -43,7 +43,8 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
         model.Initialize(Seed);
         using var optimizer = new AdamW(parameters, optimizerConfig);
         using var reducer = new GradientReducer(parameters, ranks.Replicas,
-            test.Layout.CanonicalLeaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, test.Layout.CanonicalLeaves) : null);
+            test.Layout.CanonicalLeaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, test.Layout.CanonicalLeaves) : null,
+            test.Layout.Overlap && ranks.AllowsOverlap);
         var step = new TrainingStep(model, ranks, reducer, optimizer,
             new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm,
             new StepGuard(new RunSection { Name = "parity", Steps = test.Steps }));

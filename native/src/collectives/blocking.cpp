@@ -4,6 +4,7 @@
 #include "bfloat16.h"
 #include "call.h"
 #include "parts_type.h"
+#include "shared_memory.h"
 #include "status.h"
 #include "tiles.h"
 
@@ -22,6 +23,7 @@ void all_reduce_bfloat16(const Call& call, uint16_t* data) {
 
 void all_reduce(const Call& call, void* data) {
     if (call.is_local()) return;
+    if (call.shared != nullptr && SharedMemory::can_reduce(call)) return call.shared->all_reduce(call, data);
     if (call.sums_in_float32()) return all_reduce_bfloat16(call, static_cast<uint16_t*>(data));
     const int64_t bytes = byte_size(call.dtype);
     char* const base = static_cast<char*>(data);
@@ -50,6 +52,7 @@ void reduce_scatter(const Call& call, const void* input, void* output) {
         if (call.count > 0) std::memcpy(output, input, static_cast<size_t>(call.count * bytes));
         return;
     }
+    if (call.shared != nullptr && SharedMemory::can_reduce(call)) return call.shared->reduce_scatter(call, input, output);
     if (call.sums_in_float32())
         return reduce_scatter_bfloat16(call, static_cast<const uint16_t*>(input), static_cast<uint16_t*>(output));
 
@@ -79,6 +82,7 @@ void all_gather(const Call& call, const void* input, void* output) {
         if (call.count > 0 && !in_place) std::memcpy(own_part, source, static_cast<size_t>(call.count * bytes));
         return;
     }
+    if (call.shared != nullptr) return call.shared->all_gather(call, input, output);
     const MPI_Datatype type = mpi_type(call.dtype);
     if (call.count <= kLargestMpiCount / call.size) {
         const int elements = static_cast<int>(call.count);

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "shared_memory.h"
 #include "status.h"
 
 namespace kvshift {
@@ -22,6 +23,7 @@ bool overlap(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) {
 
 Call::Call(const char* operation, const kvs_group* group, int32_t dtype, int64_t count, int32_t reduce_op, int32_t root)
     : communicator(not_null(group, operation)->communicator),
+      shared(group->shared.get()),
       rank(group->rank),
       size(group->size),
       dtype(dtype),
@@ -74,6 +76,17 @@ Call Call::barrier(const kvs_group* group) { return Call("barrier", group, kNone
 
 void Call::check(int code) const {
     if (code != MPI_SUCCESS) throw Error(KVS_MPI_ERROR, describe() + ": " + mpi_text(code));
+}
+
+int64_t Call::fingerprint() const {
+    int64_t mixed = count;
+    for (const char* letter = operation_; *letter != 0; letter++) mixed = (mixed * 31 + *letter) & 0x00ffffffffffffff;
+    return mixed * 64 + dtype * 8 + (reduce_op == kNone ? 7 : reduce_op);
+}
+
+void Call::require_same(int64_t found, int other) const {
+    if (found != fingerprint())
+        throw Error(KVS_MPI_ERROR, describe() + ": rank " + std::to_string(other) + " of the group came with another operation, count or dtype");
 }
 
 std::string Call::describe() const {

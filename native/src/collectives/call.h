@@ -23,9 +23,15 @@ public:
 
     // A call that has nothing to tell other ranks: one rank, or no elements.
     bool is_local() const { return size == 1 || count == 0; }
+    // A number that tells this call from others of the group.
+    int64_t fingerprint() const;
+    // Throws unless a rank has come with the same call.
+    void require_same(int64_t fingerprint, int other) const;
     bool sums_in_float32() const { return dtype == KVS_BFLOAT16; }
 
     const MPI_Comm communicator;
+    // Null: through MPI.
+    SharedMemory* const shared;
     const int rank;
     const int size;
     const int32_t dtype;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 
+#include "shared_memory.h"
 #include "status.h"
 
 namespace kvshift {
@@ -44,7 +45,7 @@ void start_mpi(Runtime& mpi) {
 
 // Takes over the communicator. Its errors come back as codes instead of ending the program.
 kvs_group* adopt(MPI_Comm communicator, Runtime& mpi) {
-    std::unique_ptr<kvs_group> group(new kvs_group{communicator, 0, 0});
+    std::unique_ptr<kvs_group> group(new kvs_group(communicator));
     check(MPI_Comm_set_errhandler(communicator, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check(MPI_Comm_rank(communicator, &group->rank), "MPI_Comm_rank");
     check(MPI_Comm_size(communicator, &group->size), "MPI_Comm_size");
@@ -64,6 +65,9 @@ std::string mpi_text(int code) {
 }  // namespace kvshift
 
 using namespace kvshift;
+
+kvs_group::kvs_group(MPI_Comm communicator) : communicator(communicator) {}
+kvs_group::~kvs_group() = default;
 
 extern "C" int32_t kvs_world(kvs_group** group) {
     return guarded([&] {
@@ -88,6 +92,15 @@ extern "C" int32_t kvs_group_split(kvs_group* parent, int32_t color, int32_t key
               "rank " + std::to_string(parent->rank) + " of " + std::to_string(parent->size) + ": split with color "
                   + std::to_string(color) + " and key " + std::to_string(key));
         *group = communicator == MPI_COMM_NULL ? nullptr : adopt(communicator, mpi);
+    });
+}
+
+extern "C" int32_t kvs_group_share_memory(kvs_group* group, int32_t* shared) {
+    return guarded([&] {
+        require(group != nullptr, "kvs_group_share_memory: group is null");
+        require(shared != nullptr, "kvs_group_share_memory: shared is null");
+        if (group->shared == nullptr) group->shared = SharedMemory::open(group->communicator, group->rank, group->size);
+        *shared = group->shared != nullptr ? 1 : 0;
     });
 }
 

@@ -1,5 +1,8 @@
 #include "work.h"
 
+#include <chrono>
+#include <thread>
+
 #include "bfloat16.h"
 #include "status.h"
 
@@ -36,6 +39,22 @@ extern "C" int32_t kvs_test(kvs_work* work, int32_t* done) {
         require(work != nullptr, "kvs_test: work is null");
         require(done != nullptr, "kvs_test: done is null");
         *done = test(*work) ? 1 : 0;
+    });
+}
+
+extern "C" int32_t kvs_test_for(kvs_work* work, int64_t microseconds, int32_t* done) {
+    return guarded([&] {
+        require(work != nullptr, "kvs_test_for: work is null");
+        require(done != nullptr, "kvs_test_for: done is null");
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
+        while (!test(*work)) {
+            if (std::chrono::steady_clock::now() >= end) {
+                *done = 0;
+                return;
+            }
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+        *done = 1;
     });
 }
 

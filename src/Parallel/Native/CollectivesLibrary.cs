@@ -4,12 +4,13 @@ namespace KvShiftScale.Parallel.Native;
 
 /// <summary>
 /// The collectives of libkvshift (native/include/kvshift.h). A status other than success becomes a <see cref="CollectiveException"/>
-/// with the library's text. Calls may come from any thread, one at a time.
+/// with the library's text. Calls may come from any thread, one at a time for each group; for different groups at the same time where MPI
+/// allows it (<see cref="ParallelContext.AllowsOverlap"/>).
 /// </summary>
 internal static partial class CollectivesLibrary
 {
     private const string Library = "kvshift";
-    private const int AbiVersion = 3;
+    private const int AbiVersion = 4;
 
     /// <summary>Refuses a library that is missing or was built from another version of its header.</summary>
     public static void RequireUsable()
@@ -47,6 +48,13 @@ internal static partial class CollectivesLibrary
     {
         Check(kvs_group_split(parent, color, key, out var group));
         return group;
+    }
+
+    /// <summary>Lets blocking sums and gathers go through memory that the ranks share; false where they cannot. Collective.</summary>
+    public static bool ShareMemory(GroupHandle group)
+    {
+        Check(kvs_group_share_memory(group, out var shared));
+        return shared != 0;
     }
 
     public static int Rank(GroupHandle group)
@@ -111,6 +119,13 @@ internal static partial class CollectivesLibrary
         return done != 0;
     }
 
+    /// <summary>Whether started work is done within that time, in which the thread sleeps most of the time.</summary>
+    public static bool TestFor(nint work, long microseconds)
+    {
+        Check(kvs_test_for(work, microseconds, out var done));
+        return done != 0;
+    }
+
     /// <summary>Returns when started work is done, and frees it.</summary>
     public static void Wait(nint work) => Check(kvs_wait(work));
 
@@ -133,6 +148,9 @@ internal static partial class CollectivesLibrary
 
     [LibraryImport(Library)]
     private static partial int kvs_group_split(GroupHandle parent, int color, int key, out GroupHandle group);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_share_memory(GroupHandle group, out int shared);
 
     [LibraryImport(Library)]
     private static partial int kvs_group_free(nint group);
@@ -177,6 +195,9 @@ internal static partial class CollectivesLibrary
 
     [LibraryImport(Library)]
     private static partial int kvs_test(nint work, out int done);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_test_for(nint work, long microseconds, out int done);
 
     [LibraryImport(Library)]
     private static partial int kvs_wait(nint work);

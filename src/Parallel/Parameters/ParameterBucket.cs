@@ -16,6 +16,7 @@ public sealed class ParameterBucket : IDisposable
     private readonly List<ParameterSlot> _slots = [];
     private readonly OptimizerShare _share;
     private bool _sealed;
+    private Action? _awaitParameters;
 
     internal ParameterBucket(long capacity, BucketTraits traits, ScalarType dtype, Device device, OptimizerShare share)
     {
@@ -48,14 +49,22 @@ public sealed class ParameterBucket : IDisposable
     /// <summary>The parameters in this bucket, in order of their offsets.</summary>
     public IReadOnlyList<ParameterSlot> Slots => _slots;
 
-    /// <summary>All parameters, flat, with padding: a view that the caller disposes.</summary>
-    public Tensor FlatParameters() => _parameterStorage.narrow(0, 0, PaddedLength);
+    /// <summary>All parameters, flat, with padding: a view that the caller disposes. Waits where updates are still on their way.</summary>
+    public Tensor FlatParameters()
+    {
+        AwaitParameters();
+        return _parameterStorage.narrow(0, 0, PaddedLength);
+    }
 
     /// <summary>All gradients, flat, with padding: a view that the caller disposes.</summary>
     public Tensor FlatGradients() => _gradientStorage.narrow(0, 0, PaddedLength);
 
-    /// <summary>The parameters that this rank updates: a view that the caller disposes.</summary>
-    public Tensor OwnedParameters() => _parameterStorage.narrow(0, OwnedStart, OwnedLength);
+    /// <summary>The parameters that this rank updates: a view that the caller disposes. Waits where they are still read for other ranks.</summary>
+    public Tensor OwnedParameters()
+    {
+        AwaitParameters();
+        return _parameterStorage.narrow(0, OwnedStart, OwnedLength);
+    }
 
     /// <summary>The gradients of what this rank updates: a view that the caller disposes.</summary>
     public Tensor OwnedGradients() => _gradientStorage.narrow(0, OwnedStart, OwnedLength);
@@ -79,10 +88,20 @@ public sealed class ParameterBucket : IDisposable
         var gradient = _gradientStorage.narrow(0, Length, shard.ElementCount).view(shape);
         parameter.DetachFromDisposeScope();
         gradient.DetachFromDisposeScope();
-        var slot = new ParameterSlot(name, shard, parameter, gradient, Length);
+        var slot = new ParameterSlot(name, shard, this, parameter, gradient, Length);
         _slots.Add(slot);
         Length += shard.ElementCount;
         return slot;
+    }
+
+    /// <summary>Parameters are on their way: whoever asks for one calls <paramref name="arrived"/> first, once.</summary>
+    internal void ParametersArrive(Action arrived) => Volatile.Write(ref _awaitParameters, arrived);
+
+    internal void AwaitParameters()
+    {
+        if (Volatile.Read(ref _awaitParameters) is not { } arrived) return;
+        arrived();
+        Interlocked.CompareExchange(ref _awaitParameters, null, arrived);
     }
 
     internal void BeginStep()

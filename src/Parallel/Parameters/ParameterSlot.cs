@@ -10,11 +10,15 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public sealed class ParameterSlot : IDisposable
 {
-    internal ParameterSlot(string name, ParameterShard shard, Parameter parameter, Tensor gradient, long offset)
+    private readonly ParameterBucket _bucket;
+    private readonly Parameter _parameter;
+
+    internal ParameterSlot(string name, ParameterShard shard, ParameterBucket bucket, Parameter parameter, Tensor gradient, long offset)
     {
         Name = name;
         Shard = shard;
-        Parameter = parameter;
+        _bucket = bucket;
+        _parameter = parameter;
         Gradient = gradient;
         Offset = offset;
     }
@@ -28,8 +32,15 @@ public sealed class ParameterSlot : IDisposable
     /// <summary>Shape of this part and of its gradient.</summary>
     public IReadOnlyList<long> Shape => Shard.Shape;
 
-    /// <summary>The parameter: a view of its bucket.</summary>
-    public Parameter Parameter { get; }
+    /// <summary>The parameter: a view of its bucket. Waits where other ranks' updates are still on their way.</summary>
+    public Parameter Parameter
+    {
+        get
+        {
+            _bucket.AwaitParameters();
+            return _parameter;
+        }
+    }
 
     /// <summary>The gradient: a view of its bucket. Meaningless while <see cref="HasGradient"/> is false.</summary>
     public Tensor Gradient { get; }
@@ -39,6 +50,9 @@ public sealed class ParameterSlot : IDisposable
 
     /// <summary>A gradient has arrived since the step began.</summary>
     public bool HasGradient { get; private set; }
+
+    /// <summary>Who learns of gradients; null: nobody.</summary>
+    internal IGradientListener? Listener { get; set; }
 
     /// <summary>
     /// The parameter as an input of differentiable operations of libtorch; its gradient ends here and not in
@@ -50,31 +64,37 @@ public sealed class ParameterSlot : IDisposable
     public void Accumulate(Tensor gradient)
     {
         using var mode = no_grad();
+        Listener?.GradientComes();
         if (HasGradient) Gradient.add_(gradient);
         else Gradient.copy_(gradient);
         HasGradient = true;
+        Listener?.GradientCame();
     }
 
     /// <summary>Takes a gradient that is op(left) op(right), computed in place.</summary>
     public void AccumulateMatmul(Tensor left, bool transposeLeft, Tensor right, bool transposeRight)
     {
         using var mode = no_grad();
+        Listener?.GradientComes();
         DenseKernels.MatmulInto(Gradient, HasGradient ? 1 : 0, left, transposeLeft, right, transposeRight);
         HasGradient = true;
+        Listener?.GradientCame();
     }
 
     /// <summary>Takes a gradient that adds rows of <paramref name="outputGradient"/> at <paramref name="ids"/>.</summary>
     public void AccumulateRows(Tensor ids, Tensor outputGradient)
     {
         using var mode = no_grad();
+        Listener?.GradientComes();
         if (!HasGradient) Gradient.zero_();
         DenseKernels.EmbeddingBackward(ids, outputGradient, Gradient);
         HasGradient = true;
+        Listener?.GradientCame();
     }
 
     public void Dispose()
     {
-        Parameter.Dispose();
+        _parameter.Dispose();
         Gradient.Dispose();
     }
 

@@ -45,6 +45,15 @@ public sealed record StepRecord
     /// <summary>Share of the steps' time since the previous logged step that this rank has spent waiting for a batch, 0 to 1.</summary>
     public double? DataWaitFraction { get; init; }
 
+    /// <summary>
+    /// Share of the time of this rank's reductions and gathers, since the previous logged step, in which it went on computing, 0 to 1; null
+    /// where nothing was communicated.
+    /// </summary>
+    public double? CommunicationHidden { get; init; }
+
+    /// <summary>Seconds a step, since the previous logged step, in which this rank waited for reductions and gathers; null as above.</summary>
+    public double? CommunicationExposedSeconds { get; init; }
+
     /// <summary>Reads of shards that this rank has had to repeat in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
     public long ReadRetries { get; init; }
 }

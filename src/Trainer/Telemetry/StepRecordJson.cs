@@ -46,6 +46,16 @@ internal static class StepRecordJson
                 WriteNumber(json, "data_wait_fraction", fraction);
             }
 
+            if (record.CommunicationHidden is { } hidden)
+            {
+                WriteNumber(json, "communication_hidden", hidden);
+            }
+
+            if (record.CommunicationExposedSeconds is { } exposed)
+            {
+                WriteNumber(json, "communication_exposed_seconds", exposed);
+            }
+
             if (record.Probe is { } probe)
             {
                 json.WritePropertyName("probe");
@@ -82,6 +92,10 @@ internal static class StepRecordJson
                 Skipped = json.TryGetProperty("skipped", out var skipped) && skipped.GetBoolean(),
                 SkippedSteps = json.TryGetProperty("skipped_steps", out var skippedSteps) ? skippedSteps.GetInt64() : 0,
                 DataWaitFraction = json.TryGetProperty("data_wait_fraction", out _) ? ReadNumber(json, "data_wait_fraction") : null,
+                CommunicationHidden = json.TryGetProperty("communication_hidden", out _) ? ReadNumber(json, "communication_hidden") : null,
+                CommunicationExposedSeconds = json.TryGetProperty("communication_exposed_seconds", out _)
+                    ? ReadNumber(json, "communication_exposed_seconds")
+                    : null,
                 Probe = json.TryGetProperty("probe", out var probe) ? ProbeRecordJson.Read(probe) : null,
             };
         }

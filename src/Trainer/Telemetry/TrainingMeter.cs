@@ -18,6 +18,8 @@ public sealed class TrainingMeter : IDisposable
     private readonly Gauge<double> _learningRate;
     private readonly Gauge<double> _mfu;
     private readonly Gauge<double> _dataWait;
+    private readonly Gauge<double> _communicationHidden;
+    private readonly Gauge<double> _communicationExposed;
     private readonly Counter<long> _readRetries;
     private readonly Counter<long> _skippedSteps;
     private readonly Gauge<double> _validationLoss;
@@ -47,6 +49,9 @@ public sealed class TrainingMeter : IDisposable
         _learningRate = _meter.CreateGauge<double>("kvshift.train.learning_rate", "1", "Learning rate of the step.");
         _mfu = _meter.CreateGauge<double>("kvshift.train.mfu", "1", "Model FLOPs utilisation, 0 to 1.");
         _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
+        _communicationHidden = _meter.CreateGauge<double>("kvshift.communication.hidden", "1",
+            "Share of reductions and gathers beside which the rank went on computing, 0 to 1.");
+        _communicationExposed = _meter.CreateGauge<double>("kvshift.communication.exposed", "s", "Seconds a step spent waiting for reductions and gathers.");
         _readRetries = _meter.CreateCounter<long>("kvshift.data.read_retries", "{read}", "Reads of shards that had to be repeated.");
         _skippedSteps = _meter.CreateCounter<long>("kvshift.train.skipped_steps", "{step}", "Steps without update, because their numbers were bad.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
@@ -85,6 +90,16 @@ public sealed class TrainingMeter : IDisposable
         if (record.DataWaitFraction is { } fraction)
         {
             _dataWait.Record(fraction);
+        }
+
+        if (record.CommunicationHidden is { } hidden)
+        {
+            _communicationHidden.Record(hidden);
+        }
+
+        if (record.CommunicationExposedSeconds is { } exposed)
+        {
+            _communicationExposed.Record(exposed);
         }
 
         if (record.ReadRetries > _retriesCounted)

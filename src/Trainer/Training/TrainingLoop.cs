@@ -35,6 +35,7 @@ internal sealed class TrainingLoop
     private readonly StepGuard _guard;
     private readonly ReplicaCheck _replicas;
     private readonly AdamW _optimizer;
+    private readonly GradientReducer _reducer;
     private readonly InductionProbe? _probe;
     private readonly double _peakFlopsPerSecond;
     private readonly double _flopsPerToken;
@@ -48,6 +49,7 @@ internal sealed class TrainingLoop
     // Of this launch, without a step that was not skipped between them.
     private readonly List<SkippedStep> _recentSkips = [];
     private double _waitSecondsBefore;
+    private OverlapTotals _communicationBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
         KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, TrainingCheckpoint checkpoint, ShardCatalog training,
@@ -63,6 +65,7 @@ internal sealed class TrainingLoop
         _training = training;
         _validationData = validationData;
         _access = access;
+        _reducer = reducer;
         _validation = new Validation(model, ranks);
         _guard = new StepGuard(config.Run, guard);
         _step = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(config.Optimizer, config.Run.Steps),
@@ -137,6 +140,8 @@ internal sealed class TrainingLoop
         return ExitCode.Stopped;
     }
 
+    private OverlapTotals Communication => _reducer.Reduction.Snapshot() + _reducer.Gathering.Snapshot();
+
     private IReadOnlyList<int> ProbedIds()
     {
         var frequent = FrequentIds.Of(_training, _config.Model.VocabSize, MostProbedIds);
@@ -174,6 +179,7 @@ internal sealed class TrainingLoop
         var stepSeconds = _intervalSeconds / _intervalSteps;
         var tokensPerSecond = _intervalTokens / _intervalSeconds;
         var waited = batches.WaitSeconds - _waitSecondsBefore;
+        var communicated = Communication - _communicationBefore;
         var record = new StepRecord
         {
             Step = state.Step,
@@ -190,9 +196,12 @@ internal sealed class TrainingLoop
             Skipped = outcome.Verdict.IsSkip,
             SkippedSteps = state.Guard.SkippedSteps,
             DataWaitFraction = Math.Clamp(waited / _intervalSeconds, 0, 1),
+            CommunicationHidden = _ranks.World.Size > 1 ? communicated.HiddenFraction : null,
+            CommunicationExposedSeconds = _ranks.World.Size > 1 && communicated.Transfer > 0 ? communicated.Exposed / _intervalSteps : null,
             ReadRetries = _access.RetryCount,
         };
         (_intervalSeconds, _intervalSteps, _intervalTokens, _waitSecondsBefore) = (0, 0, 0, batches.WaitSeconds);
+        _communicationBefore = Communication;
         metrics?.Append(record);
         _reporter.Report(record);
     }

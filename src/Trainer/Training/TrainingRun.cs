@@ -44,6 +44,8 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         using var model = BuildModel(config, ranks);
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
         using var reducer = BuildReducer(config, ranks, model);
+        if (IsFirstRank && config.Parallel.Overlap && ranks.Replicas.Size > 1 && !ranks.AllowsOverlap)
+            reporter.Warn("this MPI library lets only one thread at a time call it, so gradients are reduced after backward; parallel.overlap: false says that this is wanted");
         var checkpoint = new TrainingCheckpoint(_folder.Checkpoints, model, optimizer, ranks, config);
         var state = Restore(model, optimizer, checkpoint, training);
         TellMesh(model);
@@ -113,7 +115,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
     internal static GradientReducer BuildReducer(RunConfig config, ParallelContext ranks, KvShiftTransformer model)
         => new(model.Parameters, ranks.Replicas, config.Run.Deterministic
             ? new CanonicalReduction(model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves(config))
-            : null);
+            : null, config.Parallel.Overlap && ranks.AllowsOverlap);
 
     private static int CanonicalLeaves(RunConfig config)
         => config.Parallel.CanonicalLeaves > 0 ? config.Parallel.CanonicalLeaves : config.Data.GlobalBatch / config.Data.MicroBatch;

@@ -44,6 +44,7 @@ internal sealed class TrainingStep(
             for (var micro = 0; micro < microBatches; micro++)
             {
                 using var batch = batches.Next();
+                reducer.BeginMicroBatch(isLast: leaf == reducer.LeavesPerRank - 1 && micro == microBatches - 1);
                 var lossSum = ForwardBackward(batch, step);
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
                 _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));

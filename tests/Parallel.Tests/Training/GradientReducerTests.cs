@@ -29,4 +29,12 @@ public sealed class GradientReducerTests
     [InlineData(3)]
     public void RanksSumTheirGradientsBucketByBucket(int ranks)
         => MpiRun.Execute(ranks, "KvShiftScale.RankProgram.dll", ["gradients"]);
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void ReductionFromWithinBackwardGivesTheSameBits(int ranks) => MpiRun.Execute(ranks, "KvShiftScale.RankProgram.dll", ["overlap"]);
+
+    [Fact]
+    public void AFailureOfTheCommunicationThreadComesOutOfTheStep() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-failure"]);
 }

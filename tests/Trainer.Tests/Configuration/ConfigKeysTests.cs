@@ -39,8 +39,8 @@ public sealed class ConfigKeysTests
         [
             "run.name", "run.steps", "run.seed", "run.deterministic", "run.checkpoint_every", "run.log_every", "run.validate_every",
             "run.directory", "data.train", "data.validation", "data.global_batch", "data.micro_batch", "data.context", "parallel.tensor",
-            "parallel.sequence", "parallel.optimizer_sharding", "model.vocab_size", "model.hidden_size", "model.layers", "model.heads",
-            "model.kv_heads", "model.ffn_size", "model.rope_base", "model.tie_embeddings", "model.kv_shift", "optimizer.lr", "precision",
+            "parallel.sequence", "parallel.optimizer_sharding", "parallel.overlap", "model.vocab_size", "model.hidden_size", "model.layers",
+            "model.heads", "model.kv_heads", "model.ffn_size", "model.rope_base", "model.tie_embeddings", "model.kv_shift", "optimizer.lr", "precision",
             "telemetry.otlp_endpoint", "model.preset",
         ];
 

@@ -14,14 +14,14 @@ public sealed class MetricsLogTests
         using (var log = MetricsLog.Open(path, resumeStep: 0))
         {
             log.Append(StepRecords.At(1));
-            log.Append(StepRecords.At(2, validationLoss: 3.25) with { Mfu = 0.5, DataWaitFraction = 0.1 });
+            log.Append(StepRecords.At(2, validationLoss: 3.25) with { Mfu = 0.5, DataWaitFraction = 0.1, CommunicationHidden = 0.75, CommunicationExposedSeconds = 0.25 });
         }
 
         Assert.Equal(
             """{"step":1,"loss":5,"tokens":1000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
             ""","step_seconds":2,"mfu":null,"peak_memory_bytes":1048576}""" + "\n" +
             """{"step":2,"loss":3.3333333333333335,"tokens":2000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
-            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25,"data_wait_fraction":0.1}""" + "\n",
+            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25,"data_wait_fraction":0.1,"communication_hidden":0.75,"communication_exposed_seconds":0.25}""" + "\n",
             File.ReadAllText(path));
     }
 

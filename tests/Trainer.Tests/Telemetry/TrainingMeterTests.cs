@@ -33,10 +33,12 @@ public sealed class TrainingMeterTests : IDisposable
     {
         using var meter = new TrainingMeter(tokensBefore: 1500);
 
-        meter.Record(StepRecords.At(4, validationLoss: 2.5) with { Mfu = 0.25, DataWaitFraction = 0.125 });
+        meter.Record(StepRecords.At(4, validationLoss: 2.5) with { Mfu = 0.25, DataWaitFraction = 0.125, CommunicationHidden = 0.75, CommunicationExposedSeconds = 0.5 });
 
         Assert.Equal(
             [
+                ("kvshift.communication.exposed", 0.5),
+                ("kvshift.communication.hidden", 0.75),
                 ("kvshift.data.wait", 0.125),
                 ("kvshift.process.peak_memory", 1048576),
                 ("kvshift.train.grad_norm", 1.5),

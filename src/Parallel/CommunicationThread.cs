@@ -1,0 +1,146 @@
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+
+namespace KvShiftScale.Parallel;
+
+/// <summary>
+/// A thread that performs blocking collectives in the order in which they were given, while the thread that gave them computes. Its groups are
+/// its own, so that those of the computing thread may go on meanwhile; MPI has to allow calls from several threads at once.
+/// </summary>
+/// <remarks>
+/// A blocking collective of MPI spins until the last rank comes, on the core that computes. So each begins with a started reduction of one
+/// number, looked at once in a while: where it is done every rank has come, and what blocks then is the transfer alone. The blocking form
+/// moves data two to three times as fast as the started one.
+/// </remarks>
+internal sealed class CommunicationThread : IDisposable
+{
+    // What is under way when the thread is told to end gets this long: ranks that end together finish it, a rank that failed does not wait for ever.
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
+
+    private readonly object _gate = new();
+    private readonly Queue<CommunicationTask> _queue = [];
+    private readonly Thread _thread;
+    private readonly nint _token;
+    private ExceptionDispatchInfo? _failure;
+    private volatile bool _isAwaited;
+    private bool _isEnding;
+    private bool _isCancelled;
+
+    public unsafe CommunicationThread()
+    {
+        _token = (nint)NativeMemory.AllocZeroed(sizeof(int));
+        _thread = new Thread(Work) { Name = "communication", IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Something was given up, which MPI still holds: its groups are not to be freed.</summary>
+    public bool HasGivenUp => _isCancelled;
+
+    /// <summary>Gives the thread something to do. The order has to be the same on every rank of a group.</summary>
+    public void Start(CommunicationTask task)
+    {
+        lock (_gate)
+        {
+            _failure?.Throw();
+            task.IsPending = true;
+            _queue.Enqueue(task);
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Returns when the task is done, at once if it was.</summary>
+    /// <exception cref="CollectiveException">A collective of this task or of one before it failed.</exception>
+    public void Wait(CommunicationTask task)
+    {
+        lock (_gate)
+        {
+            if (task.IsPending && _failure is null)
+            {
+                var begun = task.Counters.BeginWait();
+                _isAwaited = true;
+                Monitor.PulseAll(_gate);
+                while (task.IsPending && _failure is null) Monitor.Wait(_gate);
+                _isAwaited = false;
+                task.Counters.EndWait(begun);
+            }
+            _failure?.Throw();
+        }
+    }
+
+    /// <summary>Ends the thread after what it was given. What other ranks do not join within five seconds is given up.</summary>
+    public unsafe void Dispose()
+    {
+        lock (_gate)
+        {
+            _isEnding = true;
+            Monitor.PulseAll(_gate);
+        }
+        if (!_thread.Join(_patience))
+        {
+            lock (_gate)
+            {
+                _isCancelled = true;
+                Monitor.PulseAll(_gate);
+            }
+            _thread.Join();
+        }
+        // A token that was given up may still be written to.
+        if (!_isCancelled) NativeMemory.Free((void*)_token);
+    }
+
+    private void Work()
+    {
+        try
+        {
+            while (Next() is { } task)
+            {
+                foreach (var (group, transfer) in task.Parts)
+                {
+                    AwaitRanks(group);
+                    task.Counters.BeginTransfer();
+                    transfer();
+                    task.Counters.EndTransfer();
+                }
+                lock (_gate)
+                {
+                    task.IsPending = false;
+                    Monitor.PulseAll(_gate);
+                }
+            }
+        }
+        catch (Exception exception)
+        {
+            // Whatever it is belongs to the step that waits for the result; here it would end the process without a word to the other ranks.
+            lock (_gate)
+            {
+                _failure = ExceptionDispatchInfo.Capture(exception);
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    private CommunicationTask? Next()
+    {
+        lock (_gate)
+        {
+            while (_queue.Count == 0 && !_isEnding) Monitor.Wait(_gate);
+            return _queue.Count == 0 ? null : _queue.Dequeue();
+        }
+    }
+
+    private void AwaitRanks(ProcessGroup group)
+    {
+        if (group.Size == 1) return;
+        var token = group.StartAllReduce(_token, 1, CollectiveDataType.Int32);
+        // The core belongs to the computing thread, unless that waits for this one.
+        while (!token.IsCompletedWithin(_isAwaited ? 1000 : 0))
+        {
+            lock (_gate)
+            {
+                if (_isCancelled) throw new CollectiveException($"{group}: other ranks did not come, and this one has ended");
+                if (!_isAwaited) Monitor.Wait(_gate, millisecondsTimeout: 1);
+            }
+        }
+        token.Wait();
+    }
+}
