@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Ledger;
+
 namespace KvShiftScale.Parallel;
 
 /// <summary>What one operation of a group has cost this rank so far.</summary>
@@ -7,4 +9,8 @@ namespace KvShiftScale.Parallel;
 /// <param name="Seconds">
 /// Time in which the caller could do nothing else: of a started operation the start and the wait, not what ran beside them.
 /// </param>
-public readonly record struct CollectiveTotals(CollectiveOperation Operation, long Calls, long ByteCount, double Seconds);
+public readonly record struct CollectiveTotals(CollectiveOperation Operation, long Calls, long ByteCount, double Seconds)
+{
+    /// <summary>Name of the operation in the words of MPI and NCCL: <c>all_reduce</c>.</summary>
+    public string Name => CollectiveCall.NameOf(Operation);
+}

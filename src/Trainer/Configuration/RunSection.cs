@@ -60,6 +60,12 @@ public sealed record RunSection
     /// <summary>Steps between comparisons of all copies of parameters and moments; while it is not 0, each checkpoint has one before it, too.</summary>
     public int ReplicaCheckEvery { get; init; } = 1000;
 
+    /// <summary>
+    /// Ranks compare, before each collective, what they are about to do, and end the run with the names of those that differ. Costs a small
+    /// exchange for each.
+    /// </summary>
+    public bool CheckCollectives { get; init; }
+
     /// <summary>What the model is given to go on with for the sample in the report; empty for no sample.</summary>
     public string SamplePrompt { get; init; } = "The";
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using KvShiftScale.Parallel.Ledger;
 
 namespace KvShiftScale.Trainer.Telemetry;
 
@@ -31,7 +32,8 @@ public sealed class TrainingMeter : IDisposable
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="tokensBefore">Tokens that earlier launches of the run trained on; the counter counts this launch's only.</param>
-    public TrainingMeter(long tokensBefore = 0)
+    /// <param name="ledger">What the groups of this process exchange; null where there are none.</param>
+    public TrainingMeter(long tokensBefore = 0, CollectiveLedger? ledger = null)
     {
         _tokensCounted = tokensBefore;
         _meter = new Meter(MeterName);
@@ -57,6 +59,7 @@ public sealed class TrainingMeter : IDisposable
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
         _probe = new ProbeMeter(_meter);
+        if (ledger is not null) CollectiveMeter.Add(_meter, ledger);
     }
 
     /// <summary>Measures a logged step.</summary>

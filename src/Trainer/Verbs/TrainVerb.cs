@@ -50,7 +50,7 @@ internal static class TrainVerb
         using var stop = new StopSignal();
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
-        using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi);
+        using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {
             RunConfigRules.Check(config, ranks.World.Size);
@@ -65,11 +65,12 @@ internal static class TrainVerb
     {
         private readonly ConsoleProgress? _progress;
         private readonly TelemetryPipeline _telemetry;
-        private readonly TrainingMeter _meter = new();
+        private readonly TrainingMeter _meter;
 
         private RunReporter(ConsoleProgress? progress, RunConfig config, ParallelContext ranks)
         {
             _progress = progress;
+            _meter = new TrainingMeter(ledger: ranks.Ledger);
             _telemetry = TelemetryPipeline.Start(config.Telemetry,
                 new RankIdentity(config.Run.Name, ranks.World.Rank, ranks.World.Size, ranks.Data.Rank, ranks.Tensor.Rank, Environment.MachineName),
                 Warn);

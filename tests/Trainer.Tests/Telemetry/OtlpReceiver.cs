@@ -35,7 +35,10 @@ internal sealed class OtlpReceiver : IDisposable
     /// <summary>Attributes of the process that sent last.</summary>
     public IReadOnlyDictionary<string, string> Resource { get; private set; } = new Dictionary<string, string>();
 
-    /// <summary>The newest data point of each metric with its unit: a number, or count and sum of a histogram.</summary>
+    /// <summary>
+    /// The newest data points of each metric with their unit: a number, or count and sum of a histogram. A point with attributes of its own
+    /// has them behind the name: <c>name{group=data,operation=all_reduce}</c>.
+    /// </summary>
     public ConcurrentDictionary<string, (string Unit, string Value)> Metrics { get; } = [];
 
     /// <summary>The newest value of one metric from each process (service.instance.id) that sent it.</summary>
@@ -80,11 +83,15 @@ internal sealed class OtlpReceiver : IDisposable
             foreach (var metric in resourceMetrics.Messages(2).SelectMany(scope => scope.Messages(2)))
             {
                 var data = metric.Messages(5).Concat(metric.Messages(7)).Concat(metric.Messages(9)).Single();
-                var point = data.Messages(1).Single();
-                var value = metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
-                    : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}");
-                Metrics[metric.Text(1)] = (metric.Text(3), value);
-                _values[(Resource["service.instance.id"], metric.Text(1))] = value;
+                foreach (var point in data.Messages(1))
+                {
+                    var value = metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
+                        : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}");
+                    var attributes = point.Messages(metric.Has(9) ? 9 : 7).Select(attribute => $"{attribute.Text(1)}={Value(attribute.Messages(2).Single())}");
+                    var name = attributes.Any() ? $"{metric.Text(1)}{{{string.Join(',', attributes.Order())}}}" : metric.Text(1);
+                    Metrics[name] = (metric.Text(3), value);
+                    _values[(Resource["service.instance.id"], name)] = value;
+                }
             }
         }
     }
