@@ -45,16 +45,7 @@ public sealed class MpiRun : IDisposable
     public static MpiRun Start(int rankCount, string assembly, params IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo("mpirun") { RedirectStandardOutput = true, RedirectStandardError = true };
-        string[] flags =
-        [
-            "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", rankCount.ToString(CultureInfo.InvariantCulture),
-            // Containers often forbid a process to read another's memory, and mpirun says so on every start.
-            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
-            // mpirun gives ranks a terminal as standard output, and .NET would write that terminal's control sequences to it.
-            "-x", "TERM=dumb",
-            DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly),
-        ];
-        foreach (var argument in flags.Concat(arguments))
+        foreach (var argument in ArgumentsOf(rankCount, assembly, arguments))
         {
             start.ArgumentList.Add(argument);
         }
@@ -73,6 +64,17 @@ public sealed class MpiRun : IDisposable
         run._process.BeginErrorReadLine();
         return run;
     }
+
+    /// <summary>What mpirun is given for ranks of a program; parameters as of <see cref="Start"/>.</summary>
+    public static IReadOnlyList<string> ArgumentsOf(int rankCount, string assembly, params IReadOnlyList<string> arguments) =>
+        [
+            "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", rankCount.ToString(CultureInfo.InvariantCulture),
+            // Containers often forbid a process to read another's memory, and mpirun says so on every start.
+            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
+            // mpirun gives ranks a terminal as standard output, and .NET would write that terminal's control sequences to it.
+            "-x", "TERM=dumb",
+            DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly), .. arguments,
+        ];
 
     /// <summary>Runs ranks of a program to their end and fails with their output unless the exit code is the one wanted.</summary>
     /// <returns>The output.</returns>

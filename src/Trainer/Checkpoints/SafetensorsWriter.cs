@@ -1,7 +1,6 @@
 using KvShiftScale.Trainer.Faults;
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace KvShiftScale.Trainer.Checkpoints;
@@ -16,7 +15,6 @@ public sealed class SafetensorsWriter : IDisposable
 
     private readonly FileStream _file;
     private readonly string _path;
-    private readonly IncrementalHash? _checksum;
     private int _current;
     private long _remaining;
 
@@ -24,26 +22,36 @@ public sealed class SafetensorsWriter : IDisposable
     /// <param name="path">The file.</param>
     /// <param name="entries">Every tensor that will be written.</param>
     /// <param name="metadata">Texts that the header carries.</param>
-    /// <param name="checksum">Is given every byte of the file.</param>
     /// <exception cref="ArgumentException">A name stands twice, is the reserved one, or a shape is negative.</exception>
-    public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null,
-        IncrementalHash? checksum = null)
+    /// <exception cref="IOException">The file cannot be made, or the disk has no room for all of it.</exception>
+    public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         _path = path;
-        _checksum = checksum;
         Entries = [.. entries.OrderByDescending(entry => entry.ElementByteCount)];
         CheckEntries();
         var header = Header(metadata);
-        _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 1 << 16);
-        Span<byte> length = stackalloc byte[LengthByteCount];
-        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        Append(length);
-        Append(header);
+        var head = new byte[LengthByteCount + header.Length];
+        BinaryPrimitives.WriteInt64LittleEndian(head, header.Length);
+        header.CopyTo(head, LengthByteCount);
+        Head = head;
+        _file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            Share = FileShare.Read,
+            BufferSize = 1 << 16,
+            // A full disk is better known before the first byte than after the last.
+            PreallocationSize = checked(head.Length + Entries.Sum(entry => entry.ByteCount)),
+        });
+        Append(head);
         Start(0);
     }
 
     /// <summary>The tensors in the order in which their bytes must be written.</summary>
     public IReadOnlyList<SafetensorsEntry> Entries { get; }
+
+    /// <summary>What stands before the tensors: the header's length and the header.</summary>
+    public ReadOnlyMemory<byte> Head { get; }
 
     /// <summary>Writes the next piece of a tensor; a large one may come in many pieces.</summary>
     /// <param name="name">The tensor, for the check that bytes come in the order of <see cref="Entries"/>.</param>
@@ -97,7 +105,6 @@ public sealed class SafetensorsWriter : IDisposable
     {
         InjectedFaults.Reach("file.write");
         _file.Write(bytes);
-        _checksum?.AppendData(bytes);
     }
 
     /// <summary>Makes the first tensor from <paramref name="index"/> on that has bytes the current one.</summary>

@@ -24,6 +24,18 @@ public sealed record RunSection
     /// <summary>Steps between checkpoints; 0 writes one after the last step only.</summary>
     public int CheckpointEvery { get; init; } = 500;
 
+    /// <summary>Write checkpoints beside training, from a copy that each rank keeps of what it saves; otherwise training waits for the disk.</summary>
+    public bool AsyncSave { get; init; } = true;
+
+    /// <summary>
+    /// Saves in a row that may fail while training goes on with a warning; one more ends the run, as does the last save. 0 ends it at the
+    /// first.
+    /// </summary>
+    public int FailedSaves { get; init; } = 2;
+
+    /// <summary>Seconds that a file which another rank has written may take to become visible to the first, on a network file system.</summary>
+    public double VisibilitySeconds { get; init; } = 120;
+
     /// <summary>Checkpoints that stay on disk; older ones are deleted.</summary>
     public int KeepCheckpoints { get; init; } = 3;
 

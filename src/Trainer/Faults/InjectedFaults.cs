@@ -16,6 +16,9 @@ internal static partial class InjectedFaults
     private const int SigTerm = 15;
 
     private static readonly ConcurrentDictionary<string, long> s_visits = new();
+    // Some steps of a small model.
+    private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
+
     private static InjectedFault[]? s_faults;
 
     /// <summary>Takes the faults meant for this rank. Nothing given: none.</summary>
@@ -63,6 +66,9 @@ internal static partial class InjectedFaults
                 break;
             case "stall":
                 Thread.Sleep(Timeout.Infinite);
+                break;
+            case "linger":
+                Thread.Sleep(s_linger);
                 break;
             case "throw":
                 throw new IOException($"injected fault at {fault.Point}");

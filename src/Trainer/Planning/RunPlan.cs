@@ -42,12 +42,14 @@ internal sealed class RunPlan(RunConfig config, int ranks)
         // Norm weights are whole on every rank of a tensor-parallel group, all else is divided among them.
         var held = Parameters.Norms + (double)(Parameters.Total - Parameters.Norms) / config.Parallel.Tensor;
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
+        // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
+        var saved = config.Run is { AsyncSave: true, CheckpointEvery: > 0 } ? held / Replicas : 0;
         // AdamW keeps two moments, and beside bfloat16 parameters a copy in float32. Gradients are summed in float32 at least.
         return precision switch
         {
-            Precision.Bf16 => new(2 * held, 4 * held, 12 * updated),
-            Precision.Fp64 => new(8 * held, 8 * held, 16 * updated),
-            _ => new(4 * held, 4 * held, 8 * updated),
+            Precision.Bf16 => new(2 * held, 4 * held, 12 * updated, 12 * saved),
+            Precision.Fp64 => new(8 * held, 8 * held, 16 * updated, 24 * saved),
+            _ => new(4 * held, 4 * held, 8 * updated, 12 * saved),
         };
     }
 

@@ -74,12 +74,12 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         var sharding = ConfigKeys.NameOf(parallel.OptimizerSharding.ToString());
         var table = Columns(
             Quantity.Format($"memory of one rank, without activations and buffers (tensor {parallel.Tensor}, optimizer sharding {sharding})"),
-            ["precision"], ["parameters", "gradients", "optimizer", "total"]);
+            ["precision"], ["parameters", "gradients", "optimizer", "save copy", "total"]);
         foreach (var precision in Enum.GetValues<Precision>())
         {
             var memory = plan.MemoryOfRank(precision);
             var name = ConfigKeys.NameOf(precision.ToString()) + (precision == plan.Config.Precision ? " (this run)" : "");
-            table.AddRow(name, Quantity.Bytes(memory.Parameters), Quantity.Bytes(memory.Gradients), Quantity.Bytes(memory.Optimizer),
+            table.AddRow(name, Quantity.Bytes(memory.Parameters), Quantity.Bytes(memory.Gradients), Quantity.Bytes(memory.Optimizer), Quantity.Bytes(memory.Staging),
                 Quantity.Bytes(memory.Total));
         }
         console.Write(table);

@@ -122,7 +122,7 @@ internal sealed class Replayer
             optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
-        var state = new TrainingCheckpoint(_folder.Checkpoints, model, optimizer, ranks, _config).Load(checkpoint);
+        var state = new TrainingCheckpoint(model, optimizer, ranks, _config).Load(checkpoint);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");
         return state;

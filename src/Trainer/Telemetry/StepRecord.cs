@@ -54,6 +54,15 @@ public sealed record StepRecord
     /// <summary>Seconds a step, since the previous logged step, in which this rank waited for reductions and gathers; null as above.</summary>
     public double? CommunicationExposedSeconds { get; init; }
 
+    /// <summary>Seconds that training has stood still for saves since the previous logged step; null where it has not.</summary>
+    public double? SaveSeconds { get; init; }
+
+    /// <summary>Seconds from the copy to the checkpoint, of a save that ended since the previous logged step; null where none did.</summary>
+    public double? SaveWriteSeconds { get; init; }
+
+    /// <summary>Saves that have failed in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
+    public long FailedSaves { get; init; }
+
     /// <summary>Reads of shards that this rank has had to repeat in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
     public long ReadRetries { get; init; }
 }

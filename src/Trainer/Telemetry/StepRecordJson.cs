@@ -56,6 +56,16 @@ internal static class StepRecordJson
                 WriteNumber(json, "communication_exposed_seconds", exposed);
             }
 
+            if (record.SaveSeconds is { } waited)
+            {
+                WriteNumber(json, "save_seconds", waited);
+            }
+
+            if (record.SaveWriteSeconds is { } written)
+            {
+                WriteNumber(json, "save_write_seconds", written);
+            }
+
             if (record.Probe is { } probe)
             {
                 json.WritePropertyName("probe");
@@ -96,6 +106,8 @@ internal static class StepRecordJson
                 CommunicationExposedSeconds = json.TryGetProperty("communication_exposed_seconds", out _)
                     ? ReadNumber(json, "communication_exposed_seconds")
                     : null,
+                SaveSeconds = json.TryGetProperty("save_seconds", out _) ? ReadNumber(json, "save_seconds") : null,
+                SaveWriteSeconds = json.TryGetProperty("save_write_seconds", out _) ? ReadNumber(json, "save_write_seconds") : null,
                 Probe = json.TryGetProperty("probe", out var probe) ? ProbeRecordJson.Read(probe) : null,
             };
         }

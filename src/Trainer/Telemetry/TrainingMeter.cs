@@ -25,10 +25,14 @@ public sealed class TrainingMeter : IDisposable
     private readonly Counter<long> _skippedSteps;
     private readonly Gauge<double> _validationLoss;
     private readonly Gauge<long> _peakMemory;
+    private readonly Histogram<double> _saveWait;
+    private readonly Histogram<double> _saveDuration;
+    private readonly Counter<long> _failedSaves;
     private readonly ProbeMeter _probe;
     private long _tokensCounted;
     private long _retriesCounted;
     private long _skipsCounted;
+    private long _failuresCounted;
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="tokensBefore">Tokens that earlier launches of the run trained on; the counter counts this launch's only.</param>
@@ -58,6 +62,9 @@ public sealed class TrainingMeter : IDisposable
         _skippedSteps = _meter.CreateCounter<long>("kvshift.train.skipped_steps", "{step}", "Steps without update, because their numbers were bad.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");
         _peakMemory = _meter.CreateGauge<long>("kvshift.process.peak_memory", "By", "Largest resident memory of the process so far.");
+        _saveWait = _meter.CreateHistogram<double>("kvshift.checkpoint.wait", "s", "Time that training has stood still for a save.");
+        _saveDuration = _meter.CreateHistogram<double>("kvshift.checkpoint.duration", "s", "Time of a save from the copy to the checkpoint.");
+        _failedSaves = _meter.CreateCounter<long>("kvshift.checkpoint.failed", "{save}", "Saves that have failed.");
         _probe = new ProbeMeter(_meter);
         if (ledger is not null) CollectiveMeter.Add(_meter, ledger);
     }
@@ -115,6 +122,22 @@ public sealed class TrainingMeter : IDisposable
         {
             _skippedSteps.Add(record.SkippedSteps - _skipsCounted);
             _skipsCounted = record.SkippedSteps;
+        }
+
+        if (record.SaveSeconds is { } waited)
+        {
+            _saveWait.Record(waited);
+        }
+
+        if (record.SaveWriteSeconds is { } written)
+        {
+            _saveDuration.Record(written);
+        }
+
+        if (record.FailedSaves > _failuresCounted)
+        {
+            _failedSaves.Add(record.FailedSaves - _failuresCounted);
+            _failuresCounted = record.FailedSaves;
         }
 
         if (record.Probe is { } probe)

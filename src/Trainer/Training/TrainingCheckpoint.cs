@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text.Json;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
@@ -13,39 +12,12 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>
-/// Saves a run and takes it up again, on this layout or any other: each rank writes the parts that it holds and reads those that it
-/// needs. All ranks call its methods side by side.
+/// Takes a run up again from a checkpoint, on the layout that wrote it or any other: each rank reads the parts that it needs. All ranks
+/// call its methods side by side.
 /// </summary>
-internal sealed class TrainingCheckpoint(CheckpointFolder folder, KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config)
+internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config)
 {
     private readonly LogitProbe _probe = new(model, ranks);
-
-    private bool IsFirstRank => ranks.World.Rank == 0;
-
-    /// <summary>Writes a checkpoint, durable when this returns, and deletes old ones. Collective.</summary>
-    /// <exception cref="IOException">A file could not be written; there is no new checkpoint, and older ones are as they were.</exception>
-    public void Save(TrainingState state)
-    {
-        using var scope = NewDisposeScope();
-        var logits = _probe.Measure();
-        CheckpointDraft? draft = null;
-        try
-        {
-            RankAgreement.Together(ranks.World, () =>
-            {
-                if (IsFirstRank) draft = folder.Begin(state.Step);
-            });
-            var parts = RankAgreement.Together(ranks.World, () => WriteOwn(folder.DraftPathOf(state.Step)));
-            RankAgreement.Together(ranks.World, () =>
-            {
-                if (draft is not null) Commit(draft, state, parts, logits);
-            });
-        }
-        finally
-        {
-            draft?.Dispose();
-        }
-    }
 
     /// <summary>Fills model and optimizer from a checkpoint that any layout wrote, and checks that they are what was saved. Collective.</summary>
     /// <exception cref="InvalidDataException">A file is damaged, or what was loaded is not what was saved.</exception>
@@ -58,35 +30,6 @@ internal sealed class TrainingCheckpoint(CheckpointFolder folder, KvShiftTransfo
         foreach (var slot in model.Parameters.Slots) Fill(tensors, slot, isFresh);
         RequireSame(checkpoint, tensors, isFresh);
         return TrainingState.Read(checkpoint);
-    }
-
-    // What this rank wrote, as the text that goes to the first rank.
-    private string WriteOwn(string directory)
-    {
-        // On a network file system this rank may not see yet that the first one has made it.
-        Directory.CreateDirectory(directory);
-        var slices = HeldSlice.ToSave(model, optimizer, ranks.Replicas);
-        if (slices.Count == 0) return "";
-        var (file, tensors) = SliceFile.Write(Path.Combine(directory, FormattableString.Invariant($"rank-{ranks.World.Rank:D5}.safetensors")), slices);
-        DurableFile.FlushDirectory(directory);
-        return JsonSerializer.Serialize(file) + "\n" + ManifestJson.WriteTensors(tensors);
-    }
-
-    private void Commit(CheckpointDraft draft, TrainingState state, string[] parts, double[] logits)
-    {
-        ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), config.Data.Tokenizer);
-        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), state.ToJson());
-        RunConfigWriter.Save(config, draft.PathOf(RunFolder.ConfigurationName));
-        var written = parts.Where(part => part.Length > 0).Select(part => part.Split('\n')).ToList();
-        draft.Commit(new CheckpointContent
-        {
-            Versions = Versions,
-            Layout = new CheckpointLayout(ranks.World.Size, ranks.Data.Size, ranks.Context.Size, ranks.Tensor.Size,
-                ConfigKeys.NameOf(config.Parallel.OptimizerSharding.ToString()), ConfigKeys.NameOf(config.Precision.ToString())),
-            ProbeLogits = logits,
-            Tensors = Joined(written.SelectMany(part => ManifestJson.ReadTensors(part[1]))),
-        }, [.. written.Select(part => JsonSerializer.Deserialize<CheckpointFile>(part[0])!)]);
-        folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery);
     }
 
     /// <summary>Versions of this program and what it computes with.</summary>

@@ -27,7 +27,7 @@ internal sealed class TrainingLoop
     private readonly IRunReporter _reporter;
     private readonly StopSignal _stop;
     private readonly KvShiftTransformer _model;
-    private readonly TrainingCheckpoint _checkpoint;
+    private readonly CheckpointSaver _saver;
     private readonly ShardCatalog _training;
     private readonly ShardCatalog? _validationData;
     private readonly Validation _validation;
@@ -52,7 +52,7 @@ internal sealed class TrainingLoop
     private OverlapTotals _communicationBefore;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
-        KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, TrainingCheckpoint checkpoint, ShardCatalog training,
+        KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, CheckpointSaver saver, ShardCatalog training,
         ShardCatalog? validationData, ReadAccess access, StepGuardState guard, double peakFlopsPerSecond)
     {
         _config = config;
@@ -61,7 +61,7 @@ internal sealed class TrainingLoop
         _reporter = reporter;
         _stop = stop;
         _model = model;
-        _checkpoint = checkpoint;
+        _saver = saver;
         _training = training;
         _validationData = validationData;
         _access = access;
@@ -117,6 +117,7 @@ internal sealed class TrainingLoop
                     Loader = batches.State(step),
                     Guard = _guard.State,
                 };
+                _saver.Advance();
                 if (outcome.Verdict.Fault != StepFault.None) Record(step, outcome);
 
                 double? validationLoss = null;
@@ -130,9 +131,10 @@ internal sealed class TrainingLoop
                 var isSaved = isLast || stopped || IsDue(step, _config.Run.CheckpointEvery);
                 // Before every checkpoint, too: one that is saved must be good.
                 if (_config.Run.ReplicaCheckEvery > 0 && (isSaved || IsDue(step, _config.Run.ReplicaCheckEvery))) _replicas.Run(step);
-                if (isSaved) Save(state, ref saved);
+                if (isSaved) Save(state, ref saved, goesOn: !isLast && !stopped);
             }
         }
+        _saver.Finish(goesOn: false);
 
         if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, stopped);
         if (!stopped) return ExitCode.Done;
@@ -166,11 +168,11 @@ internal sealed class TrainingLoop
         return new ProbeRecord(scores, Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
-    private void Save(TrainingState state, ref long saved)
+    private void Save(TrainingState state, ref long saved, bool goesOn)
     {
         if (saved == state.Step) return;
         saved = state.Step;
-        _checkpoint.Save(state);
+        _saver.Save(state, goesOn);
     }
 
     private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, ProbeRecord? probe,
@@ -199,6 +201,9 @@ internal sealed class TrainingLoop
             CommunicationHidden = _ranks.World.Size > 1 ? communicated.HiddenFraction : null,
             CommunicationExposedSeconds = _ranks.World.Size > 1 && communicated.Transfer > 0 ? communicated.Exposed / _intervalSteps : null,
             ReadRetries = _access.RetryCount,
+            SaveSeconds = _saver.TakeWaitSeconds() is var seconds and > 0 ? seconds : null,
+            SaveWriteSeconds = _saver.TakeWriteSeconds(),
+            FailedSaves = _saver.Failures,
         };
         (_intervalSeconds, _intervalSteps, _intervalTokens, _waitSecondsBefore) = (0, 0, 0, batches.WaitSeconds);
         _communicationBefore = Communication;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvShiftScale.Data;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
@@ -17,6 +18,7 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
     IRunReporter reporter, StopSignal stop)
 {
     private readonly RunFolder _folder = new(config);
+    private double _restoreSeconds;
     private readonly ReadAccess _access = new() { Retries = config.Data.ReadRetries, Notice = reporter.Warn };
 
     private bool IsFirstRank => ranks.World.Rank == 0;
@@ -46,12 +48,16 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         using var reducer = BuildReducer(config, ranks, model);
         if (IsFirstRank && config.Parallel.Overlap && ranks.Replicas.Size > 1 && !ranks.AllowsOverlap)
             reporter.Warn("this MPI library lets only one thread at a time call it, so gradients are reduced after backward; parallel.overlap: false says that this is wanted");
-        var checkpoint = new TrainingCheckpoint(_folder.Checkpoints, model, optimizer, ranks, config);
+        var checkpoint = new TrainingCheckpoint(model, optimizer, ranks, config);
+        var started = Stopwatch.GetTimestamp();
         var state = Restore(model, optimizer, checkpoint, training);
+        _restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        using var saver = new CheckpointSaver(_folder.Checkpoints, model, optimizer, ranks, config, reporter);
+        saver.Prepare();
         TellMesh(model);
-        if (IsFirstRank) Begin(model, training, state);
+        if (IsFirstRank) Begin(model, training, state, saver);
 
-        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, checkpoint, training, validation, _access, state.Guard,
+        var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, saver, training, validation, _access, state.Guard,
             PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
         return loop.Run(state);
     }
@@ -232,12 +238,13 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         foreach (var line in MeshTable.Lines(ranks.Layout, hosts, model.Parameters.Device.ToString())) reporter.Say(line);
     }
 
-    private void Begin(KvShiftTransformer model, ShardCatalog training, TrainingState state)
+    private void Begin(KvShiftTransformer model, ShardCatalog training, TrainingState state, CheckpointSaver saver)
     {
         Directory.CreateDirectory(_folder.Path);
         RunConfigWriter.Save(config, _folder.Configuration);
-        var start = state.Step == 0 ? "starting" : $"going on from the checkpoint of step {state.Step}";
+        var start = state.Step == 0 ? "starting" : FormattableString.Invariant($"going on from the checkpoint of step {state.Step}, verified and loaded in {_restoreSeconds:0.00} s");
         reporter.Say(FormattableString.Invariant(
             $"{config.Run.Name}: {start}; {model.Parameters.GlobalElementCount:N0} parameters, {training.TokenCount:N0} training tokens in {training.DocumentCount:N0} documents, {ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels"));
+        if (saver.StagingBytes > 0) reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(saver.StagingBytes)} on each rank");
     }
 }

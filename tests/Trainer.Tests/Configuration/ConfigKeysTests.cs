@@ -41,7 +41,8 @@ public sealed class ConfigKeysTests
             "run.directory", "data.train", "data.validation", "data.global_batch", "data.micro_batch", "data.context", "parallel.tensor",
             "parallel.sequence", "parallel.optimizer_sharding", "parallel.overlap", "model.vocab_size", "model.hidden_size", "model.layers",
             "model.heads", "model.kv_heads", "model.ffn_size", "model.rope_base", "model.tie_embeddings", "model.kv_shift", "optimizer.lr", "precision",
-            "telemetry.otlp_endpoint", "model.preset", "run.check_collectives",
+            "telemetry.otlp_endpoint", "model.preset", "run.check_collectives", "run.async_save", "run.failed_saves",
+            "run.visibility_seconds",
         ];
 
         Assert.Empty(promised.Except(ConfigKeys.PathsBelow(typeof(RunConfig), "")));

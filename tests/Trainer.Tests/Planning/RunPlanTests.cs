@@ -62,11 +62,14 @@ public sealed class RunPlanTests
         var halves = new RunPlan(whole.Config with { Parallel = new ParallelConfig { Tensor = 2 } }, ranks: 4);
         var (all, norms) = (whole.Parameters.Total, whole.Parameters.Norms);
 
-        Assert.Equal(new MemoryEstimate(4 * all, 4 * all, 8 * all), whole.MemoryOfRank(Precision.Fp32));
-        Assert.Equal(new MemoryEstimate(8 * all, 8 * all, 16 * all), whole.MemoryOfRank(Precision.Fp64));
+        Assert.Equal(new MemoryEstimate(4 * all, 4 * all, 8 * all, 12 * all), whole.MemoryOfRank(Precision.Fp32));
+        Assert.Equal(new MemoryEstimate(8 * all, 8 * all, 16 * all, 24 * all), whole.MemoryOfRank(Precision.Fp64));
         // A float32 copy and two moments beside the parameters.
-        Assert.Equal(new MemoryEstimate(2 * all, 4 * all, 12 * all), whole.MemoryOfRank(Precision.Bf16));
-        Assert.Equal(18.0 * all, whole.MemoryOfRank(Precision.Bf16).Total);
+        Assert.Equal(new MemoryEstimate(2 * all, 4 * all, 12 * all, 12 * all), whole.MemoryOfRank(Precision.Bf16));
+        Assert.Equal(30.0 * all, whole.MemoryOfRank(Precision.Bf16).Total);
+        // Nothing is copied where training waits for the disk.
+        Assert.Equal(0, new RunPlan(whole.Config with { Run = whole.Config.Run with { AsyncSave = false } }, 1).MemoryOfRank(Precision.Fp32).Staging);
+        Assert.Equal(12.0 * (norms + (all - norms) / 2.0) / 2, halves.MemoryOfRank(Precision.Fp32).Staging);
         Assert.Equal(2, halves.DataRanks);
         Assert.Equal(4.0 * (norms + (all - norms) / 2.0), halves.MemoryOfRank(Precision.Fp32).Parameters);
     }

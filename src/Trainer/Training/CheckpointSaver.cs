@@ -1,0 +1,259 @@
+using System.Diagnostics;
+using KvShiftScale.Models;
+using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.ModelFiles;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>
+/// Saves a run while it goes on training. A save copies what a rank holds; a thread of its own writes the copy, and when all ranks have
+/// written theirs, the first rank makes a checkpoint of them. Which of these stages is over, and whether one has failed, the ranks tell
+/// each other after each step, from the thread that trains: no other thread uses MPI. All ranks call its methods side by side.
+/// </summary>
+internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config,
+    IRunReporter reporter) : IDisposable
+{
+    // A thread that hangs in a file system has this long to let go of the copy before that is left to it.
+    private static readonly TimeSpan s_patienceAtTheEnd = TimeSpan.FromSeconds(10);
+
+    private readonly LogitProbe _probe = new(model, ranks);
+    private SliceStaging? _staging;
+    private SaveInFlight? _flight;
+    private int _failuresInARow;
+    private double _waitSeconds;
+    private double? _writeSeconds;
+
+    private bool IsFirstRank => ranks.World.Rank == 0;
+
+    /// <summary>Bytes of the copy that this rank keeps for saves beside training; 0 where none is kept.</summary>
+    public long StagingBytes => _staging?.ByteCount ?? 0;
+
+    /// <summary>Saves that have failed in this launch.</summary>
+    public int Failures { get; private set; }
+
+    /// <summary>Makes room for the copy, so that a lack of memory shows before training and not at the first save.</summary>
+    public void Prepare()
+    {
+        if (!config.Run.AsyncSave || config.Run.CheckpointEvery == 0) return;
+        using var scope = NewDisposeScope();
+        _staging = new SliceStaging(HeldSlice.ToSave(model, optimizer, ranks.Replicas));
+    }
+
+    /// <summary>
+    /// Saves the run as it is after a step. One save at a time: an earlier one that is still being written is waited for. Collective.
+    /// </summary>
+    /// <param name="state">What is not a tensor.</param>
+    /// <param name="goesOn">Training goes on after this; otherwise the checkpoint is on the disk when this returns.</param>
+    /// <exception cref="IOException">On all ranks: a save has failed, and the run may not go on without. Older checkpoints are as they were.</exception>
+    public void Save(TrainingState state, bool goesOn)
+    {
+        var started = Stopwatch.GetTimestamp();
+        if (_flight is { } earlier)
+        {
+            Finish();
+            var waited = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            if (goesOn) reporter.Say(FormattableString.Invariant($"the save of step {state.Step} has waited {waited:0.0} s for that of step {earlier.State.Step}"));
+        }
+
+        using var scope = NewDisposeScope();
+        var isBeside = goesOn && config.Run.AsyncSave;
+        var logits = _probe.Measure();
+        var slices = HeldSlice.ToSave(model, optimizer, ranks.Replicas);
+        if (isBeside) slices = (_staging ??= new SliceStaging(slices)).Take(slices);
+        if (Begin(state, goesOn, out var draft))
+        {
+            var flight = _flight = new SaveInFlight(state, logits, draft) { Work = Task.CompletedTask };
+            flight.Work = BackgroundThread.Start(() => WriteOwn(flight, slices, isBeside), isBeside);
+            // What is written is not a copy, or nothing comes after it.
+            if (!isBeside) Finish(goesOn);
+        }
+        _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>Takes note of how far a save has come on all ranks; to be called after each step. Collective.</summary>
+    /// <exception cref="IOException">As <see cref="Save"/>.</exception>
+    public void Advance()
+    {
+        if (_flight is { } flight) Advance(flight, goesOn: true);
+    }
+
+    /// <summary>Waits for a save that is being written. Collective.</summary>
+    /// <param name="goesOn">Training goes on after this.</param>
+    /// <exception cref="IOException">As <see cref="Save"/>.</exception>
+    public void Finish(bool goesOn = true)
+    {
+        while (_flight is { } flight)
+        {
+            flight.Wait();
+            Advance(flight, goesOn);
+        }
+    }
+
+    /// <summary>How long training has stood still for saves since this was last asked.</summary>
+    public double TakeWaitSeconds()
+    {
+        var seconds = _waitSeconds;
+        _waitSeconds = 0;
+        return seconds;
+    }
+
+    /// <summary>How long the save that ended last has taken from the copy to the checkpoint; null where none has since this was last asked.</summary>
+    public double? TakeWriteSeconds()
+    {
+        var seconds = _writeSeconds;
+        _writeSeconds = null;
+        return seconds;
+    }
+
+    /// <summary>Ends a save that is being written; its draft stays unfinished. Not collective.</summary>
+    public void Dispose()
+    {
+        if (_flight is { } flight)
+        {
+            // What still reads the copy may not lose it.
+            if (!flight.Cancel(s_patienceAtTheEnd)) return;
+            _flight = null;
+        }
+        _staging?.Dispose();
+    }
+
+    // The folder is there before any rank writes to it.
+    private bool Begin(TrainingState state, bool goesOn, out CheckpointDraft? draft)
+    {
+        CheckpointDraft? begun = null;
+        draft = null;
+        try
+        {
+            RankAgreement.Together(ranks.World, () =>
+            {
+                if (IsFirstRank) begun = folder.Begin(state.Step);
+            });
+        }
+        catch (IOException error)
+        {
+            Fail(state.Step, error, goesOn);
+            return false;
+        }
+        draft = begun;
+        return true;
+    }
+
+    private unsafe void Advance(SaveInFlight flight, bool goesOn)
+    {
+        var isOver = flight.Work.IsCompleted;
+        var tally = stackalloc long[] { isOver ? 1 : 0, isOver && flight.Work.IsFaulted ? 1 : 0 };
+        ranks.World.AllReduce((nint)tally, 2, CollectiveDataType.Int64);
+        if (tally[1] > 0)
+        {
+            Abandon(flight, goesOn);
+        }
+        else if (tally[0] == ranks.World.Size && !flight.IsCommitting)
+        {
+            flight.IsCommitting = true;
+            flight.Work = IsFirstRank ? BackgroundThread.Start(() => Commit(flight), config.Run.AsyncSave && goesOn) : Task.CompletedTask;
+        }
+        else if (tally[0] == ranks.World.Size)
+        {
+            _writeSeconds = flight.Elapsed.TotalSeconds;
+            _failuresInARow = 0;
+            _flight = null;
+            flight.Dispose();
+        }
+    }
+
+    // This rank's file, and a note of what is in it.
+    private bool WriteOwn(SaveInFlight flight, IReadOnlyList<HeldSlice> slices, bool isBeside)
+    {
+        var directory = folder.DraftPathOf(flight.State.Step);
+        // On a network file system this rank may not see yet that the first one has made it.
+        Directory.CreateDirectory(directory);
+        var part = new CheckpointPart(null, []);
+        if (slices.Count > 0)
+        {
+            var path = Path.Combine(directory, FormattableString.Invariant($"rank-{ranks.World.Rank:D5}.safetensors"));
+            var (file, tensors) = SliceFile.Write(path, slices, isBeside, flight.Stop);
+            part = new CheckpointPart(file, tensors);
+        }
+        part.Leave(directory, ranks.World.Rank);
+        return true;
+    }
+
+    private bool Commit(SaveInFlight flight)
+    {
+        var draft = flight.Draft!;
+        // Somebody tidies up at the wrong time.
+        if (InjectedFaults.Strikes("remove", "checkpoint.draft", flight.State.Step)) Directory.Delete(draft.Directory, recursive: true);
+        var parts = CheckpointPart.TakeAll(draft.Directory, ranks.World.Size, TimeSpan.FromSeconds(config.Run.VisibilitySeconds), flight.Stop);
+        ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), config.Data.Tokenizer);
+        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), flight.State.ToJson());
+        RunConfigWriter.Save(config, draft.PathOf(RunFolder.ConfigurationName));
+        draft.Commit(new CheckpointContent
+        {
+            Versions = TrainingCheckpoint.Versions,
+            Layout = new CheckpointLayout(ranks.World.Size, ranks.Data.Size, ranks.Context.Size, ranks.Tensor.Size,
+                ConfigKeys.NameOf(config.Parallel.OptimizerSharding.ToString()), ConfigKeys.NameOf(config.Precision.ToString())),
+            ProbeLogits = flight.ProbeLogits,
+            Tensors = TrainingCheckpoint.Joined(parts.SelectMany(part => part.Tensors)),
+        }, [.. parts.Where(part => part.File is not null).Select(part => part.File!)]);
+        folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery);
+        return true;
+    }
+
+    // On all ranks: what one of them has met, known to all.
+    private void Abandon(SaveInFlight flight, bool goesOn)
+    {
+        _flight = null;
+        try
+        {
+            RankAgreement.Together(ranks.World, () =>
+            {
+                if (flight.Work.IsFaulted) flight.Work.GetAwaiter().GetResult();
+            });
+        }
+        catch (IOException error)
+        {
+            // Nobody writes to the folder any more when it is deleted.
+            flight.Cancel(Timeout.InfiniteTimeSpan);
+            ranks.World.Barrier();
+            Discard(flight);
+            Fail(flight.State.Step, error, goesOn);
+        }
+    }
+
+    private void Discard(SaveInFlight flight)
+    {
+        try
+        {
+            flight.Dispose();
+        }
+        catch (IOException error)
+        {
+            reporter.Warn($"what was written of a checkpoint stays where it is: {error.Message}");
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            reporter.Warn($"what was written of a checkpoint stays where it is: {error.Message}");
+        }
+    }
+
+    private void Fail(long step, IOException error, bool goesOn)
+    {
+        Failures++;
+        _failuresInARow++;
+        var newest = folder.List().FirstOrDefault(checkpoint => !checkpoint.IsPartial).Path;
+        var left = newest is null ? "There is no checkpoint of this run yet" : $"The newest checkpoint is still {newest}";
+        var what = $"the checkpoint of step {step} could not be saved: {error.Message}. {left}.";
+        if (!goesOn || _failuresInARow > config.Run.FailedSaves)
+        {
+            throw new IOException($"{what} Make room or mend the folder; the same command then goes on from there.", error);
+        }
+        if (!IsFirstRank) return;
+        reporter.Warn(FormattableString.Invariant(
+            $"{what} Training goes on without it, and the next save is tried when it is due; {config.Run.FailedSaves - _failuresInARow} more in a row may fail (run.failed_saves). Make room or mend the folder."));
+    }
+}

@@ -1,0 +1,52 @@
+using System.Diagnostics;
+using KvShiftScale.Trainer.Checkpoints;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>A save that has begun: what it is of, and the stage that a thread of this rank works on.</summary>
+/// <param name="state">The run when it was saved.</param>
+/// <param name="probeLogits">What the model gave then.</param>
+/// <param name="draft">Where it is written; null on all ranks but the first.</param>
+internal sealed class SaveInFlight(TrainingState state, double[] probeLogits, CheckpointDraft? draft) : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly long _started = Stopwatch.GetTimestamp();
+
+    /// <summary>The run when it was saved.</summary>
+    public TrainingState State => state;
+
+    /// <summary>What the model gave for a fixed row then.</summary>
+    public double[] ProbeLogits => probeLogits;
+
+    /// <summary>Where it is written; null on all ranks but the first.</summary>
+    public CheckpointDraft? Draft => draft;
+
+    /// <summary>All ranks have written their files; the first makes a checkpoint of them.</summary>
+    public bool IsCommitting { get; set; }
+
+    /// <summary>This rank's part of the stage.</summary>
+    public required Task Work { get; set; }
+
+    /// <summary>Asks the work to end.</summary>
+    public CancellationToken Stop => _stop.Token;
+
+    /// <summary>Time since it began.</summary>
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
+
+    /// <summary>Waits for this rank's part of the stage, however it ends.</summary>
+    public void Wait() => Task.WaitAny(Work);
+
+    /// <summary>Ends the work between two pieces and waits for that.</summary>
+    /// <returns>It has ended in time.</returns>
+    public bool Cancel(TimeSpan patience)
+    {
+        _stop.Cancel();
+        return Task.WaitAny([Work], patience) >= 0;
+    }
+
+    public void Dispose()
+    {
+        draft?.Dispose();
+        _stop.Dispose();
+    }
+}
