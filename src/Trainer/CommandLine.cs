@@ -1,6 +1,7 @@
 using System.CommandLine;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Training;
 using KvShiftScale.Trainer.Verbs;
 
 namespace KvShiftScale.Trainer;
@@ -11,8 +12,11 @@ internal static class CommandLine
     /// <summary>Parses, runs, and returns the exit code.</summary>
     public static int Run(string[] arguments)
     {
+        // From the first moment to the last: a signal while libraries load or metrics are flushed must not kill a rank, nor one that comes
+        // when the exit code is decided. So it is not disposed.
+        var stop = arguments is ["train", ..] ? new StopSignal() : null;
         var launch = RankEnvironment.Read(Environment.GetEnvironmentVariable);
-        var parsed = Build(launch).Parse(arguments);
+        var parsed = Build(launch, stop).Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
             FaultReport.Tell(launch, string.Join("\nkvshift: ", parsed.Errors.Select(error => error.Message))
@@ -31,9 +35,10 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand Build(RankEnvironment launch) => new("Pretrains transformers with KV shifting attention.")
+    private static RootCommand Build(RankEnvironment launch, StopSignal? stop) => new("Pretrains transformers with KV shifting attention.")
     {
-        TrainVerb.Build(launch),
+        TrainVerb.Build(launch, stop),
+        RestartVerb.Build(),
         ReplayVerb.Build(launch),
         EvalVerb.Build(launch),
         GenerateVerb.Build(launch),

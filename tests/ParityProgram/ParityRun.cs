@@ -53,7 +53,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
         var (losses, norms) = (new double[test.Steps], new double[test.Steps]);
         for (var i = 0; i < test.Steps; i++)
         {
-            var outcome = step.Run(i + 1, batches, stopRequested: false);
+            var outcome = step.Run(i + 1, batches);
             (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
         }
         var scores = new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run();

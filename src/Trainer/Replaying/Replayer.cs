@@ -66,14 +66,14 @@ internal sealed class Replayer
         var (compared, difference) = (0, 0.0);
         for (var earlier = state.Step + 1; earlier < step; earlier++)
         {
-            var done = training.Run(earlier, batches, stopRequested: false);
+            var done = training.Run(earlier, batches);
             if (records.FirstOrDefault(record => record.Step == earlier) is not { } record || !double.IsFinite(record.Loss)) continue;
             compared++;
             difference = Math.Max(difference, StepReplay.Difference(record.Loss, done.Loss));
         }
         // With the parameters that the step begins with.
         var rows = Rows(step, catalog, model);
-        var outcome = training.Run(step, batches, stopRequested: false);
+        var outcome = training.Run(step, batches);
 
         using var scope = NewDisposeScope();
         return new StepReplay

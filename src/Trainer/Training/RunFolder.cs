@@ -39,6 +39,9 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>What came out, for scripts.</summary>
     public string Summary => System.IO.Path.Combine(Path, "summary.json");
 
+    /// <summary>Crashes that a launch went on after, or gave up.</summary>
+    public string Restarts => System.IO.Path.Combine(Path, "restarts.jsonl");
+
     /// <summary>Tokens of row groups whose footers do not state them; there when some had to be counted.</summary>
     public string RowGroupCounts => System.IO.Path.Combine(Path, "row-group-counts.json");
 

@@ -7,6 +7,5 @@ namespace KvShiftScale.Trainer.Training;
 /// <param name="Tokens">Inputs of all ranks that are no padding.</param>
 /// <param name="GradientNorm">Global L2 norm before clipping.</param>
 /// <param name="LearningRate">Learning rate of the update.</param>
-/// <param name="StopRequested">Some rank was asked to stop.</param>
 /// <param name="Verdict">Whether there was an update.</param>
-internal readonly record struct StepOutcome(double Loss, long Tokens, double GradientNorm, double LearningRate, bool StopRequested, StepVerdict Verdict);
+internal readonly record struct StepOutcome(double Loss, long Tokens, double GradientNorm, double LearningRate, StepVerdict Verdict);

@@ -50,6 +50,7 @@ internal sealed class TrainingLoop
     private readonly List<SkippedStep> _recentSkips = [];
     private double _waitSecondsBefore;
     private OverlapTotals _communicationBefore;
+    private long _savedStep;
 
     public TrainingLoop(RunConfig config, ParallelContext ranks, RunFolder folder, IRunReporter reporter, StopSignal stop,
         KvShiftTransformer model, AdamW optimizer, GradientReducer reducer, CheckpointSaver saver, ShardCatalog training,
@@ -85,57 +86,24 @@ internal sealed class TrainingLoop
     public int Run(TrainingState state)
     {
         if (IsFirstRank) SkippedStepLog.Resume(_folder.Skipped, state.Step);
-        using var metrics = IsFirstRank ? MetricsLog.Open(_folder.Metrics, state.Step) : null;
+        _savedStep = state.Step;
+        var measured = state.Unmeasured is null ? state.Step : state.Step - 1;
+        using var metrics = IsFirstRank ? MetricsLog.Open(_folder.Metrics, measured) : null;
+        var stopped = false;
         if (state.Step == 0 && _validationData is not null)
         {
-            var loss = Validate();
+            var loss = Validate(() => _stop.AgreeToStop(_ranks.World));
+            stopped = loss is null;
             state = state with { InitialValidationLoss = loss };
-            _reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {loss:F4}"));
+            if (loss is not null) _reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {loss:F4}"));
         }
-
-        var stopped = false;
-        using (var batches = new TrainingBatches(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, Share, state.Step, _access))
+        else if (state.Unmeasured is not null)
         {
-            _waitSecondsBefore = batches.WaitSeconds;
-            var saved = state.Step;
-            for (var step = state.Step + 1; step <= _config.Run.Steps && !stopped; step++)
-            {
-                InjectedFaults.Reach("step", step);
-                var start = Stopwatch.GetTimestamp();
-                var outcome = _step.Run(step, batches, _stop.IsRequested);
-                _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
-                _intervalSteps++;
-                _intervalTokens += outcome.Tokens;
-                var isLast = step == _config.Run.Steps;
-                // A wish to stop that comes with the last step changes nothing: the run is done.
-                stopped = outcome.StopRequested && !isLast;
-                state = state with
-                {
-                    Step = step,
-                    Tokens = state.Tokens + outcome.Tokens,
-                    LearningRate = outcome.LearningRate,
-                    Loader = batches.State(step),
-                    Guard = _guard.State,
-                };
-                _saver.Advance();
-                if (outcome.Verdict.Fault != StepFault.None) Record(step, outcome);
-
-                double? validationLoss = null;
-                if (_validationData is not null && !stopped && (isLast || IsDue(step, _config.Run.ValidateEvery)))
-                    validationLoss = Validate();
-                var probe = !stopped && (isLast || IsDue(step, _config.Run.ProbeEvery)) ? Probe() : null;
-                if (isLast || stopped || outcome.Verdict.IsSkip || validationLoss is not null || probe is not null || IsDue(step, _config.Run.LogEvery))
-                    Log(metrics, outcome, state, validationLoss, probe, batches);
-                if (_guard.State.SkipsInARow >= _config.Run.MaxSkips) throw new RepeatedSkipsException(_config.Run, _recentSkips);
-                InjectedFlip.Reach(step, _model, _optimizer);
-                var isSaved = isLast || stopped || IsDue(step, _config.Run.CheckpointEvery);
-                // Before every checkpoint, too: one that is saved must be good.
-                if (_config.Run.ReplicaCheckEvery > 0 && (isSaved || IsDue(step, _config.Run.ReplicaCheckEvery))) _replicas.Run(step);
-                if (isSaved) Save(state, ref saved, goesOn: !isLast && !stopped);
-            }
+            stopped = Measure(ref state, metrics);
         }
+        if (!stopped) stopped = Train(ref state, metrics);
         _saver.Finish(goesOn: false);
-
+        if (stopped && state.Step == 0) return StoppedBeforeTraining(_reporter);
         if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, stopped);
         if (!stopped) return ExitCode.Done;
         _reporter.Say($"stopped by a signal after step {state.Step}; the same command goes on from there");
@@ -143,6 +111,88 @@ internal sealed class TrainingLoop
     }
 
     private OverlapTotals Communication => _reducer.Reduction.Snapshot() + _reducer.Gathering.Snapshot();
+
+    /// <summary>Tells of a signal that came when there was nothing to save; returns the exit code.</summary>
+    public static int StoppedBeforeTraining(IRunReporter reporter)
+    {
+        reporter.Say("stopped by a signal before the first step; the same command begins again");
+        return ExitCode.Stopped;
+    }
+
+    // Steps to the end of the run, or until ranks agree to stop: true then.
+    private bool Train(ref TrainingState state, MetricsLog? metrics)
+    {
+        using var batches = new TrainingBatches(_training, _config.Data, _config.Run.Seed, _config.Model.VocabSize, Share, state.Step, _access);
+        _waitSecondsBefore = batches.WaitSeconds;
+        for (var step = state.Step + 1; step <= _config.Run.Steps; step++)
+        {
+            InjectedFaults.Reach("step", step);
+            var start = Stopwatch.GetTimestamp();
+            var outcome = _step.Run(step, batches);
+            _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
+            _intervalSteps++;
+            _intervalTokens += outcome.Tokens;
+            state = state with
+            {
+                Step = step,
+                Tokens = state.Tokens + outcome.Tokens,
+                LearningRate = outcome.LearningRate,
+                Loader = batches.State(step),
+                Guard = _guard.State,
+            };
+            _saver.Advance();
+            if (outcome.Verdict.Fault != StepFault.None) Tell(step, outcome);
+
+            var isLast = step == _config.Run.Steps;
+            var wish = _stop.Agree(_ranks.World);
+            // A wish to stop that comes with the last step changes nothing: the run is done, but for what is measured at its end.
+            var stopped = wish.HasFlag(SignalWish.Stop) && !isLast;
+            var isMeasured = IsValidated(step) || IsProbed(step);
+            if (isMeasured || isLast || stopped || outcome.Verdict.IsSkip || IsDue(step, _config.Run.LogEvery))
+            {
+                var record = Record(outcome, state, batches);
+                if (isMeasured) state = state with { Unmeasured = record };
+                else Log(metrics, record);
+            }
+            if (_guard.State.SkipsInARow >= _config.Run.MaxSkips) throw new RepeatedSkipsException(_config.Run, _recentSkips);
+            InjectedFlip.Reach(step, _model, _optimizer);
+            if (IsDue(step, _config.Run.ReplicaCheckEvery)) _replicas.Run(step);
+            if (wish.HasFlag(SignalWish.Save)) SaveAsAsked(state);
+            if (isMeasured && !stopped) stopped = Measure(ref state, metrics);
+            if (isLast || stopped || IsDue(step, _config.Run.CheckpointEvery))
+            {
+                Save(state, goesOn: !isLast && !stopped);
+                // Copying takes time; what came meanwhile need not wait for another step.
+                stopped |= !isLast && _stop.AgreeToStop(_ranks.World);
+            }
+            if (stopped) return true;
+        }
+        return false;
+    }
+
+    // What is due after a step that was made; true when ranks agree to stop before it is done.
+    private bool Measure(ref TrainingState state, MetricsLog? metrics)
+    {
+        var (record, unmeasured) = (state.Unmeasured!, state);
+        double? validationLoss = null;
+        if (IsValidated(record.Step))
+        {
+            validationLoss = Validate(() =>
+            {
+                var wish = _stop.Agree(_ranks.World);
+                if (wish.HasFlag(SignalWish.Save)) SaveAsAsked(unmeasured);
+                return wish.HasFlag(SignalWish.Stop);
+            });
+            if (validationLoss is null) return true;
+        }
+        Log(metrics, record with { ValidationLoss = validationLoss, Probe = IsProbed(record.Step) ? Probe() : null });
+        state = state with { Unmeasured = null };
+        return false;
+    }
+
+    private bool IsValidated(long step) => _validationData is not null && (step == _config.Run.Steps || IsDue(step, _config.Run.ValidateEvery));
+
+    private bool IsProbed(long step) => _probe is not null && (step == _config.Run.Steps || IsDue(step, _config.Run.ProbeEvery));
 
     private IReadOnlyList<int> ProbedIds()
     {
@@ -152,31 +202,44 @@ internal sealed class TrainingLoop
 
     private static bool IsDue(long step, int every) => every > 0 && step % every == 0;
 
-    private double Validate()
+    // Null when the ranks gave it up.
+    private double? Validate(Func<bool> givesUp)
     {
         var batches = new EvaluationBatches(_validationData!, _config.Data.Context, _config.Data.MicroBatch, _config.Model.VocabSize, Share,
             _config.Run.ValidationRows > 0 ? _config.Run.ValidationRows : null, _access);
-        return _validation.Run(batches).Loss;
+        return _validation.Run(batches, givesUp: givesUp)?.Loss;
     }
 
     // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
-    private ProbeRecord? Probe()
+    private ProbeRecord Probe()
     {
-        if (_probe is null) return null;
         var start = Stopwatch.GetTimestamp();
-        var scores = _probe.Run();
+        var scores = _probe!.Run();
         return new ProbeRecord(scores, Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
-    private void Save(TrainingState state, ref long saved, bool goesOn)
+    private void Save(TrainingState state, bool goesOn)
     {
-        if (saved == state.Step) return;
-        saved = state.Step;
+        if (_savedStep == state.Step) return;
+        _savedStep = state.Step;
+        // What is saved must be good.
+        if (_config.Run.ReplicaCheckEvery > 0 && !IsDue(state.Step, _config.Run.ReplicaCheckEvery)) _replicas.Run(state.Step);
         _saver.Save(state, goesOn);
     }
 
-    private void Log(MetricsLog? metrics, StepOutcome outcome, TrainingState state, double? validationLoss, ProbeRecord? probe,
-        TrainingBatches batches)
+    private void SaveAsAsked(TrainingState state)
+    {
+        Save(state, goesOn: true);
+        _reporter.Say($"saved after step {state.Step}, as a signal asked");
+    }
+
+    private void Log(MetricsLog? metrics, StepRecord record)
+    {
+        metrics?.Append(record);
+        _reporter.Report(record);
+    }
+
+    private StepRecord Record(StepOutcome outcome, TrainingState state, TrainingBatches batches)
     {
         var stepSeconds = _intervalSeconds / _intervalSteps;
         var tokensPerSecond = _intervalTokens / _intervalSeconds;
@@ -193,8 +256,6 @@ internal sealed class TrainingLoop
             StepSeconds = stepSeconds,
             Mfu = tokensPerSecond * _flopsPerToken / (_peakFlopsPerSecond * _ranks.World.Size),
             PeakMemoryBytes = PeakMemoryBytes(),
-            ValidationLoss = validationLoss,
-            Probe = probe,
             Skipped = outcome.Verdict.IsSkip,
             SkippedSteps = state.Guard.SkippedSteps,
             DataWaitFraction = Math.Clamp(waited / _intervalSeconds, 0, 1),
@@ -207,12 +268,11 @@ internal sealed class TrainingLoop
         };
         (_intervalSeconds, _intervalSteps, _intervalTokens, _waitSecondsBefore) = (0, 0, 0, batches.WaitSeconds);
         _communicationBefore = Communication;
-        metrics?.Append(record);
-        _reporter.Report(record);
+        return record;
     }
 
     // Rare, so it may take a while: the ranks put together what they computed, and the first one finds the documents.
-    private void Record(long step, StepOutcome outcome)
+    private void Tell(long step, StepOutcome outcome)
     {
         var batches = SkippedMicroBatch.Gather(_ranks, _step.Losses);
         if (_recentSkips.Count > 0 && _recentSkips[^1].Step != step - 1) _recentSkips.Clear();

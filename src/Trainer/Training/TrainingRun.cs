@@ -33,8 +33,14 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
             throw new ConfigException(new ConfigFault("run.name", config.Run.Name, $"--new wants a folder that does not exist yet, and {_folder.Path} does",
                 "choose another run.name, delete the folder, or leave --new out to go on with that run"));
         }
+        // Until training begins there is nothing to save. Ranks answer a signal together where they meet, or end all of them where that takes long.
+        using var preparing = stop.EndUnanswered(() =>
+        {
+            Console.Error.WriteLine("kvshift: stopped by a signal before training; the same command begins again");
+            ranks.Abort(ExitCode.Stopped);
+        });
         // Nobody creates the folder before everybody has looked for it.
-        ranks.World.Barrier();
+        if (IsStopped()) return TrainingLoop.StoppedBeforeTraining(reporter);
 
         var training = OpenData("data.train", config.Data.Train);
         var validation = config.Data.Validation.Count == 0 ? null : OpenData("data.validation", config.Data.Validation);
@@ -42,7 +48,9 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         RequireSameDataOnAllRanks(training);
         if (validation is not null) RequireSameDataOnAllRanks(validation);
         // Counting may take long and leaves a file, so it comes after everything that can be refused.
+        if (IsStopped()) return TrainingLoop.StoppedBeforeTraining(reporter);
         training = training.Count(Counting(), _access);
+        if (IsStopped()) return TrainingLoop.StoppedBeforeTraining(reporter);
         using var model = BuildModel(config, ranks);
         using var optimizer = new AdamW(model.Parameters, config.Optimizer);
         using var reducer = BuildReducer(config, ranks, model);
@@ -56,11 +64,16 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         saver.Prepare();
         TellMesh(model);
         if (IsFirstRank) Begin(model, training, state, saver);
+        var peak = PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device);
+        if (IsStopped()) return TrainingLoop.StoppedBeforeTraining(reporter);
+        preparing.Dispose();
 
         var loop = new TrainingLoop(config, ranks, _folder, reporter, stop, model, optimizer, reducer, saver, training, validation, _access, state.Guard,
-            PeakProbe.MeasureFlopsPerSecond(model.Parameters.DataType, model.Parameters.Device));
+            peak);
         return loop.Run(state);
     }
+
+    private bool IsStopped() => stop.AgreeToStop(ranks.World);
 
     // What footers do not state is counted by all ranks together, and kept in the run's folder.
     private CountingOptions Counting() => new()

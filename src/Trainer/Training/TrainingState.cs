@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvShiftScale.Data;
 using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;
 
@@ -32,6 +33,12 @@ internal sealed record TrainingState
 
     /// <summary>Validation loss before the first update, where it was taken.</summary>
     public double? InitialValidationLoss { get; init; }
+
+    /// <summary>
+    /// The step's line of the log where a signal came before the validation and the probe that are due after it: a later launch makes
+    /// these first. Null otherwise.
+    /// </summary>
+    public StepRecord? Unmeasured { get; init; }
 
     /// <summary>Steps at which an earlier launch took over from a checkpoint.</summary>
     public IReadOnlyList<long> ResumedAt { get; init; } = [];

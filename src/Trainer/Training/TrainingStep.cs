@@ -29,8 +29,7 @@ internal sealed class TrainingStep(
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
-    /// <param name="stopRequested">This rank was asked to stop.</param>
-    public StepOutcome Run(long step, IMicroBatches batches, bool stopRequested)
+    public StepOutcome Run(long step, IMicroBatches batches)
     {
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
@@ -58,7 +57,7 @@ internal sealed class TrainingStep(
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
-        var (loss, targets, allTokens, stop) = Sum(leaves, validTargets, tokens, stopRequested);
+        var (loss, targets, allTokens) = Sum(leaves, validTargets, tokens);
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
         Span<double> joint = [loss * scale, norm];
@@ -72,7 +71,7 @@ internal sealed class TrainingStep(
             optimizer.Step(learningRate, scale * clip, step - guard.State.SkippedSteps);
             reducer.GatherParameters();
         }
-        return new StepOutcome(joint[0], allTokens, joint[1], learningRate, stop, verdict);
+        return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
     }
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
@@ -102,12 +101,12 @@ internal sealed class TrainingStep(
     }
 
     // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
-    private unsafe (double LossSum, long Targets, long Tokens, bool Stop) Sum(double[] leaves, long targets, long tokens, bool stop)
+    private unsafe (double LossSum, long Targets, long Tokens) Sum(double[] leaves, long targets, long tokens)
     {
-        double[] totals = [.. leaves, targets, tokens, stop ? 1 : 0];
+        double[] totals = [.. leaves, targets, tokens];
         fixed (double* first = totals) ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
         var lossSum = 0.0;
         for (var leaf = 0; leaf < leaves.Length; leaf++) lossSum += totals[leaf];
-        return (lossSum, (long)totals[^3], (long)totals[^2], totals[^1] > 0);
+        return (lossSum, (long)totals[^2], (long)totals[^1]);
     }
 }

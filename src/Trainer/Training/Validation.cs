@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvShiftScale.Data;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
@@ -8,22 +9,39 @@ namespace KvShiftScale.Trainer.Training;
 /// <summary>The mean loss over documents, each standing alone, shared over the data-parallel ranks.</summary>
 internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks)
 {
-    /// <summary>Mean over all valid targets of all ranks, and how many there were.</summary>
+    // Ranks ask each other about once in this time whether all of them shall go on.
+    private const double RoundSeconds = 1;
+
+    /// <summary>Mean over all valid targets of all ranks, and how many there were; null when all ranks gave up. Collective.</summary>
     /// <param name="batches">This rank's share.</param>
     /// <param name="progress">Told after each batch how many targets this rank has counted and their mean loss.</param>
-    public unsafe (double Loss, long Targets) Run(IEnumerable<TokenBatch> batches, Action<long, double>? progress = null)
+    /// <param name="givesUp">Asked about once a second by all ranks together; they have to agree. Nothing given: never.</param>
+    public unsafe (double Loss, long Targets)? Run(IEnumerable<TokenBatch> batches, Action<long, double>? progress = null, Func<bool>? givesUp = null)
     {
         using var mode = no_grad();
         var region = new ContextRegion(ranks.Context);
         var (lossSum, targets) = (0.0, 0L);
-        foreach (var batch in batches)
+        var largest = stackalloc double[2];
+        using var source = batches.GetEnumerator();
+        // Ranks that share a model meet in each batch, so they have to make rounds of equally many.
+        for (var (isLeft, round) = (true, 1); isLeft;)
         {
-            using var scope = NewDisposeScope();
-            using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
-            lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
-            if (ranks.Context.Rank == 0) targets += batch.ValidTargets;
-            if (targets > 0) progress?.Invoke(targets, lossSum / targets);
-            batch.Dispose();
+            var (start, done) = (Stopwatch.GetTimestamp(), 0);
+            for (isLeft = true; done < round && (isLeft = source.MoveNext()); done++)
+            {
+                using var scope = NewDisposeScope();
+                using var batch = source.Current;
+                using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
+                lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
+                if (ranks.Context.Rank == 0) targets += batch.ValidTargets;
+                if (targets > 0) progress?.Invoke(targets, lossSum / targets);
+            }
+            // Whether any rank has more, and the slowest rank's time for a batch.
+            (largest[0], largest[1]) = (isLeft ? 1 : 0, Stopwatch.GetElapsedTime(start).TotalSeconds / Math.Max(1, done));
+            ranks.World.AllReduce((nint)largest, 2, CollectiveDataType.Float64, ReduceOperation.Max);
+            isLeft = largest[0] > 0;
+            round = (int)Math.Clamp(RoundSeconds / Math.Max(largest[1], 1e-6), 1, int.MaxValue);
+            if (isLeft && givesUp is not null && givesUp()) return null;
         }
 
         var totals = stackalloc double[] { lossSum, targets };

@@ -61,7 +61,7 @@ internal static class EvalVerb
             var share = catalog.TokenCount / ranks.Data.Size;
             var batches = new EvaluationBatches(catalog, context, rows, vocabulary, new DataShare(ranks.Data.Rank, ranks.Data.Size));
             var (loss, targets) = new Validation(model, ranks).Run(batches, (targets, mean) => progress?.Update(FormattableString.Invariant(
-                $"eval: {100.0 * targets / Math.Max(1, share):F1} % of {share:N0} tokens, mean loss so far {mean:F4}")));
+                $"eval: {100.0 * targets / Math.Max(1, share):F1} % of {share:N0} tokens, mean loss so far {mean:F4}")))!.Value;
             if (isFirst)
                 Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) }));
             return ExitCode.Done;

@@ -13,7 +13,9 @@ namespace KvShiftScale.Trainer.Verbs;
 /// <summary><c>kvshift train</c>: trains a model, or goes on with a run.</summary>
 internal static class TrainVerb
 {
-    public static Command Build(RankEnvironment launch)
+    /// <param name="launch">What the launcher told this process.</param>
+    /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
+    public static Command Build(RankEnvironment launch, StopSignal? stop)
     {
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
@@ -29,7 +31,7 @@ internal static class TrainVerb
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew), parsed.GetValue(acceptData)));
+                : Run(launch, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew), parsed.GetValue(acceptData)));
         return command;
     }
 
@@ -44,10 +46,8 @@ internal static class TrainVerb
         return ExitCode.Done;
     }
 
-    private static int Run(RankEnvironment launch, string path, string[] settings, bool demandNew, bool acceptChangedData)
+    private static int Run(RankEnvironment launch, StopSignal stop, string path, string[] settings, bool demandNew, bool acceptChangedData)
     {
-        // From the first moment to the last: a signal while libraries load or metrics are flushed must not kill the rank.
-        using var stop = new StopSignal();
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);

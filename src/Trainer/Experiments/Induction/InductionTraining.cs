@@ -44,7 +44,7 @@ internal sealed class InductionTraining(StopSignal stop)
         for (var number = 1; number <= study.Steps && !IsConfirmed(curve); number++)
         {
             if (stop.IsRequested) return null;
-            var outcome = step.Run(number, training, stopRequested: false);
+            var outcome = step.Run(number, training);
             if (outcome.Verdict.IsSkip) throw new NonFiniteGradientException(number, outcome.Loss, outcome.GradientNorm);
             if (number % study.EvaluateEvery == 0 || number == study.Steps) Add(number, outcome.Loss);
         }

@@ -1,0 +1,110 @@
+using KvShiftScale.CrashProgram;
+
+namespace KvShiftScale.Crash.Tests;
+
+/// <summary>launch/train --restart and launch/train.slurm.</summary>
+public sealed class RestartTests : IDisposable
+{
+    private static readonly RunLayout s_two = new(2, 1, false);
+
+    private readonly Workshop _workshop = new();
+
+    [Fact]
+    public void Crashes_are_gone_on_from_with_the_ranks_that_are_left_while_there_is_progress()
+    {
+        var (folder, traces) = New("restart");
+        // Each launch is killed in one of its saves, a little further each time.
+        using var launch = RunningLaunch.Start(Train(folder, "--restart", "20", "--ranks-left", "1"), folder, "kill@file.rename:14,rank=0");
+
+        Assert.True(launch.Wait() == 0, launch.Output);
+
+        Assert.Contains("kvshift: crash 1 (signal 9) after step ", launch.Output, StringComparison.Ordinal);
+        Assert.Contains("restart 1 of 20 in 1 s from the newest good checkpoint, step ", launch.Output, StringComparison.Ordinal);
+        Assert.Contains("1 of 2 rank(s), data 1 x context 1 x tensor 1", launch.Output, StringComparison.Ordinal);
+        Assert.Contains("1 rank(s) with", launch.Output, StringComparison.Ordinal);
+        var log = File.ReadAllLines(Path.Combine(folder, "r", "restarts.jsonl"));
+        Assert.Equal(launch.Output.Split("kvshift: crash ").Length - 1, log.Length);
+        Assert.All(log, line => Assert.Contains("\"exit_code\":137", line, StringComparison.Ordinal));
+        Assert.Equal(_workshop.CrashReference(1).Bits, traces.Bits(Workshop.CrashSteps));
+    }
+
+    [Fact]
+    public void A_crash_at_the_same_step_again_ends_it()
+    {
+        var (folder, _) = New("stuck");
+        using var launch = RunningLaunch.Start(Train(folder, "--restart", "5"), folder, "kill@step:11,rank=1");
+
+        Assert.True(launch.Wait() == 137, launch.Output);
+
+        Assert.Contains("restart 1 of 5", launch.Output, StringComparison.Ordinal);
+        Assert.Contains("crash 2 (signal 9) after step 10; not started again: it crashed at step 10 before", launch.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Slurm_script_requeues_a_job_that_is_stopped()
+    {
+        var (folder, traces) = New("requeued");
+        using var job = StartSlurm(_workshop.SignalConfig, folder, null);
+        Assert.True(SpinWait.SpinUntil(() => traces.LoggedSteps >= 3, TimeSpan.FromSeconds(60)), job.Output);
+
+        SystemProcesses.Signal(job.ProcessId, SystemProcesses.SigUsr2);
+
+        Assert.True(job.Wait() == 75, job.Output);
+        Assert.Equal("requeue 4711\n", File.ReadAllText(Path.Combine(folder, "scontrol.log")));
+        Assert.InRange(Assert.Single(traces.Finished()).Step, 3, Workshop.SignalSteps - 1);
+    }
+
+    [Fact]
+    public void Slurm_script_restarts_after_crashes_as_often_as_allowed()
+    {
+        var (folder, _) = New("crashed");
+        using var job = StartSlurm(_workshop.CrashConfig, folder, "kill@file.rename:6,rank=0");
+
+        Assert.True(job.Wait() == 137, job.Output);
+
+        Assert.Contains("restart 1 of 1", job.Output, StringComparison.Ordinal);
+        Assert.Contains("crash 2 (signal 9)", job.Output, StringComparison.Ordinal);
+        Assert.Contains("not started again: --restart 1 allows no more", job.Output, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(folder, "scontrol.log")));
+    }
+
+    public void Dispose() => _workshop.Dispose();
+
+    private (string Folder, RunTraces Traces) New(string name)
+    {
+        var folder = _workshop.NewFolder(name);
+        return (folder, new RunTraces(Path.Combine(folder, "r")));
+    }
+
+    private string[] Train(string folder, params string[] options)
+        => ["bash", Path.Combine(Workshop.Checkout, "launch", "train"), "--ranks", "2", .. options, .. Workshop.Arguments(_workshop.CrashConfig, folder, s_two).Skip(1)];
+
+    // Slurm's part is played by two scripts: srun starts ranks of this machine, scontrol writes down what it was asked.
+    private static RunningLaunch StartSlurm(string config, string folder, string? faults)
+    {
+        var programs = Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName;
+        Write("srun", $"""
+            ranks=1
+            while [[ "$1" = -* ]]; do case "$1" in --ntasks=*) ranks="$(echo "$1" | cut -d= -f2)" ;; esac; shift; done
+            exec {string.Join(' ', Workshop.MpiRun(1)[..^1])} "$ranks" "$@"
+            """);
+        Write("scontrol", $"echo \"$@\" >> {folder}/scontrol.log");
+        return RunningLaunch.Start(
+            ["bash", Path.Combine(Workshop.Checkout, "launch", "train.slurm"), .. Workshop.Arguments(config, folder, s_two).Skip(1)], folder, faults,
+            new Dictionary<string, string>
+            {
+                ["PATH"] = $"{programs}:{Environment.GetEnvironmentVariable("PATH")}",
+                ["KVSHIFT_ROOT"] = Workshop.Checkout,
+                ["KVSHIFT_RESTARTS"] = "1",
+                ["SLURM_JOB_ID"] = "4711",
+                ["SLURM_NTASKS"] = "2",
+            });
+
+        void Write(string name, string script)
+        {
+            var path = Path.Combine(programs, name);
+            File.WriteAllText(path, $"#!/usr/bin/env bash\n{script}\n");
+            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+}

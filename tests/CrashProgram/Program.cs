@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Globalization;
+using KvShiftScale.CrashProgram;
+
+// crash-test [--count N] [--first K] [--seed S] [--signals N]: trials K to K+N-1 of a seed.
+var (count, first, seed, signals) = (0, 1, 1, 0);
+for (var i = 0; i < args.Length; i += 2)
+{
+    if (i + 1 == args.Length || !int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var value)) return Usage();
+    switch (args[i])
+    {
+        case "--count": count = value; break;
+        case "--first": first = value; break;
+        case "--seed": seed = value; break;
+        case "--signals": signals = value; break;
+        default: return Usage();
+    }
+}
+if (count == 0 && signals == 0) return Usage();
+
+using var interrupted = new CancellationTokenSource();
+Console.CancelKeyPress += (_, press) =>
+{
+    press.Cancel = true;
+    interrupted.Cancel();
+};
+using var workshop = new Workshop();
+var (crashes, damages) = (0, 0);
+var crashesPassed = Trials("crash-test", count, number =>
+{
+    var trial = new CrashTrial(workshop, seed, number);
+    return (() => trial.Story, () =>
+    {
+        trial.Run();
+        (crashes, damages) = (crashes + trial.Crashes, damages + trial.Damages);
+    });
+});
+if (count > 0) Console.WriteLine($"crash-test: {crashesPassed} of {count} ({crashes} launches killed, {damages} checkpoints damaged)");
+var signalsPassed = Trials("signals", signals, number =>
+{
+    var trial = new SignalTrial(workshop, seed, number);
+    return (() => trial.Story, trial.Run);
+});
+if (signals > 0) Console.WriteLine($"signals: {signalsPassed} of {signals}");
+return crashesPassed == count && signalsPassed == signals ? 0 : 1;
+
+int Trials(string what, int trials, Func<int, (Func<string> Story, Action Run)> make)
+{
+    var passed = 0;
+    for (var number = first; number < first + trials && !interrupted.IsCancellationRequested; number++)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var (story, run) = make(number);
+        string outcome;
+        try
+        {
+            run();
+            outcome = "same bits";
+            passed++;
+        }
+        catch (TrialFault fault)
+        {
+            outcome = "FAILED: " + fault.Message;
+        }
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what} {number,3}  {seconds,4:F1} s  {story()}; {outcome}"));
+    }
+    return passed;
+}
+
+int Usage()
+{
+    Console.Error.WriteLine("usage: launch/crash-test [--count N] [--first K] [--seed S] [--signals N]");
+    return 2;
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace KvShiftScale.CrashProgram;
+
+/// <summary>A folder with data and configurations for small deterministic runs, and what they come to when nothing disturbs them.</summary>
+internal sealed class Workshop : IDisposable
+{
+    /// <summary>Steps of a run that is to be killed: nine saves, a fraction of a second on a quiet core.</summary>
+    public const int CrashSteps = 27;
+
+    /// <summary>Steps of a run that is to be signalled: long enough for a signal to find it anywhere.</summary>
+    public const int SignalSteps = 80;
+
+    private static readonly string[] s_words = "shifting attention mixes every key and value with the one before so that a single layer can copy".Split(' ');
+
+    private readonly Dictionary<int, (string Bits, string Curve)> _crashReferences = [];
+    private readonly Dictionary<int, (string Bits, string Curve)> _signalReferences = [];
+
+    public Workshop()
+    {
+        // Short: sockets of mpirun lie below it, and their paths may have a hundred letters.
+        Folder = Directory.CreateTempSubdirectory("kvc-").FullName;
+        var random = new Random(7);
+        File.WriteAllLines(In("text.jsonl"), Enumerable.Range(0, 200).Select(_ => JsonSerializer.Serialize(new
+        {
+            text = string.Join(' ', Enumerable.Range(0, random.Next(4, 44)).Select(_ => s_words[random.Next(s_words.Length)])),
+        })));
+        RunVerb("tokenizer", "train", "--input", In("text.jsonl"), "--vocab-size", "290", "--output", In("tokenizer"));
+        RunVerb("data", "prepare", "--input", In("text.jsonl"), "--tokenizer", In("tokenizer"), "--output", In("data"));
+        // One run saves and validates often, the other has longer steps and a validation of many batches.
+        WriteConfig(CrashConfig, CrashSteps, "checkpoint_every: 3, validate_every: 9, validation_rows: 8", 4, 1);
+        // Rows one by one: what a batch sums up in float32 does not depend on the ranks then, in the validation either.
+        WriteConfig(SignalConfig, SignalSteps, "checkpoint_every: 25, validate_every: 30", 8, 1);
+    }
+
+    /// <summary>Where everything lies; deleted at the end.</summary>
+    public string Folder { get; }
+
+    public string CrashConfig => In("crash.yaml");
+
+    public string SignalConfig => In("signal.yaml");
+
+    /// <summary>The program under test.</summary>
+    public static string Program => Path.Combine(AppContext.BaseDirectory, "kvshift.dll");
+
+    /// <summary>The checkout that this program was built from, with the scripts in launch.</summary>
+    public static string Checkout
+    {
+        get
+        {
+            var folder = new DirectoryInfo(AppContext.BaseDirectory);
+            while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln"))) folder = folder.Parent ?? throw new FileNotFoundException("no checkout above this program");
+            return folder.FullName;
+        }
+    }
+
+    /// <summary>Bits and curve of the run that is to be killed, on so many ranks to a copy of the parameters.</summary>
+    public (string Bits, string Curve) CrashReference(int tensor) => Reference(_crashReferences, CrashConfig, CrashSteps, tensor);
+
+    /// <summary>The same of the run that is to be signalled.</summary>
+    public (string Bits, string Curve) SignalReference(int tensor) => Reference(_signalReferences, SignalConfig, SignalSteps, tensor);
+
+    /// <summary>The command of one launch of a run in <paramref name="folder"/>.</summary>
+    public static string[] Command(string config, string folder, RunLayout layout, bool asRanks = false)
+    {
+        string[] train = ["dotnet", Program, .. Arguments(config, folder, layout)];
+        return layout.Ranks == 1 && !asRanks ? train : [.. MpiRun(layout.Ranks), .. train];
+    }
+
+    /// <summary>What follows the program's name.</summary>
+    public static string[] Arguments(string config, string folder, RunLayout layout)
+        => ["train", config, .. ((string[])["run.name=r", $"run.directory={folder}", .. layout.Settings]).SelectMany(setting => (string[])["--set", setting])];
+
+    /// <summary>mpirun with its flags.</summary>
+    public static string[] MpiRun(int ranks) =>
+    [
+        "mpirun", "--quiet", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "btl_vader_single_copy_mechanism", "none",
+        "--mca", "mpi_yield_when_idle", "1", "-x", "TERM=dumb", "-np", ranks.ToString(CultureInfo.InvariantCulture),
+    ];
+
+    /// <summary>A new folder for one trial.</summary>
+    public string NewFolder(string name) => Directory.CreateDirectory(In(name)).FullName;
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    private string In(string name) => Path.Combine(Folder, name);
+
+    private (string Bits, string Curve) Reference(Dictionary<int, (string Bits, string Curve)> known, string config, int steps, int tensor)
+    {
+        if (!known.TryGetValue(tensor, out var reference)) known.Add(tensor, reference = Undisturbed(config, steps, new RunLayout(tensor, tensor, false)));
+        return reference;
+    }
+
+    private (string Bits, string Curve) Undisturbed(string config, int steps, RunLayout layout)
+    {
+        var folder = NewFolder($"reference-{Path.GetFileNameWithoutExtension(config)}-{layout.Tensor}");
+        using var launch = RunningLaunch.Start(Command(config, folder, layout), folder);
+        if (launch.Wait() is not 0 and var code) throw new InvalidOperationException($"the undisturbed run ended with {code}:\n{launch.Output}");
+        var traces = new RunTraces(Path.Combine(folder, "r"));
+        return (traces.Bits(steps), traces.Curve());
+    }
+
+    private void RunVerb(params string[] arguments)
+    {
+        using var run = RunningLaunch.Start(["dotnet", Program, .. arguments], Folder);
+        if (run.Wait() is not 0 and var code) throw new InvalidOperationException($"{string.Join(' ', arguments)} ended with {code}:\n{run.Output}");
+    }
+
+    private void WriteConfig(string path, int steps, string run, int globalBatch, int microBatch) => File.WriteAllText(path,
+        $$"""
+        run: { name: r, steps: {{steps}}, seed: 5, log_every: 1, keep_checkpoints: 3, deterministic: true, {{run}} }
+        model: { vocab_size: 290, hidden_size: 32, layers: 2, heads: 4, kv_heads: 2, ffn_size: 64 }
+        data: { train: ["{{Folder}}/data/*.parquet"], validation: ["{{Folder}}/data/*.parquet"], context: 48, global_batch: {{globalBatch}}, micro_batch: {{microBatch}} }
+        parallel: { threads_per_rank: 1 }
+        optimizer: { lr: 3.0e-3, warmup_steps: 5, decay: cosine }
+        """);
+}
