@@ -7,7 +7,8 @@ namespace KvShiftScale.Parallel;
 /// Sums gradients in an order that does not depend on how many data-parallel ranks there are: the samples of a step are a fixed number
 /// of leaves, and their gradients are added in pairs, then pairs of pairs. Neighbouring leaves are a rank's own; the upper levels of
 /// the same tree join ranks. Floating-point addition of two numbers does not depend on which comes first, so every rank gets the
-/// same bits. Costs a copy of the gradients for each level below the ranks, and whole buckets sent once for each level above.
+/// same bits. Costs a copy of the gradients for each level below the ranks, and whole buckets sent once for each level above;
+/// where ranks share sequences, once for each leaf too.
 /// </summary>
 public sealed class CanonicalReduction : IDisposable
 {
@@ -20,7 +21,7 @@ public sealed class CanonicalReduction : IDisposable
 
     /// <param name="parameters">Parameters of this rank.</param>
     /// <param name="data">Ranks that differ in their share of the samples.</param>
-    /// <param name="context">Ranks that share this one's sequences; their sum comes first.</param>
+    /// <param name="context">Ranks that share this one's sequences; their sum comes first, in each leaf.</param>
     /// <param name="leaves">Leaves of a step, over all ranks.</param>
     /// <exception cref="MeshLayoutException">The leaves are no power of two, or the ranks no power of two that divides them.</exception>
     public CanonicalReduction(ParameterBuckets parameters, ProcessGroup data, ProcessGroup context, int leaves)
@@ -47,7 +48,12 @@ public sealed class CanonicalReduction : IDisposable
         foreach (var slot in _parameters.Slots) slot.ZeroIfAbsent();
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var bucket in _parameters.Buckets) bucket.Traits.PartialOver?.AllReduce(bucket.FlatGradients());
+        foreach (var bucket in _parameters.Buckets)
+        {
+            var gradients = bucket.FlatGradients();
+            bucket.Traits.PartialOver?.AllReduce(gradients);
+            _context.AllReduce(gradients);
+        }
         var level = 0;
         for (; (_leaf >> level & 1) == 1; level++)
         {
@@ -71,7 +77,6 @@ public sealed class CanonicalReduction : IDisposable
         foreach (var bucket in _parameters.Buckets)
         {
             var gradients = bucket.FlatGradients();
-            _context.AllReduce(gradients);
             foreach (var pair in _pairs) pair.AllReduce(gradients);
         }
     }

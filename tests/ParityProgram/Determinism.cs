@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>Twenty steps in float32 with sums in canonical order, all ranks data parallel.</summary>
+/// <summary>Twenty steps in float32, and a hash of all bits that they left.</summary>
 internal static class Determinism
 {
     // Large enough for products and norms to use several threads.
@@ -21,23 +21,33 @@ internal static class Determinism
         InitStd = 0.1,
     };
 
-    /// <summary>Rank 0 prints a line for each way of sharing the optimizer.</summary>
-    public static int Run(ParallelContext ranks, string folder)
+    /// <summary>
+    /// Rank 0 prints a line for each way of sharing the optimizer, with sums in canonical order, and one without that order. Ranks that the
+    /// degrees leave are data parallel. Fails where ranks that hold the same parameters hold other bits.
+    /// </summary>
+    public static int Run(ParallelContext ranks, string folder, int tensor, int context)
     {
         var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, s_model.VocabSize, 40_000) : "");
-        foreach (var sharding in Enum.GetValues<OptimizerSharding>())
+        foreach (var (leaves, sharding) in ((int, OptimizerSharding)[])[(4, OptimizerSharding.None), (4, OptimizerSharding.Zero1), (0, OptimizerSharding.None)])
         {
-            var test = new ParityCase(new ParallelConfig { CanonicalLeaves = 4, OptimizerSharding = sharding }, MicroBatch: 2, s_model)
+            var test = new ParityCase(new ParallelConfig { Tensor = tensor, Context = context, CanonicalLeaves = leaves, OptimizerSharding = sharding },
+                MicroBatch: 2, s_model)
             {
                 Context = 64,
                 GlobalBatch = 8,
                 Steps = 20,
             };
-            var run = ParityRun.Train(test, ranks, shard, ScalarType.Float32);
+            using var divided = ranks.Divide(test.Layout);
+            var run = ParityRun.Train(test, divided, shard, ScalarType.Float32);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             foreach (var (_, _, values) in run.Parameters) hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
             foreach (var bits in (double[][])[run.Losses, run.GradientNorms]) hash.AppendData(MemoryMarshal.AsBytes(bits.AsSpan()));
-            if (ranks.World.Rank == 0) Console.WriteLine($"sha256 {Convert.ToHexStringLower(hash.GetHashAndReset())} loss {run.Losses[^1]:R}");
+            var hashes = ranks.World.AllGatherTexts(Convert.ToHexStringLower(hash.GetHashAndReset()));
+            // Tensor-parallel ranks are neighbours: the first of them hold one copy of the model, and the others copies of that.
+            var copies = hashes.Chunk(tensor).Select(parts => string.Join(' ', parts)).Distinct().ToArray();
+            if (ranks.World.Rank == 0)
+                Console.WriteLine($"{(leaves > 0 ? "canonical" : "plain")} {sharding}: sha256 {string.Join(" differs from ", copies)} loss {run.Losses[^1]:R}");
+            if (copies.Length != 1) return 1;
         }
         return 0;
     }

@@ -3,14 +3,23 @@ using KvShiftScale.Parallel;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>How far a run is from the same run on one rank, relative, the worst over all ranks.</summary>
-/// <param name="Loss">Largest relative difference of a step's loss.</param>
-/// <param name="GradientNorm">Largest relative difference of a step's gradient norm.</param>
-/// <param name="Parameters">Largest over parameters of |difference| / |parameter|, L2 norms over this rank's part.</param>
-/// <param name="WorstParameter">Its name on this rank.</param>
+/// <summary>How far a run is from the same run on one rank, relative, the worst over all ranks; infinite where something is not a number.</summary>
+/// <param name="Losses">Relative difference of each step's loss.</param>
+/// <param name="GradientNorms">Relative difference of each step's gradient norm.</param>
+/// <param name="Parameters">Largest over parameters of |difference| / |parameter|, L2 norms over a rank's part.</param>
+/// <param name="WorstParameter">The parameter that is this far.</param>
 /// <param name="Probe">Largest difference of a number of the probe; the heads' are rounded to float32.</param>
-internal readonly record struct ParityComparison(double Loss, double GradientNorm, double Parameters, string WorstParameter, double Probe)
+internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyList<double> GradientNorms, double Parameters, string WorstParameter, double Probe)
 {
+    // Two roundings of numbers up to about 1 to float32.
+    private const double ProbeBound = 3e-7;
+
+    /// <summary>Largest relative difference of a step's loss.</summary>
+    public double Loss => Losses.Max();
+
+    /// <summary>Largest relative difference of a step's gradient norm.</summary>
+    public double GradientNorm => GradientNorms.Max();
+
     /// <summary>Compares and takes the worst over the ranks. Collective.</summary>
     public static unsafe ParityComparison Of(ParityRun run, ParityRun reference, ProcessGroup world)
     {
@@ -28,40 +37,41 @@ internal readonly record struct ParityComparison(double Loss, double GradientNor
                     size += Square(expected);
                 }
             }
-            var relative = size == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / size);
-            if (!(relative <= worst)) (worst, worstName) = (relative, name);
+            var relative = Number(size == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / size));
+            if (relative > worst) (worst, worstName) = (relative, name);
         }
-        var worsts = stackalloc double[]
-        {
-            Worst(run.Losses, reference.Losses), Worst(run.GradientNorms, reference.GradientNorms), worst, Farthest(run.Probe, reference.Probe),
-        };
-        world.AllReduce((nint)worsts, 4, CollectiveDataType.Float64, ReduceOperation.Max);
-        return new ParityComparison(worsts[0], worsts[1], worsts[2], worstName, worsts[3]);
+        var steps = run.Losses.Length;
+        double[] worsts = [.. Relative(run.Losses, reference.Losses), .. Relative(run.GradientNorms, reference.GradientNorms), worst, Farthest(run.Probe, reference.Probe)];
+        fixed (double* first = worsts) world.AllReduce((nint)first, worsts.Length, CollectiveDataType.Float64, ReduceOperation.Max);
+        var names = world.AllGatherTexts(worst == worsts[^2] ? worstName : "");
+        return new ParityComparison(worsts[..steps], worsts[steps..(2 * steps)], worsts[^2], names.FirstOrDefault(name => name.Length > 0, ""), worsts[^1]);
 
         static double Square(double x) => x * x;
     }
 
-    // Two roundings of numbers up to about 1 to float32.
-    private const double ProbeBound = 3e-7;
-
-    /// <summary>Whether all are below a bound; what is not a number is not.</summary>
+    /// <summary>Whether all are below a bound.</summary>
     public bool IsWithin(double bound) => Loss <= bound && GradientNorm <= bound && Parameters <= bound && Probe <= ProbeBound;
+
+    /// <summary>What was beyond a bound first in the course of training: by this a fault shows itself.</summary>
+    public string FirstBeyond(double bound)
+    {
+        for (var step = 0; step < Losses.Count; step++)
+        {
+            string[] beyond = [.. Losses[step] > bound ? ["loss"] : (string[])[], .. GradientNorms[step] > bound ? ["norm"] : (string[])[]];
+            if (beyond.Length > 0) return $"{string.Join(" and ", beyond)} of step {step + 1}";
+        }
+        return Parameters > bound ? WorstParameter : "probe";
+    }
 
     /// <inheritdoc/>
     public override string ToString()
-        => string.Create(CultureInfo.InvariantCulture, $"loss {Loss:E1} norm {GradientNorm:E1} parameters {Parameters:E1} {WorstParameter} probe {Probe:E1}");
+        => string.Create(CultureInfo.InvariantCulture, $"loss {Loss:0.0E+0} norm {GradientNorm:0.0E+0} parameters {Parameters:0.0E+0} {WorstParameter} probe {Probe:0.0E+0}");
 
     private static double Farthest(double[] values, double[] expected)
-        => values.Length == expected.Length ? values.Zip(expected, (a, b) => double.IsNaN(a) ? double.PositiveInfinity : Math.Abs(a - b)).Max() : double.PositiveInfinity;
+        => values.Length == expected.Length ? values.Zip(expected, (a, b) => Number(Math.Abs(a - b))).Max() : double.PositiveInfinity;
 
-    private static double Worst(double[] values, double[] expected)
-    {
-        var worst = 0.0;
-        for (var i = 0; i < values.Length; i++)
-        {
-            var relative = Math.Abs(values[i] - expected[i]) / Math.Abs(expected[i]);
-            if (!(relative <= worst)) worst = relative;
-        }
-        return worst;
-    }
+    private static IEnumerable<double> Relative(double[] values, double[] expected) => values.Zip(expected, (a, b) => Number(Math.Abs(a - b) / Math.Abs(b)));
+
+    // The larger of a number and none is either, by MPI's maximum as by C#'s comparison.
+    private static double Number(double x) => double.IsNaN(x) ? double.PositiveInfinity : x;
 }

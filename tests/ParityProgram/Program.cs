@@ -5,8 +5,9 @@ using KvShiftScale.ParityProgram;
 using static TorchSharp.torch;
 
 // Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.
-const string Usage = "Pass: matrix fp64|fp32|bf16, sweep COUNT SEED, or deterministic THREADS";
-if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["sweep", _, _] or ["deterministic", _]))
+const string Usage = "Pass: matrix fp64|fp32|bf16 [--stop-at-first], sweep COUNT SEED, deterministic THREADS TENSOR CONTEXT, deterministic-cost STEPS, or optimizer-memory";
+if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or "fp32" or "bf16", "--stop-at-first"] or ["sweep", _, _]
+    or ["deterministic", _, _, _] or ["deterministic-cost", _] or ["optimizer-memory"]))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -14,15 +15,18 @@ if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["sweep", _, _] or ["
 var threads = args[0] == "deterministic" ? Number(1) : 1;
 set_num_threads(threads);
 DenseKernels.SetThreads(threads);
+if (args[0] == "deterministic-cost") DenseKernels.RetainMemory();
 using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
 var folder = ranks.BroadcastText(ranks.World.Rank == 0 ? Directory.CreateTempSubdirectory("kvshift-parity-").FullName : "");
 try
 {
     return args[0] switch
     {
-        "matrix" => new ParityCheck(ranks, folder, Precision(args[1])).Run(ParityMatrix.Of(ranks.World.Size)),
+        "matrix" => new ParityCheck(ranks, folder, Precision(args[1])).Run(ParityMatrix.Of(ranks.World.Size), stopAtFirst: args.Length > 2),
         "sweep" => new ParityCheck(ranks, folder, ScalarType.Float64).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
-        _ => Determinism.Run(ranks, folder),
+        "deterministic" => Determinism.Run(ranks, folder, Number(2), Number(3)),
+        "deterministic-cost" => DeterministicCost.Run(ranks, folder, Number(1)),
+        _ => OptimizerMemory.Run(ranks),
     };
 }
 finally
