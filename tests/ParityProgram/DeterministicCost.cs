@@ -75,7 +75,7 @@ internal static class DeterministicCost
         {
             _ranks.World.Barrier();
             var started = Stopwatch.GetTimestamp();
-            _step.Run(step, _batches, stopRequested: false);
+            _step.Run(step, _batches);
             _ranks.World.Barrier();
             if (timed) _seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
