@@ -101,7 +101,16 @@ internal sealed class TrainingLoop
         {
             stopped = Measure(ref state, metrics);
         }
-        if (!stopped) stopped = Train(ref state, metrics);
+        try
+        {
+            if (!stopped) stopped = Train(ref state, metrics);
+        }
+        catch (Exception verdict) when (verdict is RepeatedSkipsException or ReplicasDifferException)
+        {
+            // Thrown by all ranks, after a copy that was found good: it still becomes a checkpoint.
+            _saver.Finish(goesOn: false);
+            throw;
+        }
         _saver.Finish(goesOn: false);
         if (stopped && state.Step == 0) return StoppedBeforeTraining(_reporter);
         if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, stopped);

@@ -116,33 +116,6 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         Assert.NotEqual(wide.Last.Loss, narrow.Last.Loss);
     }
 
-    [Fact]
-    public void FullDiskOfOneRankIsAnErrorOfAllAndTheOldCheckpointStays()
-    {
-        const string name = "full-disk";
-        // The second rank works in another folder, from which the first checkpoint is where it should be, and its file of the second one is
-        // on a device that is always full.
-        var (first, second) = (fixture.PathOf("first"), fixture.PathOf("second"));
-        string Checkpoints(string root) => Path.Combine(root, "runs", name, "checkpoints");
-        Directory.CreateDirectory(Path.Combine(Checkpoints(second), ".step-00000020.partial"));
-        Directory.CreateSymbolicLink(Path.Combine(Checkpoints(second), ".step-00000010.partial"), Path.Combine(Checkpoints(first), ".step-00000010.partial"));
-        File.CreateSymbolicLink(Path.Combine(Checkpoints(second), ".step-00000020.partial", "rank-00001.safetensors"), "/dev/full");
-        Directory.CreateDirectory(first);
-        string[] program = ["-x", "TERM=dumb", "dotnet", ProgramRun.KvShift, .. fixture.TrainArguments(name,
-            [.. s_short, "run.steps=30", "run.directory=runs", "run.checkpoint_every=10"])];
-
-        using var mpirun = ProgramRun.StartFile("mpirun", ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
-            "--mca", "btl_vader_single_copy_mechanism", "none", "-np", "1", "-wdir", first, .. program, ":", "-np", "1", "-wdir", second, .. program]);
-        mpirun.WaitFor(ExitCode.Failed);
-
-        Assert.Contains("kvshift: rank 1 on ", mpirun.Error);
-        Assert.Contains("No space left on device", mpirun.Error);
-        Assert.Equal(["latest", "step-00000010"], Directory.GetFileSystemEntries(Checkpoints(first)).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        Assert.Equal("step-00000010\n", File.ReadAllText(Path.Combine(Checkpoints(first), "latest")));
-        using var verify = ProgramRun.Execute(ExitCode.Done, "checkpoint", "verify", Path.Combine(first, "runs", name));
-        Assert.Contains(": good", verify.Output);
-    }
-
     // Trained once: validated and saved by four ranks that share model, samples and optimizer.
     private TrainedRun TwoByTwo() => fixture.Shared("two-by-two", () =>
     {
