@@ -39,7 +39,7 @@ internal static class CommandLine
     {
         TrainVerb.Build(launch, stop),
         RestartVerb.Build(),
-        ReplayVerb.Build(launch),
+        ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),
         GenerateVerb.Build(launch),
         new Command("experiment", "Repeats what the KV shifting paper shows.")

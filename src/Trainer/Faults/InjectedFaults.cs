@@ -19,32 +19,33 @@ internal static partial class InjectedFaults
     // Some steps of a small model.
     private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
 
-    private static InjectedFault[]? s_faults;
+    // Filled before work begins, and only read from then on.
+    private static readonly List<InjectedFault> s_faults = [];
 
     /// <summary>Takes the faults meant for this rank. Nothing given: none.</summary>
     /// <exception cref="UsageException">The text is not a list of faults.</exception>
     public static void Load(string? text, int rank)
     {
-        if (string.IsNullOrEmpty(text)) return;
-        s_faults = [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank)];
+        s_faults.Clear();
+        s_faults.AddRange((text ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank));
     }
 
     /// <summary>Some fault is meant for this rank.</summary>
-    public static bool Any => s_faults is { Length: > 0 };
+    public static bool Any => s_faults.Count > 0;
 
     /// <summary>Execution has come to a point for the next time: a fault that waits for it strikes.</summary>
     /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
     public static void Reach(string point)
     {
-        if (s_faults is not null) Reach(point, s_visits.AddOrUpdate(point, 1, (_, visits) => visits + 1));
+        if (Any) Reach(point, s_visits.AddOrUpdate(point, 1, (_, visits) => visits + 1));
     }
 
     /// <summary>Execution has come to a point that has a number of its own, a step.</summary>
     /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
     public static void Reach(string point, long number)
     {
-        foreach (var fault in s_faults ?? [])
+        foreach (var fault in s_faults)
         {
             if (fault.Point == point && (fault.Number ?? number) == number) Commit(fault);
         }
@@ -52,7 +53,7 @@ internal static partial class InjectedFaults
 
     /// <summary>Whether a fault of this name waits for this point; what it means is the caller's.</summary>
     public static bool Strikes(string action, string point, long number)
-        => s_faults is not null && Array.Exists(s_faults, fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
+        => s_faults.Exists(fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
 
     private static void Commit(InjectedFault fault)
     {

@@ -10,7 +10,7 @@ namespace KvShiftScale.Trainer.Verbs;
 /// <summary><c>kvshift replay</c>: computes a step of a run again and says where its numbers come from.</summary>
 internal static class ReplayVerb
 {
-    public static Command Build(RankEnvironment launch)
+    public static Command Build(RankEnvironment launch, string? faults)
     {
         var run = new Argument<string>("run") { Description = "A run's folder, or the configuration of one." };
         var step = new Option<long>("--step") { Description = "The step, from 1 on.", Required = true };
@@ -19,18 +19,18 @@ internal static class ReplayVerb
         {
             run, step, set,
         };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(run), parsed.GetValue(step), parsed.GetValue(set)!));
+        command.SetAction(parsed => Run(launch, faults, parsed.GetRequiredValue(run), parsed.GetValue(step), parsed.GetValue(set)!));
         return command;
     }
 
-    private static int Run(RankEnvironment launch, string path, long step, string[] settings)
+    private static int Run(RankEnvironment launch, string? faults, string path, long step, string[] settings)
     {
         if (launch.LaunchedByMpi) throw new UsageException("found replay under mpirun; wanted one process, which computes the work of all ranks in turn: use launch/kvshift replay");
         var config = Read(path, settings);
         if (step < 1 || step > config.Run.Steps) throw new UsageException($"found --step {step}; wanted 1 to run.steps = {config.Run.Steps}");
         ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
         var replayer = new Replayer(config, Console.Error.WriteLine);
-        InjectedFaults.Load(replayer.Translate(Environment.GetEnvironmentVariable(InjectedFaults.Variable) ?? ""), launch.Rank);
+        InjectedFaults.Load(replayer.Translate(faults ?? ""), launch.Rank);
         foreach (var line in ReplayText.Of(replayer.Execute(step))) Console.Out.WriteLine(line);
         return ExitCode.Done;
     }

@@ -22,9 +22,11 @@ public sealed partial class SourceRuleTests
             file is not ("src/Trainer/Program.cs" or "src/Trainer/CommandLine.cs")
             && !file.StartsWith("src/Trainer/Launch/", StringComparison.Ordinal)));
 
+    // The thread's body hands whatever it meets to the step that waits for it.
     [Fact]
     public void EverythingIsCaughtAtTheEntryOnly()
-        => AssertNowhere(@"catch \(Exception\b[^)]*\)\s*$", Sources("src").Where(file => file != "src/Trainer/CommandLine.cs"));
+        => AssertNowhere(@"catch \(Exception\b[^)]*\)\s*$", Sources("src").Where(file =>
+            file is not ("src/Trainer/CommandLine.cs" or "src/Parallel/CommunicationThread.cs")));
 
     [Fact]
     public void NothingDependsOnTheClockOrOnUnseededNumbers()

@@ -9,7 +9,7 @@ namespace KvShiftScale.Compat.Tests.Surface;
 internal static class ReferencedMembers
 {
     // Stand for the type variables of the referring code; byte meets every constraint that appears there.
-    private static readonly Type[] s_variables = Enumerable.Repeat(typeof(byte), 8).ToArray();
+    private static readonly Type[] s_variables = Enumerable.Repeat(typeof(byte), 32).ToArray();
 
     /// <summary>Surface lines of the members and types of <paramref name="target"/> that <paramref name="source"/> refers to.</summary>
     public static IEnumerable<string> Lines(Assembly source, Assembly target)
