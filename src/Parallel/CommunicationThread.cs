@@ -24,7 +24,7 @@ internal sealed class CommunicationThread : IDisposable
     private ExceptionDispatchInfo? _failure;
     private volatile bool _isAwaited;
     private bool _isEnding;
-    private bool _isCancelled;
+    private volatile bool _isCancelled;
 
     public unsafe CommunicationThread()
     {
@@ -67,11 +67,15 @@ internal sealed class CommunicationThread : IDisposable
         }
     }
 
-    /// <summary>Ends the thread after what it was given. What other ranks do not join within five seconds is given up.</summary>
+    /// <summary>
+    /// Ends the thread after what it was given. What other ranks do not join within five seconds is given up, and so is, after five more, a thread
+    /// inside a collective that they have left: it ends with the process.
+    /// </summary>
     public unsafe void Dispose()
     {
         lock (_gate)
         {
+            if (_isEnding) return;
             _isEnding = true;
             Monitor.PulseAll(_gate);
         }
@@ -82,7 +86,7 @@ internal sealed class CommunicationThread : IDisposable
                 _isCancelled = true;
                 Monitor.PulseAll(_gate);
             }
-            _thread.Join();
+            _thread.Join(_patience);
         }
         // A token that was given up may still be written to.
         if (!_isCancelled) NativeMemory.Free((void*)_token);
@@ -137,10 +141,14 @@ internal sealed class CommunicationThread : IDisposable
         {
             lock (_gate)
             {
-                if (_isCancelled) throw new CollectiveException($"{group}: other ranks did not come, and this one has ended");
+                if (_isCancelled) throw GivenUp(group);
                 if (!_isAwaited) Monitor.Wait(_gate, millisecondsTimeout: 1);
             }
         }
         token.Wait();
+        // What is transferred may be gone already.
+        if (_isCancelled) throw GivenUp(group);
     }
+
+    private static CollectiveException GivenUp(ProcessGroup group) => new($"{group}: other ranks did not come, and this one has ended");
 }

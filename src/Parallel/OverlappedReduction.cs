@@ -73,11 +73,9 @@ internal sealed class OverlappedReduction : IDisposable
     {
         _thread.Dispose();
         foreach (var bucket in _reductions) bucket.Ignore();
-        // Freeing a group in which a collective is pending would wait for it.
-        if (!_thread.HasGivenUp)
-        {
-            foreach (var group in _duplicates.Values) group.Dispose();
-        }
+        // Freeing a group in which a collective is pending would wait for it, and the thread may still be inside one.
+        if (_thread.HasGivenUp) return;
+        foreach (var group in _duplicates.Values) group.Dispose();
         _scattered?.Dispose();
     }
 

@@ -37,4 +37,13 @@ public sealed class GradientReducerTests
 
     [Fact]
     public void AFailureOfTheCommunicationThreadComesOutOfTheStep() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-failure"]);
+
+    [Fact]
+    public void ReductionBesideBackwardBearsRanksThatCompareTheirCollectives() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-checked"]);
+
+    // The thread waits for the other rank in a started collective, and in the comparison before it, which cannot be left.
+    [Theory]
+    [InlineData("overlap-abandoned")]
+    [InlineData("overlap-abandoned-checked")]
+    public void AReductionThatOthersNeverJoinIsGivenUp(string scenario) => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", [scenario], exitCode: 3);
 }

@@ -13,9 +13,14 @@ internal static class OverlapScenario
     private const int Steps = 4;
     private const int MicroBatches = 2;
 
-    public static void Run()
+    public static void Run() => Run(checkCollectives: false);
+
+    /// <summary>The same while ranks compare what they are about to do before each collective.</summary>
+    public static void RunChecked() => Run(checkCollectives: true);
+
+    private static void Run(bool checkCollectives)
     {
-        using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
+        using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true, checkCollectives);
         Expect.Equal(true, context.AllowsOverlap, "MPI lets several threads call it");
         foreach (var isShared in (bool[])[false, true])
         {
