@@ -15,6 +15,7 @@ public sealed class CollectiveWork
     private readonly ProcessGroup? _group;
     private readonly ProcessGroup.Recorded _call;
     private nint _work;
+    private bool _isAwaited;
 
     internal CollectiveWork(ProcessGroup group, in ProcessGroup.Recorded call, nint work)
     {
@@ -37,6 +38,14 @@ public sealed class CollectiveWork
     /// <summary>Whether it is completed now or within that time, in which the caller sleeps and the operation is moved now and then.</summary>
     /// <exception cref="CollectiveException">The operation failed.</exception>
     internal bool IsCompletedWithin(long microseconds) => _work == 0 || CollectivesLibrary.TestFor(_work, microseconds);
+
+    /// <summary>Records that the caller waits, who asks <see cref="IsCompletedWithin"/> until it is done.</summary>
+    internal void MarkAwaited()
+    {
+        if (_work == 0 || _isAwaited) return;
+        _isAwaited = true;
+        _group!.ResumeWork(_call);
+    }
 
     /// <summary>Returns when the operation is done and its buffers belong to the caller again. A second call returns at once.</summary>
     /// <exception cref="CollectiveException">The operation failed.</exception>

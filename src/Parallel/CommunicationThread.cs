@@ -139,6 +139,8 @@ internal sealed class CommunicationThread : IDisposable
         // The core belongs to the computing thread, unless that waits for this one.
         while (!token.IsCompletedWithin(_isAwaited ? 1000 : 0))
         {
+            // Whoever looks for the rank that others wait for has to know that this one waits, too.
+            if (_isAwaited) token.MarkAwaited();
             lock (_gate)
             {
                 if (_isCancelled) throw GivenUp(group);

@@ -65,6 +65,7 @@ internal static class CommandLine
             CheckpointExportVerb.Build(),
             CheckpointImportVerb.Build(launch),
         },
+        StacksVerb.Build(),
         new Command("tokenizer", "Makes tokenizers.")
         {
             TokenizerTrainVerb.Build(),

@@ -2,6 +2,7 @@ using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer;
@@ -23,7 +24,8 @@ internal static class FaultReport
 
     /// <summary>
     /// Runs the work of one of several ranks. When it fails, the others may be waiting for this rank inside a collective, so the whole
-    /// launch ends, with this rank's words.
+    /// launch ends, with this rank's words, while nothing is torn down yet: groups and threads that communicate cannot be disposed of
+    /// where the other ranks do not do the same.
     /// </summary>
     public static int Guard(RankEnvironment launch, ParallelContext ranks, Func<int> work)
     {
@@ -31,11 +33,23 @@ internal static class FaultReport
         {
             return work();
         }
-        catch (Exception exception) when (ranks.World.Size > 1)
+        catch (Exception exception) when (ranks.World.Size > 1 && End(exception))
+        {
+            throw;
+        }
+
+        // A filter runs where the exception is thrown, before anything on the way up is disposed of. It does not return.
+        bool End(Exception exception)
         {
             Tell(launch, Describe(exception));
+            // MPI may be what is broken.
+            new Thread(() =>
+            {
+                Thread.Sleep(s_patience);
+                LinuxProcess.EndNow(ExitCodeOf(exception));
+            }) { IsBackground = true, Name = "end" }.Start();
             ranks.Abort(ExitCodeOf(exception));
-            throw;
+            return true;
         }
     }
 

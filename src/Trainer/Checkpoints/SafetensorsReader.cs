@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Liveness;
 using System.Buffers.Binary;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
@@ -112,6 +113,7 @@ public sealed class SafetensorsReader : IDisposable
     {
         while (!destination.IsEmpty)
         {
+            RunProgress.Advance();
             var count = RandomAccess.Read(file, destination, position);
             if (count == 0)
             {

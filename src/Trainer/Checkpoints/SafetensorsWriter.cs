@@ -1,4 +1,5 @@
 using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Json;
@@ -77,6 +78,7 @@ public sealed class SafetensorsWriter : IDisposable
         }
 
         Append(bytes);
+        RunProgress.Advance();
         _remaining -= bytes.Length;
         if (_remaining == 0)
         {

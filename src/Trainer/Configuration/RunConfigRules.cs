@@ -85,6 +85,8 @@ public sealed partial class RunConfigRules
         Require(run.SpikeZ > 0, "run.spike_z", run.SpikeZ, "must be greater than 0", "use for example 6");
         Require(run.ReplicaCheckEvery >= 0, "run.replica_check_every", run.ReplicaCheckEvery, "must not be negative",
             "use a number of steps, or 0 for no comparisons");
+        Require(run.StallTimeoutSeconds is 0 or (>= 2 and <= 604_800), "run.stall_timeout_seconds", run.StallTimeoutSeconds,
+            "must be 0 or from 2 to 604800, since ranks give a sign of life each second", "use for example 600, or 0 to wait for ever");
         Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
             "needs validation data, and data.validation is empty", "set data.validation, or run.validate_every: 0");
     }

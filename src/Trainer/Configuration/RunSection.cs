@@ -78,6 +78,12 @@ public sealed record RunSection
     /// </summary>
     public bool CheckCollectives { get; init; }
 
+    /// <summary>
+    /// Seconds without progress on a rank, or without a sign of life from it, after which the run ends with a report of who is late; 0 for
+    /// never.
+    /// </summary>
+    public double StallTimeoutSeconds { get; init; } = 600;
+
     /// <summary>What the model is given to go on with for the sample in the report; empty for no sample.</summary>
     public string SamplePrompt { get; init; } = "The";
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Faults;
 
@@ -16,6 +17,7 @@ internal static partial class InjectedFaults
     private const int SigTerm = 15;
 
     private static readonly ConcurrentDictionary<string, long> s_visits = new();
+
     // Some steps of a small model.
     private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
 
@@ -70,6 +72,14 @@ internal static partial class InjectedFaults
                 break;
             case "linger":
                 Thread.Sleep(s_linger);
+                break;
+            case "slow":
+                // Seconds of work that says that it gets on.
+                for (var i = 0; i < 70; i++)
+                {
+                    Thread.Sleep(100);
+                    RunProgress.Advance();
+                }
                 break;
             case "throw":
                 throw new IOException($"injected fault at {fault.Point}");

@@ -1,5 +1,6 @@
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Training;
 
@@ -48,6 +49,7 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>The run's checkpoints.</summary>
     public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, CheckpointsName));
 
-    /// <summary>Some launch has begun here.</summary>
-    public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Any();
+    /// <summary>Some launch has begun here. What one that never came so far has left of its end does not count.</summary>
+    public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName)
+        .Any(name => name is not (LivenessFolder.Name or LivenessFolder.StacksName or LivenessFolder.ReportName or LastWords.FileName));
 }

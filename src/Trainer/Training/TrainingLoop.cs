@@ -8,6 +8,7 @@ using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;
@@ -111,7 +112,9 @@ internal sealed class TrainingLoop
             _saver.Finish(goesOn: false);
             throw;
         }
+        RunProgress.Enter(RunPhase.Save);
         _saver.Finish(goesOn: false);
+        RunProgress.Enter(RunPhase.Report);
         if (stopped && state.Step == 0) return StoppedBeforeTraining(_reporter);
         if (IsFirstRank) new RunConclusion(_config, _folder, _ranks.World.Size).Write(state, _model, stopped);
         if (!stopped) return ExitCode.Done;
@@ -135,7 +138,9 @@ internal sealed class TrainingLoop
         _waitSecondsBefore = batches.WaitSeconds;
         for (var step = state.Step + 1; step <= _config.Run.Steps; step++)
         {
+            RunProgress.BeginStep(step);
             InjectedFaults.Reach("step", step);
+            InjectedCollectives.Reach(_ranks, step);
             var start = Stopwatch.GetTimestamp();
             var outcome = _step.Run(step, batches);
             _intervalSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -214,6 +219,7 @@ internal sealed class TrainingLoop
     // Null when the ranks gave it up.
     private double? Validate(Func<bool> givesUp)
     {
+        RunProgress.Enter(RunPhase.Evaluate);
         var batches = new EvaluationBatches(_validationData!, _config.Data.Context, _config.Data.MicroBatch, _config.Model.VocabSize, Share,
             _config.Run.ValidationRows > 0 ? _config.Run.ValidationRows : null, _access);
         return _validation.Run(batches, givesUp: givesUp)?.Loss;
@@ -222,6 +228,7 @@ internal sealed class TrainingLoop
     // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
     private ProbeRecord Probe()
     {
+        RunProgress.Enter(RunPhase.Probe);
         var start = Stopwatch.GetTimestamp();
         var scores = _probe!.Run();
         return new ProbeRecord(scores, Stopwatch.GetElapsedTime(start).TotalSeconds);
@@ -231,6 +238,7 @@ internal sealed class TrainingLoop
     {
         if (_savedStep == state.Step) return;
         _savedStep = state.Step;
+        RunProgress.Enter(RunPhase.Save);
         // What is saved must be good.
         if (_config.Run.ReplicaCheckEvery > 0 && !IsDue(state.Step, _config.Run.ReplicaCheckEvery)) _replicas.Run(state.Step);
         _saver.Save(state, goesOn);

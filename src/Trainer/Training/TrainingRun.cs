@@ -14,7 +14,7 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Puts a run together: data, model, optimizer, checkpoint, loop. All ranks run it side by side.</summary>
-internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool demandNew, bool acceptChangedData,
+internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int threadsPerRank, bool acceptChangedData,
     IRunReporter reporter, StopSignal stop)
 {
     private readonly RunFolder _folder = new(config);
@@ -23,23 +23,27 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
 
     private bool IsFirstRank => ranks.World.Rank == 0;
 
+    /// <summary>Refuses a run that exists. Nobody creates its folder before all ranks have come past this.</summary>
+    /// <exception cref="ConfigException">It does.</exception>
+    public static void RequireNew(RunConfig config)
+    {
+        var folder = new RunFolder(config);
+        if (!folder.Exists) return;
+        throw new ConfigException(new ConfigFault("run.name", config.Run.Name, $"--new wants a folder that does not exist yet, and {folder.Path} does",
+            "choose another run.name, delete the folder, or leave --new out to go on with that run"));
+    }
+
     /// <summary>Trains to the end or to a signal.</summary>
     /// <returns>The process's exit code.</returns>
     /// <exception cref="ConfigException">The configuration does not fit the data or the run folder.</exception>
     public int Execute()
     {
-        if (demandNew && _folder.Exists)
-        {
-            throw new ConfigException(new ConfigFault("run.name", config.Run.Name, $"--new wants a folder that does not exist yet, and {_folder.Path} does",
-                "choose another run.name, delete the folder, or leave --new out to go on with that run"));
-        }
         // Until training begins there is nothing to save. Ranks answer a signal together where they meet, or end all of them where that takes long.
         using var preparing = stop.EndUnanswered(() =>
         {
             Console.Error.WriteLine("kvshift: stopped by a signal before training; the same command begins again");
             ranks.Abort(ExitCode.Stopped);
         });
-        // Nobody creates the folder before everybody has looked for it.
         if (IsStopped()) return TrainingLoop.StoppedBeforeTraining(reporter);
 
         var training = OpenData("data.train", config.Data.Train);

@@ -4,6 +4,7 @@ using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -42,6 +43,7 @@ internal sealed class TrainingStep(
         {
             for (var micro = 0; micro < microBatches; micro++)
             {
+                RunProgress.Enter(RunPhase.Data);
                 using var batch = batches.Next();
                 reducer.BeginMicroBatch(isLast: leaf == reducer.LeavesPerRank - 1 && micro == microBatches - 1);
                 var lossSum = ForwardBackward(batch, step);
@@ -54,6 +56,7 @@ internal sealed class TrainingStep(
             }
             reducer.EndLeaf();
         }
+        RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
@@ -68,7 +71,9 @@ internal sealed class TrainingStep(
         {
             var clip = Math.Min(GradientNorm.ClipFactor(joint[1], clipNorm), GradientNorm.ClipFactor(joint[1], verdict.NormBound ?? 0));
             // Moments are corrected by the updates that they are made of; the schedule goes on with the data.
+            RunProgress.Enter(RunPhase.Optimizer);
             optimizer.Step(learningRate, scale * clip, step - guard.State.SkippedSteps);
+            RunProgress.Enter(RunPhase.Gather);
             reducer.GatherParameters();
         }
         return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
@@ -80,10 +85,12 @@ internal sealed class TrainingStep(
     {
         using var scope = NewDisposeScope();
         using var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
+        RunProgress.Enter(RunPhase.Forward);
         Tensor loss;
         // What forward made and backward does not need is gone before backward begins.
         using (NewDisposeScope()) loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
         if (IsPoisoned(batch, step)) loss = loss * double.PositiveInfinity;
+        RunProgress.Enter(RunPhase.Backward);
         loss.backward();
         return loss.to(ScalarType.Float64).item<double>();
     }

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using KvShiftScale.Data;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -34,6 +36,8 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
                 using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
                 lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
                 if (ranks.Context.Rank == 0) targets += batch.ValidTargets;
+                RunProgress.Advance();
+                InjectedFaults.Reach("validation.batch");
                 if (targets > 0) progress?.Invoke(targets, lossSum / targets);
             }
             // Whether any rank has more, and the slowest rank's time for a batch.

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Planning;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Telemetry;
@@ -55,8 +57,18 @@ internal static class TrainVerb
         {
             RunConfigRules.Check(config, ranks.World.Size);
             var threads = ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
+            if (demandNew) TrainingRun.RequireNew(config);
+            InjectedCollectives.Attach(ranks);
+            using var watch = RankWatch.Start(config, ranks, launch.LaunchedByMpi);
             using var reporter = RunReporter.Start(config, ranks);
-            return new TrainingRun(config, ranks, threads, demandNew, acceptChangedData, reporter, stop).Execute();
+            try
+            {
+                return new TrainingRun(config, ranks, threads, acceptChangedData, reporter, stop).Execute();
+            }
+            catch (Exception exception) when (watch.Hear(exception))
+            {
+                throw;
+            }
         });
     }
 

@@ -32,6 +32,8 @@ public sealed class RunConfigRulesTests
     [InlineData("run.keep_every=5;run.checkpoint_every=0", "run.keep_every", "5", "run.checkpoint_every")]
     [InlineData("run.log_every=0", "run.log_every", "0", "")]
     [InlineData("run.validate_every=-1", "run.validate_every", "-1", "")]
+    [InlineData("run.stall_timeout_seconds=-1", "run.stall_timeout_seconds", "-1", "")]
+    [InlineData("run.stall_timeout_seconds=1", "run.stall_timeout_seconds", "1", "0 to wait for ever")]
     [InlineData("run.validation_rows=-1", "run.validation_rows", "-1", "")]
     [InlineData("run.validate_every=5;data.validation=[]", "run.validate_every", "5", "data.validation")]
     [InlineData("run.probe_every=-1", "run.probe_every", "-1", "")]

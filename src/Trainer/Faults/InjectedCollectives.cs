@@ -1,0 +1,25 @@
+using KvShiftScale.Parallel;
+
+namespace KvShiftScale.Trainer.Faults;
+
+/// <summary>Injected faults of communication.</summary>
+internal static class InjectedCollectives
+{
+    /// <summary>Passes the point <c>collective</c> before each collective of this process.</summary>
+    public static void Attach(ParallelContext ranks)
+    {
+        if (InjectedFaults.Any && ranks.Ledger is { } ledger) ledger.Entering = number => InjectedFaults.Reach("collective", number);
+    }
+
+    /// <summary>
+    /// <c>mismatch@step</c>: this rank calls a barrier that the others do not, so that from then on it is one collective behind.
+    /// <c>mismatch-count@step</c>: it reduces one number where the others reduce gradients.
+    /// </summary>
+    public static unsafe void Reach(ParallelContext ranks, long step)
+    {
+        if (InjectedFaults.Strikes("mismatch", "step", step)) ranks.Replicas.Barrier();
+        if (!InjectedFaults.Strikes("mismatch-count", "step", step)) return;
+        var number = 0;
+        ranks.Replicas.AllReduce((nint)(&number), 1, CollectiveDataType.Int32);
+    }
+}

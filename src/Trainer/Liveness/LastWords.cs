@@ -1,0 +1,29 @@
+using System.Globalization;
+
+namespace KvShiftScale.Trainer.Liveness;
+
+/// <summary>The file of a run in which every rank that fails says why, and survivors speak for those that could not.</summary>
+internal static class LastWords
+{
+    /// <summary>Name in the run's folder.</summary>
+    public const string FileName = "last-words.txt";
+
+    /// <summary>Adds what a rank has to say, in one write, so that words of several ranks do not mix.</summary>
+    public static void Append(string run, int rank, string host, int process, string text)
+    {
+        var entry = string.Create(CultureInfo.InvariantCulture,
+            $"{DateTimeOffset.Now:yyyy-MM-dd HH:mm:ss zzz} rank {rank} on {host}, process {process}: {text.TrimEnd()}\n");
+        try
+        {
+            File.AppendAllText(Path.Combine(run, FileName), entry);
+        }
+        catch (IOException)
+        {
+            // The disk may be what is failing; standard error has the words too.
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // As above: a folder that became read-only.
+        }
+    }
+}

@@ -1,0 +1,38 @@
+namespace KvShiftScale.Trainer.Liveness;
+
+/// <summary>
+/// Where the run of this process is: one run a process, so one place for all that works on it. Telling costs an addition; whoever works for
+/// longer than seconds without a collective tells now and then, so that it is not taken for stuck.
+/// </summary>
+internal static class RunProgress
+{
+    private static int s_phase;
+    private static long s_step;
+    private static long s_count;
+
+    /// <summary>What the run does.</summary>
+    public static RunPhase Phase => (RunPhase)Volatile.Read(ref s_phase);
+
+    /// <summary>The step that it is in; before the first, 0.</summary>
+    public static long Step => Interlocked.Read(ref s_step);
+
+    /// <summary>Grows with every sign of progress.</summary>
+    public static long Count => Interlocked.Read(ref s_count);
+
+    /// <summary>A step has begun; its batch comes first.</summary>
+    public static void BeginStep(long step)
+    {
+        Interlocked.Exchange(ref s_step, step);
+        Enter(RunPhase.Data);
+    }
+
+    /// <summary>Something else is being done from now on.</summary>
+    public static void Enter(RunPhase phase)
+    {
+        Volatile.Write(ref s_phase, (int)phase);
+        Advance();
+    }
+
+    /// <summary>Something is done: a slice is written, a tensor read, a batch evaluated.</summary>
+    public static void Advance() => Interlocked.Increment(ref s_count);
+}

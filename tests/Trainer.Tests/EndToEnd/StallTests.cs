@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using KvShiftScale.Trainer.Liveness;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+/// <summary>Four real ranks of which one stalls, dies, or calls another collective. Each test has the real program, mpirun and a bound of seconds.</summary>
+[Collection(nameof(EndToEndGroup))]
+public sealed class StallTests(TrainingFixture fixture)
+{
+    private const int Bound = 4;
+    private const int SigKill = 9;
+    private const int SigStop = 19;
+
+    // What a report may take after the bound.
+    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(10);
+
+    // Rank 1 takes longer than the bound in step 3 and says that it gets on, while the others wait for it.
+    [Fact]
+    public void AStalledRankIsNamedWithPhaseAndCollectiveAndItsStackAndASlowOneIsNot()
+    {
+        var run = Fails("stall", "slow@step:3,rank=1; stall@step:5,rank=2");
+
+        var folder = fixture.RunOf("stall");
+        var report = File.ReadAllText(folder.PathOf(LivenessFolder.ReportName));
+        Assert.Matches(@"rank 2 on \S+ \(process \d+\), phase data, step 5, is late: it is in no collective, and has not come to all_reduce of \d+ \w+ \(sum\) "
+            + @"#\d+ in replicas beside \[0 1 2 3\] at src/Parallel/\w+\.cs:\d+, in which rank 0, 1, 3 waits", report);
+        Assert.Equal(Regex.Match(report, "rank 2 on .* is late.*").Value, Assert.Single(Regex.Matches(run.Error, ".* is late.*")).Value);
+        Assert.Contains("rank 2", Assert.Single(File.ReadAllLines(folder.PathOf(LastWords.FileName))), StringComparison.Ordinal);
+        Assert.Matches(@"\n2 +\S+ +\d+ +data +5 ", report);
+        Assert.Matches(@"\n3 +\S+ +\d+ +reduce +5 .*all_reduce", report);
+        Assert.Contains("InjectedFaults", File.ReadAllText(folder.PathOf(LivenessFolder.StacksName, "rank-2.txt")), StringComparison.Ordinal);
+        Assert.Contains("CommunicationThread.Wait", File.ReadAllText(folder.PathOf(LivenessFolder.StacksName, "rank-3.txt")), StringComparison.Ordinal);
+        Assert.Equal([1, 2, 3, 4], folder.Records.Select(record => record.Step));
+        NothingIsLeft("stall");
+    }
+
+    [Fact]
+    public void AMismatchedCollectiveIsNamedWhereTheRunHangs()
+    {
+        var run = Fails("mismatch", "mismatch@step:5,rank=1");
+
+        Assert.Matches(@"^rank 1 on \S+ \(process \d+\), phase data, step 5, is late: it is in barrier #\d+ in replicas \[0 1 2 3\] at "
+            + @"src/Trainer/Faults/InjectedCollectives\.cs:\d+, and has not come to all_reduce of .*, in which rank 0, 2, 3 waits",
+            Assert.Single(Regex.Matches(run.Error, ".* is late.*")).Value);
+        NothingIsLeft("mismatch");
+    }
+
+    [Fact]
+    public void RanksThatCompareNameAMismatchBeforeItHangs()
+    {
+        // Without a thread for communication the other ranks are in the same group at that moment.
+        var run = Fails("compared", "mismatch-count@step:5,rank=3", "run.check_collectives=true", "parallel.overlap=false");
+
+        Assert.Matches(@"rank 3 is at all_reduce of 1 int32 \(sum\) #\d+ at src/Trainer/Faults/InjectedCollectives\.cs:\d+; rank 0, 1, 2 at all_reduce of \d+ float32",
+            run.Error);
+        Assert.Contains("different collectives", LastWordsOf("compared"), StringComparison.Ordinal);
+        NothingIsLeft("compared");
+    }
+
+    [Fact]
+    public void ARankThatWasStoppedIsNamedAndEnded()
+    {
+        using var run = Start("stopped", "slow@step:3,rank=2");
+        Signal(WaitForRank("stopped", 2), SigStop);
+
+        var since = Stopwatch.StartNew();
+        run.WaitFor(ExitCode.Failed);
+
+        Assert.InRange(since.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(Bound) + s_margin);
+        Assert.Matches(@"rank 2 on \S+ \(process \d+\), phase \w+, step \d+, is late: its heartbeat stopped \d+ s ago", run.Error);
+        Assert.Contains("TrainingLoop", File.ReadAllText(fixture.RunOf("stopped").PathOf(LivenessFolder.StacksName, "rank-2.txt")), StringComparison.Ordinal);
+        NothingIsLeft("stopped");
+    }
+
+    [Fact]
+    public void ADeadRankIsNamedByTheOthers()
+    {
+        using var run = Start("killed", "kill@step:5,rank=1");
+        Assert.True(SpinWait.SpinUntil(() => run.HasEnded, TimeSpan.FromSeconds(60)));
+
+        Assert.Matches(@"^.*rank 1 on \S+, process \d+: phase \w+, step \d+: it died without a word.*$", Assert.Single(File.ReadAllLines(LastWordsPathOf("killed"))));
+        Assert.NotEqual(0, run.ExitCode);
+        NothingIsLeft("killed");
+    }
+
+    // The others are in collectives that it never joins, with threads and groups that cannot be disposed of without it.
+    [Fact]
+    public void ARankThatFailsHasTheOnlyWord()
+    {
+        var run = Fails("thrown", "throw@step:5,rank=2");
+
+        Assert.Matches(@"^.*rank 2 on \S+, process \d+: phase data, step 5: injected fault at step$", Assert.Single(File.ReadAllLines(LastWordsPathOf("thrown"))));
+        Assert.Contains("kvshift (rank 2): injected fault at step", run.Error, StringComparison.Ordinal);
+        NothingIsLeft("thrown");
+    }
+
+    [Fact]
+    public void RanksEndWithTheirLauncher()
+    {
+        using var run = Start("orphans", "stall@step:5,rank=0", "run.stall_timeout_seconds=600");
+        WaitForRank("orphans", 0);
+
+        run.Signal(SigKill);
+
+        Assert.True(SpinWait.SpinUntil(() => RanksOf("orphans").Count == 0, s_margin), $"still there: {string.Join(", ", RanksOf("orphans"))}");
+        Assert.Contains("the launcher, process", LastWordsOf("orphans"), StringComparison.Ordinal);
+    }
+
+    private ProgramRun Fails(string name, string fault, params string[] settings)
+    {
+        using var run = Start(name, fault, settings);
+        run.WaitFor(ExitCode.Failed);
+        return run;
+    }
+
+    private ProgramRun Start(string name, string fault, params string[] settings)
+        => ProgramRun.StartFile("mpirun",
+        [
+            "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "4", "--mca", "btl_vader_single_copy_mechanism", "none", "--mca",
+            "mpi_yield_when_idle", "1", "-x", "TERM=dumb", "-x", $"KVSHIFT_INJECT={fault}", "dotnet", ProgramRun.KvShift,
+            .. fixture.TrainArguments(name, ["run.validate_every=0", "run.checkpoint_every=0", "run.sample_prompt=\"\"",
+                $"run.stall_timeout_seconds={Bound}", .. settings]),
+        ]);
+
+    private string LastWordsPathOf(string name) => fixture.RunOf(name).PathOf(LastWords.FileName);
+
+    private string LastWordsOf(string name) => File.ReadAllText(LastWordsPathOf(name));
+
+    // The process of a rank that has begun to train.
+    private int WaitForRank(string name, int rank)
+    {
+        var path = new LivenessFolder(fixture.RunOf(name).Path).HeartbeatOf(rank);
+        (int ProcessId, long Step) found = default;
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            Thread.Sleep(20);
+            if (!File.Exists(path)) return false;
+            using var heartbeat = JsonDocument.Parse(File.ReadAllBytes(path));
+            found = (heartbeat.RootElement.GetProperty("process_id").GetInt32(), heartbeat.RootElement.GetProperty("step").GetInt64());
+            return found.Step > 0;
+        }, TimeSpan.FromSeconds(30)), $"{path} has no step after 30 s");
+        return found.ProcessId;
+    }
+
+    private static void NothingIsLeft(string name)
+        => Assert.True(SpinWait.SpinUntil(() => RanksOf(name).Count == 0, TimeSpan.FromSeconds(5)), $"still there: {string.Join(", ", RanksOf(name))}");
+
+    // Processes whose command line has the run, and which are no zombies.
+    private static List<int> RanksOf(string name)
+    {
+        var found = new List<int>();
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process)) continue;
+            try
+            {
+                if (File.ReadAllText(Path.Combine(folder, "cmdline")).Contains($"\0run.name={name}\0", StringComparison.Ordinal)) found.Add(process);
+            }
+            catch (IOException)
+            {
+                // It ended while we looked.
+            }
+        }
+        return found;
+    }
+
+    private static void Signal(int process, int number)
+    {
+        using var kill = Process.Start("kill", [$"-{number}", process.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+}
