@@ -3,18 +3,19 @@ using KvShiftScale.CrashProgram;
 namespace KvShiftScale.Crash.Tests;
 
 /// <summary>launch/train --restart and launch/train.slurm.</summary>
-public sealed class RestartTests : IDisposable
+[Collection(nameof(WorkshopGroup))]
+public sealed class RestartTests(WorkshopFixture fixture)
 {
     private static readonly RunLayout s_two = new(2, 1, false);
 
-    private readonly Workshop _workshop = new();
+    private readonly Workshop _workshop = fixture.Workshop;
 
     [Fact]
     public void Crashes_are_gone_on_from_with_the_ranks_that_are_left_while_there_is_progress()
     {
         var (folder, traces) = New("restart");
         // Each launch is killed in one of its saves, a little further each time.
-        using var launch = RunningLaunch.Start(Train(folder, "--restart", "20", "--ranks-left", "1"), folder, "kill@file.rename:14,rank=0");
+        using var launch = RunningLaunch.Start(Train(folder, "--restart", "20", "--ranks-left", "1"), folder, "kill@file.rename:18,rank=0");
 
         Assert.True(launch.Wait() == 0, launch.Output);
 
@@ -67,8 +68,6 @@ public sealed class RestartTests : IDisposable
         Assert.Contains("not started again: --restart 1 allows no more", job.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(folder, "scontrol.log")));
     }
-
-    public void Dispose() => _workshop.Dispose();
 
     private (string Folder, RunTraces Traces) New(string name)
     {

@@ -9,12 +9,6 @@ namespace KvShiftScale.CrashProgram;
 /// </summary>
 internal sealed partial class CrashTrial
 {
-    // A launch without a fault takes about so long on a quiet core or two; a moment for a kill is drawn from it.
-    private const int LaunchMilliseconds = 2200;
-
-    // Of what a process does in one launch; a number that is not reached leaves the kill at a later step.
-    private static readonly (string Point, int Most)[] s_points = [("file.write", 16), ("file.flush", 40), ("file.rename", 20), ("file.delete", 6)];
-
     private readonly Workshop _workshop;
     private readonly Random _random;
     private readonly string _folder;
@@ -40,6 +34,15 @@ internal sealed partial class CrashTrial
 
     /// <summary>Launches that were killed.</summary>
     public int Crashes { get; private set; }
+
+    /// <summary>Kills at a point of a save that were asked for.</summary>
+    public int Injected { get; private set; }
+
+    /// <summary>Those that came to pass.</summary>
+    public int Struck { get; private set; }
+
+    /// <summary>Those of them on a rank that is not the first.</summary>
+    public int StruckBesideFirst { get; private set; }
 
     /// <summary>Checkpoints whose files were changed.</summary>
     public int Damages { get; private set; }
@@ -67,32 +70,62 @@ internal sealed partial class CrashTrial
 
     private RunLayout ChooseLayout()
     {
-        var replicas = _random.Next(10) switch { < 2 => 1, < 9 => 2, _ => 4 };
+        // Four ranks on two cores take as long as eight launches of one, so they are rare.
+        var replicas = _random.Next(20) switch { < 5 => 1, < 19 => _tensor == 1 || _random.Next(4) == 0 ? 2 : 1, _ => 4 };
         return new RunLayout(Math.Min(4, _tensor * replicas), _tensor, _random.Next(3) == 0);
     }
 
     private void CrashOnce()
     {
         var layout = ChooseLayout();
+        var measure = _workshop.Measure(layout);
         int? rank = _random.Next(3) == 0 ? null : _random.Next(layout.Ranks);
         var who = rank is null ? "all ranks" : $"rank {rank}";
-        // Ranks that wait for another do not come to a step of their own any more.
-        var last = FormattableString.Invariant($"kill@step:{_random.Next(Workshop.CrashSteps / 2, Workshop.CrashSteps + 1)}");
-        if (_random.Next(4) > 0)
+        var left = (double)(Workshop.CrashSteps - (NewestGood() ?? 0)) / Workshop.CrashSteps;
+        switch (_random.Next(8))
         {
-            var (point, most) = s_points[_random.Next(s_points.Length)];
-            var visit = _random.Next(1, most + 1);
-            Tell($"{layout}: {who} killed at {point} {visit}");
-            Launch(layout, FormattableString.Invariant($"kill@{point}:{visit}{(rank is null ? "" : $",rank={rank}")};{last}"), launch => WaitForCrash(launch));
-            return;
+            case 0:
+                var step = (NewestGood() ?? 0) + _random.Next(1, (int)(left * Workshop.CrashSteps) + 1);
+                CrashAt(layout, rank, who, "step", step);
+                break;
+            case < 6:
+                // What is left of the run has about that share of the visits. Some ranks never come to some points: only the first one deletes.
+                var visitor = rank ?? _random.Next(layout.Ranks);
+                var points = LaunchMeasure.Points.Where(point => measure.VisitsOf(visitor, point) > 0).ToArray();
+                var chosen = points[_random.Next(points.Length)];
+                CrashAt(layout, rank, who, chosen, _random.Next(1, Math.Max(1, (int)(left * measure.VisitsOf(visitor, chosen))) + 1));
+                break;
+            default:
+                CrashAtSomeMoment(layout, rank, who, measure.Milliseconds);
+                break;
         }
-        var moment = _random.Next(LaunchMilliseconds);
+    }
+
+    private void CrashAt(RunLayout layout, int? rank, string who, string point, long number)
+    {
+        Tell(FormattableString.Invariant($"{layout}: {who} killed at {point} {number}"));
+        var isSave = point != "step";
+        if (isSave) Injected++;
+        Launch(layout, FormattableString.Invariant($"kill@{point}:{number}{(rank is null ? "" : $",rank={rank}")}"), launch =>
+        {
+            if (!WaitForCrash(launch) || !isSave) return;
+            Struck++;
+            if (rank is > 0) StruckBesideFirst++;
+        });
+    }
+
+    private void CrashAtSomeMoment(RunLayout layout, int? rank, string who, int milliseconds)
+    {
+        var moment = _random.Next(milliseconds);
         var also = rank is null && _random.Next(2) == 0;
         Tell(FormattableString.Invariant($"{layout}: {who}{(also ? " and mpirun" : "")} killed after {moment} ms"));
-        Launch(layout, last, launch =>
+        Launch(layout, "", launch =>
         {
-            Thread.Sleep(moment);
+            // From when there is somebody to kill.
             var ranks = SystemProcesses.RanksOf(_folder);
+            for (var deadline = DateTime.UtcNow.AddSeconds(30); ranks.Count < layout.Ranks && !launch.HasEnded && DateTime.UtcNow < deadline; Thread.Sleep(5))
+                ranks = SystemProcesses.RanksOf(_folder);
+            Thread.Sleep(moment);
             if (rank is not null) ranks = [.. ranks.Skip(rank.Value).Take(1)];
             if (also) ranks.Insert(0, launch.ProcessId);
             foreach (var process in ranks) SystemProcesses.Signal(process, SystemProcesses.SigKill);
@@ -100,19 +133,24 @@ internal sealed partial class CrashTrial
         });
     }
 
-    private void WaitForCrash(RunningLaunch launch)
+    private bool WaitForCrash(RunningLaunch launch)
     {
-        // A fault for a later step or visit than the launch has: it ends by itself.
         var code = launch.Wait();
         if (code == 0) Tell("not reached");
         else Crashes++;
-        Require(code is 0 or 128 + SystemProcesses.SigKill, FormattableString.Invariant($"exit code {code} of a launch that was killed"), launch);
+        // A rank that sees the death of another before mpirun does may fail over it: 1 then.
+        Require(code is 0 or 1 or 128 + SystemProcesses.SigKill, FormattableString.Invariant($"exit code {code} of a launch that was killed"), launch);
+        if (code == 1) Tell("exit code 1");
+        return code != 0;
     }
+
+    private long? NewestGood()
+        => _traces.Finished().Where(checkpoint => !IsDamaged(checkpoint.Path)).Select(checkpoint => (long?)checkpoint.Step).FirstOrDefault();
 
     private void Launch(RunLayout layout, string? faults, Action<RunningLaunch> see)
     {
         var finished = _traces.Finished();
-        var good = finished.Where(checkpoint => !IsDamaged(checkpoint.Path)).Select(checkpoint => (long?)checkpoint.Step).FirstOrDefault();
+        var good = NewestGood();
         var rejected = finished.Where(checkpoint => checkpoint.Step > (good ?? -1)).Select(checkpoint => (checkpoint.Path, Reason: _damaged[checkpoint.Path].File))
             .Concat(_traces.Unfinished().Where(checkpoint => checkpoint.Step >= (good ?? -1)).Select(checkpoint => (checkpoint.Path, Reason: "was never finished"))).ToList();
 
@@ -180,6 +218,6 @@ internal sealed partial class CrashTrial
         if (!condition) throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
     }
 
-    [GeneratedRegex(@"r: (starting;|going on from the checkpoint of step (?<step>[0-9]+);)")]
+    [GeneratedRegex(@"r: (starting;|going on from the checkpoint of step (?<step>[0-9]+)[,;])")]
     private static partial Regex Beginning();
 }

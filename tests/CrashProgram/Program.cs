@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using KvShiftScale.CrashProgram;
 
 // crash-test [--count N] [--first K] [--seed S] [--signals N]: trials K to K+N-1 of a seed.
@@ -19,13 +20,15 @@ for (var i = 0; i < args.Length; i += 2)
 if (count == 0 && signals == 0) return Usage();
 
 using var interrupted = new CancellationTokenSource();
-Console.CancelKeyPress += (_, press) =>
-{
-    press.Cancel = true;
-    interrupted.Cancel();
-};
 using var workshop = new Workshop();
-var (crashes, damages) = (0, 0);
+// A trial whose processes are gone fails at once, and then the folder is deleted.
+PosixSignalRegistration[] ends = [.. ((PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP]).Select(signal => PosixSignalRegistration.Create(signal, context =>
+{
+    context.Cancel = true;
+    interrupted.Cancel();
+    foreach (var process in SystemProcesses.Mentioning(workshop.Folder)) SystemProcesses.Signal(process, SystemProcesses.SigKill);
+}))];
+var (crashes, damages, injected, struck, struckBeside) = (0, 0, 0, 0, 0);
 var crashesPassed = Trials("crash-test", count, number =>
 {
     var trial = new CrashTrial(workshop, seed, number);
@@ -33,15 +36,22 @@ var crashesPassed = Trials("crash-test", count, number =>
     {
         trial.Run();
         (crashes, damages) = (crashes + trial.Crashes, damages + trial.Damages);
+        (injected, struck, struckBeside) = (injected + trial.Injected, struck + trial.Struck, struckBeside + trial.StruckBesideFirst);
     });
 });
-if (count > 0) Console.WriteLine($"crash-test: {crashesPassed} of {count} ({crashes} launches killed, {damages} checkpoints damaged)");
+if (count > 0)
+{
+    Console.WriteLine($"crash-test: {crashesPassed} of {count} ({crashes} launches killed, {struck} of {injected} kills at a point of a save struck, {struckBeside} of them "
+        + $"on a rank other than the first; {damages} checkpoints damaged)");
+}
 var signalsPassed = Trials("signals", signals, number =>
 {
     var trial = new SignalTrial(workshop, seed, number);
     return (() => trial.Story, trial.Run);
 });
 if (signals > 0) Console.WriteLine($"signals: {signalsPassed} of {signals}");
+foreach (var end in ends) end.Dispose();
+if (interrupted.IsCancellationRequested) Console.WriteLine("crash-test: interrupted");
 return crashesPassed == count && signalsPassed == signals ? 0 : 1;
 
 int Trials(string what, int trials, Func<int, (Func<string> Story, Action Run)> make)

@@ -49,6 +49,8 @@ internal sealed class RunningLaunch : IDisposable
     {
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["TERM"] = "dumb";
+        // A launch lives for two seconds: what code that is compiled better later would gain is less than what watching it costs.
+        start.Environment["DOTNET_TieredPGO"] = "0";
         // What killed processes leave behind goes away with the folder.
         var temporary = Directory.CreateDirectory(Path.Combine(folder, "t")).FullName;
         start.Environment["TMPDIR"] = temporary;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace KvShiftScale.CrashProgram;
 
@@ -6,21 +7,25 @@ namespace KvShiftScale.CrashProgram;
 /// One run that gets a signal at a random moment, to a random rank, to mpirun or to launch/train. It has to save at one step and leave with 75 on every
 /// rank, or to save and go on; the next launch has to find nothing amiss and to end with the bits of an undisturbed run.
 /// </summary>
-internal sealed class SignalTrial
+internal sealed partial class SignalTrial
 {
     private const int Stopped = 75;
 
-    // How long an undisturbed launch takes on quiet cores, about; moments are drawn from it.
-    private const int LaunchMilliseconds = 3000;
+    // How long an undisturbed launch takes on quiet cores after its ranks have begun, about; moments are drawn from it.
+    private const int LaunchMilliseconds = 2000;
 
-    private static readonly (string Name, int Number)[] s_toRanks =
-        [("TERM", SystemProcesses.SigTerm), ("INT", SystemProcesses.SigInt), ("USR1", SystemProcesses.SigUsr1), ("USR2", SystemProcesses.SigUsr2)];
+    // One trial after the other takes the next, so that thirteen in a row have all. mpirun ends ranks itself a second after SIGTERM or SIGINT.
+    private static readonly (string Target, string Name, int Number)[] s_kinds =
+    [
+        ("rank", "USR1", SystemProcesses.SigUsr1), ("rank", "TERM", SystemProcesses.SigTerm), ("launch/train", "TERM", SystemProcesses.SigTerm),
+        ("mpirun", "USR2", SystemProcesses.SigUsr2), ("mpirun", "TERM", SystemProcesses.SigTerm), ("rank", "INT", SystemProcesses.SigInt),
+        ("launch/train", "USR1", SystemProcesses.SigUsr1), ("mpirun", "USR1", SystemProcesses.SigUsr1), ("rank", "USR2", SystemProcesses.SigUsr2),
+        ("launch/train", "INT", SystemProcesses.SigInt), ("mpirun", "INT", SystemProcesses.SigInt), ("launch/train", "HUP", SystemProcesses.SigHup),
+        ("launch/train", "USR2", SystemProcesses.SigUsr2),
+    ];
 
-    private static readonly (string Name, int Number)[] s_toMpirun = [("USR1", SystemProcesses.SigUsr1), ("USR2", SystemProcesses.SigUsr2)];
-
-    private static readonly (string Name, int Number)[] s_toScript =
-        [("TERM", SystemProcesses.SigTerm), ("INT", SystemProcesses.SigInt), ("HUP", SystemProcesses.SigHup), ("USR1", SystemProcesses.SigUsr1)];
-
+    private readonly int _number;
+    private int _tensor;
     private readonly Workshop _workshop;
     private readonly Random _random;
     private readonly string _folder;
@@ -30,6 +35,7 @@ internal sealed class SignalTrial
     public SignalTrial(Workshop workshop, int seed, int number)
     {
         _workshop = workshop;
+        _number = number;
         _random = new Random(unchecked(seed * 1_000_033 + number));
         _folder = workshop.NewFolder("s" + number.ToString("D6", CultureInfo.InvariantCulture));
         _traces = new RunTraces(Path.Combine(_folder, "r"));
@@ -43,8 +49,8 @@ internal sealed class SignalTrial
     public void Run()
     {
         var layout = _random.Next(4) switch { 0 => new RunLayout(2, 2, false), 1 => new RunLayout(2, 1, true), _ => new RunLayout(2, 1, false) };
-        var (target, signals) = _random.Next(4) switch { 0 => ("mpirun", s_toMpirun), 1 => ("launch/train", s_toScript), _ => ("rank", s_toRanks) };
-        var (name, number) = signals[_random.Next(signals.Length)];
+        var (target, name, number) = s_kinds[(_number - 1) % s_kinds.Length];
+        _tensor = layout.Tensor;
         var isSave = number == SystemProcesses.SigUsr1;
         var arguments = Workshop.Arguments(_workshop.SignalConfig, _folder, layout);
         string[] command = target switch
@@ -60,12 +66,14 @@ internal sealed class SignalTrial
         {
             var rank = _random.Next(2);
             var process = target == "rank" ? WaitForRank(launch, rank) : WaitForLauncher(launch);
-            // Half of the moments lie anywhere, for the most part before training where the machine is slow; the others within it.
-            var (steps, moment) = _random.Next(2) == 0 ? (0, _random.Next(LaunchMilliseconds)) : (_random.Next(1, Workshop.SignalSteps - 15), _random.Next(60));
+            // One in four wishes to save, and every second one to stop, comes anywhere, mostly before training; the others within it.
+            var anywhere = _random.Next(4) < (isSave ? 1 : 2);
+            var (steps, moment) = anywhere ? (0, _random.Next(LaunchMilliseconds)) : (_random.Next(1, Workshop.SignalSteps - 20), _random.Next(60));
             for (var deadline = DateTime.UtcNow.AddSeconds(60); _traces.LoggedSteps < steps && !launch.HasEnded && DateTime.UtcNow < deadline;) Thread.Sleep(1);
             Thread.Sleep(moment);
             var logged = _traces.LoggedSteps;
             SystemProcesses.Signal(process, number);
+            var isHarsh = target == "mpirun" && number is SystemProcesses.SigTerm or SystemProcesses.SigInt;
             // Impatient people send more of them; these must do no harm.
             var more = isSave ? 0 : _random.Next(3);
             for (var i = 0; i < more && !launch.HasEnded; i++)
@@ -76,14 +84,20 @@ internal sealed class SignalTrial
             var code = launch.Wait();
             _done.Add(FormattableString.Invariant(
                 $"{layout}: {more + 1} x {name} to {target}{(target == "rank" ? $" {rank}" : "")} after {moment} ms, {logged} steps logged: exit {code}, {launch.Output.Split("as a signal asked").Length - 1} saves asked for, {_traces.LoggedSteps} steps"));
-            Check(launch, code, isSave, logged, target == "rank");
+            if (isHarsh) CheckHarsh(launch, code);
+            else Check(launch, code, isSave, logged, target == "rank");
+            if (isSave) LeaveWhatWasAskedFor(launch);
         }
 
         // Without a signal, and on one rank where the bits allow that.
         var next = layout.Tensor == 1 ? new RunLayout(1, 1, false) : layout;
+        var unfinished = _traces.Unfinished().Count;
+        var newest = _traces.Finished() is [var (step, _), ..] ? step : (long?)null;
         using var again = RunningLaunch.Start(Workshop.Command(_workshop.SignalConfig, _folder, next), _folder);
         Require(again.Wait() == 0, "the next launch failed", again);
-        Require(!again.Output.Contains("rejected", StringComparison.Ordinal), "the next launch finds a checkpoint that is not good", again);
+        Require(again.Output.Split("checkpoint rejected: ").Length - 1 == unfinished, "the next launch finds a checkpoint that is not good", again);
+        Require(again.Output.Contains(newest is null ? "r: starting;" : FormattableString.Invariant($"going on from the checkpoint of step {newest},"),
+            StringComparison.Ordinal), $"the next launch does not go on from {newest}", again);
         var (bits, curve) = _workshop.SignalReference(layout.Tensor);
         Require(_traces.Bits(Workshop.SignalSteps) == bits, "parameters and moments have other bits than those of an undisturbed run");
         Require(_traces.Curve() == curve, "metrics.jsonl has other numbers than that of an undisturbed run:\n"
@@ -104,6 +118,26 @@ internal sealed class SignalTrial
         // In the last steps the run may be over before ranks ask each other again.
         var saves = launch.Output.Split("as a signal asked").Length - 1;
         if (isSave && logged < Workshop.SignalSteps - 10) Require(saves == 1, $"saved {saves} times at one SIGUSR1", launch);
+    }
+
+    // mpirun's own exit code says nothing of the ranks, which have a second for their save.
+    private void CheckHarsh(RunningLaunch launch, int code)
+    {
+        Require(code != 0 || _traces.Finished() is [(Workshop.SignalSteps, _), ..], $"exit code {code} of a launch that was ended", launch);
+        if (launch.Output.Contains("stopped by a signal after step", StringComparison.Ordinal)) _done.Add("saved in time");
+    }
+
+    // What comes after the checkpoint goes, so that the next launch has to go on from it.
+    private void LeaveWhatWasAskedFor(RunningLaunch launch)
+    {
+        if (SavedAsAsked().Match(launch.Output) is not { Success: true } saved) return;
+        var step = long.Parse(saved.Groups["step"].ValueSpan, CultureInfo.InvariantCulture);
+        var finished = _traces.Finished();
+        Require(finished.Exists(checkpoint => checkpoint.Step == step), $"there is no checkpoint of step {step}, which was asked for", launch);
+        Require(finished is [(Workshop.SignalSteps, _), ..], "the run did not go on to its end", launch);
+        Require(_traces.Bits(Workshop.SignalSteps) == _workshop.SignalReference(_tensor).Bits, "a run that saved as asked has other bits than an undisturbed one");
+        foreach (var (_, path) in finished.Where(checkpoint => checkpoint.Step > step)) Directory.Delete(path, recursive: true);
+        _done.Add(FormattableString.Invariant($"saved step {step}{(step % Workshop.SignalSaveEvery == 0 ? "" : ", which was not due")}, gone on from again"));
     }
 
     private int WaitForRank(RunningLaunch launch, int rank)
@@ -131,4 +165,7 @@ internal sealed class SignalTrial
     {
         if (!condition) throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
     }
+
+    [GeneratedRegex("saved after step (?<step>[0-9]+), as a signal asked")]
+    private static partial Regex SavedAsAsked();
 }

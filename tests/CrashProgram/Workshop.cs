@@ -9,6 +9,12 @@ internal sealed class Workshop : IDisposable
     /// <summary>Steps of a run that is to be killed: nine saves, a fraction of a second on a quiet core.</summary>
     public const int CrashSteps = 27;
 
+    /// <summary>Steps between its saves.</summary>
+    public const int CrashSaveEvery = 3;
+
+    /// <summary>Steps between the saves of a run that is to be signalled.</summary>
+    public const int SignalSaveEvery = 25;
+
     /// <summary>Steps of a run that is to be signalled: long enough for a signal to find it anywhere.</summary>
     public const int SignalSteps = 80;
 
@@ -16,6 +22,7 @@ internal sealed class Workshop : IDisposable
 
     private readonly Dictionary<int, (string Bits, string Curve)> _crashReferences = [];
     private readonly Dictionary<int, (string Bits, string Curve)> _signalReferences = [];
+    private readonly Dictionary<(int Ranks, int Tensor), LaunchMeasure> _measures = [];
 
     public Workshop()
     {
@@ -29,9 +36,9 @@ internal sealed class Workshop : IDisposable
         RunVerb("tokenizer", "train", "--input", In("text.jsonl"), "--vocab-size", "290", "--output", In("tokenizer"));
         RunVerb("data", "prepare", "--input", In("text.jsonl"), "--tokenizer", In("tokenizer"), "--output", In("data"));
         // One run saves and validates often, the other has longer steps and a validation of many batches.
-        WriteConfig(CrashConfig, CrashSteps, "checkpoint_every: 3, validate_every: 9, validation_rows: 8", 4, 1);
+        WriteConfig(CrashConfig, CrashSteps, $"checkpoint_every: {CrashSaveEvery}, keep_checkpoints: 3, validate_every: 9, validation_rows: 8", 4, 1);
         // Rows one by one: what a batch sums up in float32 does not depend on the ranks then, in the validation either.
-        WriteConfig(SignalConfig, SignalSteps, "checkpoint_every: 25, validate_every: 30", 8, 1);
+        WriteConfig(SignalConfig, SignalSteps, $"checkpoint_every: {SignalSaveEvery}, keep_checkpoints: 9, validate_every: 30", 8, 1);
     }
 
     /// <summary>Where everything lies; deleted at the end.</summary>
@@ -82,7 +89,35 @@ internal sealed class Workshop : IDisposable
     /// <summary>A new folder for one trial.</summary>
     public string NewFolder(string name) => Directory.CreateDirectory(In(name)).FullName;
 
-    public void Dispose() => Directory.Delete(Folder, recursive: true);
+    /// <summary>How long an undisturbed launch of a crash run takes on so many ranks, and how often each comes to the points of faults.</summary>
+    public LaunchMeasure Measure(RunLayout layout)
+    {
+        var key = (layout.Ranks, layout.Tensor);
+        if (!_measures.TryGetValue(key, out var measure))
+        {
+            _measures.Add(key, measure = new LaunchMeasure(this, layout with { Zero1 = false }));
+            if (measure.Outcome != CrashReference(layout.Tensor)) throw new TrialFault($"an undisturbed run on {layout} has other bits or another curve");
+        }
+        return measure;
+    }
+
+    public void Dispose()
+    {
+        foreach (var process in SystemProcesses.Mentioning(Folder)) SystemProcesses.Signal(process, SystemProcesses.SigKill);
+        for (var patience = 20; ; patience--)
+        {
+            try
+            {
+                Directory.Delete(Folder, recursive: true);
+                return;
+            }
+            catch (IOException) when (patience > 0)
+            {
+                // A process that is being killed has made one more file.
+                Thread.Sleep(100);
+            }
+        }
+    }
 
     private string In(string name) => Path.Combine(Folder, name);
 
@@ -96,7 +131,7 @@ internal sealed class Workshop : IDisposable
     {
         var folder = NewFolder($"reference-{Path.GetFileNameWithoutExtension(config)}-{layout.Tensor}");
         using var launch = RunningLaunch.Start(Command(config, folder, layout), folder);
-        if (launch.Wait() is not 0 and var code) throw new InvalidOperationException($"the undisturbed run ended with {code}:\n{launch.Output}");
+        if (launch.Wait() is not 0 and var code) throw new TrialFault($"the undisturbed run ended with {code}:\n{launch.Output}");
         var traces = new RunTraces(Path.Combine(folder, "r"));
         return (traces.Bits(steps), traces.Curve());
     }
@@ -104,12 +139,12 @@ internal sealed class Workshop : IDisposable
     private void RunVerb(params string[] arguments)
     {
         using var run = RunningLaunch.Start(["dotnet", Program, .. arguments], Folder);
-        if (run.Wait() is not 0 and var code) throw new InvalidOperationException($"{string.Join(' ', arguments)} ended with {code}:\n{run.Output}");
+        if (run.Wait() is not 0 and var code) throw new TrialFault($"{string.Join(' ', arguments)} ended with {code}:\n{run.Output}");
     }
 
     private void WriteConfig(string path, int steps, string run, int globalBatch, int microBatch) => File.WriteAllText(path,
         $$"""
-        run: { name: r, steps: {{steps}}, seed: 5, log_every: 1, keep_checkpoints: 3, deterministic: true, {{run}} }
+        run: { name: r, steps: {{steps}}, seed: 5, log_every: 1, deterministic: true, {{run}} }
         model: { vocab_size: 290, hidden_size: 32, layers: 2, heads: 4, kv_heads: 2, ffn_size: 64 }
         data: { train: ["{{Folder}}/data/*.parquet"], validation: ["{{Folder}}/data/*.parquet"], context: 48, global_batch: {{globalBatch}}, micro_batch: {{microBatch}} }
         parallel: { threads_per_rank: 1 }

@@ -31,6 +31,8 @@ internal static partial class InjectedFaults
         s_faults.Clear();
         s_faults.AddRange((text ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank));
+        // A test that is to draw one of the visits has to know how many there are.
+        if (s_faults.Exists(fault => fault.Action == "count")) AppDomain.CurrentDomain.ProcessExit += (_, _) => TellVisits(rank);
     }
 
     /// <summary>Some fault is meant for this rank.</summary>
@@ -56,6 +58,12 @@ internal static partial class InjectedFaults
     /// <summary>Whether a fault of this name waits for this point; what it means is the caller's.</summary>
     public static bool Strikes(string action, string point, long number)
         => s_faults.Exists(fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
+
+    private static void TellVisits(int rank)
+    {
+        foreach (var fault in s_faults.Where(fault => fault.Action == "count"))
+            Console.Error.WriteLine(FormattableString.Invariant($"rank {rank} has come to {fault.Point} {s_visits.GetValueOrDefault(fault.Point)} times"));
+    }
 
     private static void Commit(InjectedFault fault)
     {

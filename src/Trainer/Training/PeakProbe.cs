@@ -12,8 +12,10 @@ internal static class PeakProbe
 {
     private const int Size = 1024;
 
-    // About a fifth of a second on one core: long enough to find a moment without interruptions.
-    private const int Rounds = 16;
+    // Long enough to find a moment without interruptions; slow cores, and ranks that share one, need not make every round.
+    private const int MostRounds = 16;
+    private const int LeastRounds = 4;
+    private const double LongSeconds = 0.2;
 
     /// <summary>Floating-point operations per second.</summary>
     public static double MeasureFlopsPerSecond(ScalarType dtype, Device device)
@@ -23,7 +25,8 @@ internal static class PeakProbe
         var left = randn([Size, Size], dtype, device);
         var right = randn([Size, Size], dtype, device);
         var best = double.MaxValue;
-        for (var round = 0; round < Rounds; round++)
+        var began = Stopwatch.GetTimestamp();
+        for (var round = 0; round < LeastRounds || (round < MostRounds && Stopwatch.GetElapsedTime(began).TotalSeconds < LongSeconds); round++)
         {
             using var inner = NewDisposeScope();
             var start = Stopwatch.GetTimestamp();

@@ -28,12 +28,12 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     [Fact]
     public void DeterministicRunsHaveTheSameBitsOnAnyNumberOfRanksAndWithEitherOptimizer()
     {
-        var unbroken = Train("unbroken-deterministic", 1, 30, "run.deterministic=true");
+        var unbroken = Train("unbroken-deterministic", 1, 40, "run.deterministic=true");
 
-        var broken = TrainInTurn("deterministic", ["2;parallel.optimizer_sharding=zero1", "4;", "2;"], "run.deterministic=true");
+        var broken = TrainInTurn("deterministic", ["1;", "2;parallel.optimizer_sharding=zero1", "4;", "2;parallel.optimizer_sharding=zero1"], "run.deterministic=true");
 
         broken.AssertSameCurve(unbroken, 0);
-        Assert.Equal(unbroken.Tensors(30), broken.Tensors(30));
+        Assert.Equal(unbroken.Tensors(40), broken.Tensors(40));
     }
 
     [Fact]
@@ -131,7 +131,12 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         for (var i = 0; i < launches.Length; i++)
         {
             var parts = launches[i].Split(';', StringSplitOptions.RemoveEmptyEntries);
-            Train(name, int.Parse(parts[0], CultureInfo.InvariantCulture), 10 * (i + 1), [.. settings, .. parts[1..]]);
+            var (ranks, last) = (int.Parse(parts[0], CultureInfo.InvariantCulture), 10 * (i + 1));
+            // Two steps more than its ten, which are lost again: so the next one goes on from a checkpoint that was written beside training.
+            var lost = i == launches.Length - 1 ? 0 : 2;
+            var run = Train(name, ranks, last + lost, [.. settings, "run.checkpoint_every=10", "run.async_save=true", "parallel.overlap=true", .. parts[1..]]);
+            if (lost > 0) Directory.Delete(run.Checkpoint(last + lost), recursive: true);
+            Assert.True(Directory.Exists(run.Checkpoint(last)));
         }
         return fixture.RunOf(name);
     }
