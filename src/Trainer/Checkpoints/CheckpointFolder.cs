@@ -13,7 +13,7 @@ public sealed partial class CheckpointFolder(string directory)
 {
     private const string LatestFileName = "latest";
 
-    // Steps whose content this process has hashed; spares Prune from reading them again.
+    // Steps whose content this process has hashed, or written; spares Prune from reading them again.
     private readonly HashSet<long> _knownGood = [];
 
     /// <summary>Folder that a checkpoint is written to until it is committed.</summary>
@@ -29,12 +29,14 @@ public sealed partial class CheckpointFolder(string directory)
     public IReadOnlyList<(string Path, long Step, bool IsPartial)> List() => [.. NewestFirst()];
 
     /// <summary>
-    /// The newest checkpoint whose manifest and checksums hold. Reads every byte of it, and of newer ones that fail.
+    /// The newest checkpoint whose manifest and checksums hold. Reads what it compares, of it and of newer ones that fail.
     /// </summary>
-    public CheckpointSearch FindNewestGood()
+    /// <param name="depth">Whoever loads the slices themselves with a look at their hashes leaves them out, and tells <see cref="MarkGood"/>.</param>
+    /// <param name="below">Only checkpoints of earlier steps.</param>
+    public CheckpointSearch FindNewestGood(VerificationDepth depth = VerificationDepth.Everything, long below = long.MaxValue)
     {
         var rejected = new List<RejectedCheckpoint>();
-        foreach (var (path, step, isPartial) in NewestFirst())
+        foreach (var (path, step, isPartial) in NewestFirst().Where(found => found.Step < below))
         {
             if (isPartial)
             {
@@ -44,8 +46,8 @@ public sealed partial class CheckpointFolder(string directory)
 
             try
             {
-                var manifest = Verify(path, step, readContent: true);
-                _knownGood.Add(step);
+                var manifest = Verify(path, step, depth);
+                if (depth == VerificationDepth.Everything) MarkGood(step);
                 return new CheckpointSearch(new Checkpoint(path, manifest), rejected);
             }
             catch (InvalidDataException error)
@@ -60,6 +62,9 @@ public sealed partial class CheckpointFolder(string directory)
 
         return new CheckpointSearch(null, rejected);
     }
+
+    /// <summary>Takes note that every byte of a checkpoint is known to be as it was written.</summary>
+    public void MarkGood(long step) => _knownGood.Add(step);
 
     /// <summary>
     /// Deletes all but the newest <paramref name="keep"/> checkpoints, and what unfinished ones left behind. A checkpoint that lacks
@@ -81,7 +86,7 @@ public sealed partial class CheckpointFolder(string directory)
             {
                 deleted.Add(path);
             }
-            else if (!Holds(path, step, readContent: false))
+            else if (!Holds(path, step, VerificationDepth.Lengths))
             {
                 candidates.Add((path, step));
             }
@@ -100,9 +105,9 @@ public sealed partial class CheckpointFolder(string directory)
         }
 
         kept.AddRange(milestones);
-        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => Holds(PathOf(step), step, readContent: true)))
+        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => Holds(PathOf(step), step, VerificationDepth.Everything)))
         {
-            var spared = candidates.FindIndex(candidate => Holds(candidate.Path, candidate.Step, readContent: true));
+            var spared = candidates.FindIndex(candidate => Holds(candidate.Path, candidate.Step, VerificationDepth.Everything));
             if (spared < 0)
             {
                 // Nothing here is good. Leave all of it: a person may still save something.
@@ -155,11 +160,11 @@ public sealed partial class CheckpointFolder(string directory)
 
     private static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
 
-    private static bool Holds(string path, long step, bool readContent)
+    private static bool Holds(string path, long step, VerificationDepth depth)
     {
         try
         {
-            Verify(path, step, readContent);
+            Verify(path, step, depth);
             return true;
         }
         catch (InvalidDataException)
@@ -170,9 +175,9 @@ public sealed partial class CheckpointFolder(string directory)
 
     /// <summary>Compares a checkpoint with its manifest.</summary>
     /// <param name="step">Step of the folder's name; null where it has none.</param>
-    /// <param name="readContent">Compare checksums too, not only lengths.</param>
+    /// <param name="depth">How much to compare.</param>
     /// <exception cref="InvalidDataException">It is not as it was written; the message does not name the folder.</exception>
-    internal static CheckpointManifest Verify(string path, long? step, bool readContent)
+    internal static CheckpointManifest Verify(string path, long? step, VerificationDepth depth)
     {
         var manifest = CheckpointManifest.Read(path);
         if (step is not null && manifest.Step != step)
@@ -182,13 +187,13 @@ public sealed partial class CheckpointFolder(string directory)
 
         foreach (var file in manifest.Files)
         {
-            if (CheckpointVerification.CheckFile(path, file, readContent) is { } fault)
+            if (CheckpointVerification.CheckFile(path, file, depth) is { } fault)
             {
                 throw new InvalidDataException($"{file.Name} {fault}");
             }
         }
 
-        if (readContent && !ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(path, CheckpointManifest.FileName))))
+        if (depth > VerificationDepth.Lengths && !ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(path, CheckpointManifest.FileName))))
         {
             throw new InvalidDataException($"{CheckpointManifest.FileName} has another SHA-256 checksum than it says; it is damaged");
         }

@@ -12,8 +12,11 @@ public sealed record CheckpointManifest(long Step, IReadOnlyList<CheckpointFile>
     /// <summary>Name of the file.</summary>
     public const string FileName = "manifest.json";
 
-    /// <summary>Version of the checkpoint's format that this program writes, and the only one that it reads.</summary>
-    public const int Format = 2;
+    /// <summary>Version of the checkpoint's format that this program writes.</summary>
+    public const int Format = 3;
+
+    /// <summary>The oldest that it reads: the same, but for SHA-256 of every file.</summary>
+    public const int OldestFormat = 2;
 
     private const long LongestManifest = 256L << 20;
 

@@ -5,7 +5,7 @@ namespace KvShiftScale.Trainer.Checkpoints;
 
 /// <summary>
 /// The global tensors of a checkpoint, read in any part, whatever the parts are in which they were written. Files are opened when a
-/// part of them is first wanted; only the bytes wanted are read, and small gaps between them.
+/// part of them is first wanted; only the bytes wanted are read, and small gaps between them. Several threads may read at a time.
 /// </summary>
 public sealed class CheckpointTensors : IDisposable
 {
@@ -161,12 +161,16 @@ public sealed class CheckpointTensors : IDisposable
 
     private SafetensorsReader Open(CheckpointTensor tensor, TensorSlice slice)
     {
-        if (!_files.TryGetValue(slice.File, out var reader))
+        SafetensorsReader? reader;
+        lock (_files)
         {
-            var path = Path.Combine(_directory, slice.File);
-            if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; it holds a part of '{tensor.Name}'");
-            reader = SafetensorsReader.Open(path);
-            _files.Add(slice.File, reader);
+            if (!_files.TryGetValue(slice.File, out reader))
+            {
+                var path = Path.Combine(_directory, slice.File);
+                if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; it holds a part of '{tensor.Name}'");
+                reader = SafetensorsReader.Open(path);
+                _files.Add(slice.File, reader);
+            }
         }
 
         var entry = reader.Entry(slice.Entry);

@@ -43,17 +43,24 @@ internal static class CheckpointVerification
     }
 
     /// <summary>What is wrong with a file, as a sentence that begins behind its name; null where it is as it was written.</summary>
-    /// <param name="readContent">Compare the content too, not only its length.</param>
-    public static string? CheckFile(string directory, CheckpointFile expected, bool readContent = true)
+    public static string? CheckFile(string directory, CheckpointFile expected, VerificationDepth depth = VerificationDepth.Everything)
     {
         var file = new FileInfo(Path.Combine(directory, expected.Name));
         if (!file.Exists) return "is missing";
         if (file.Length != expected.ByteCount) return $"has {file.Length} bytes; {expected.ByteCount} were written";
-        if (!readContent) return null;
-        using var stream = file.OpenRead();
-        return Convert.ToHexStringLower(SHA256.HashData(stream)) == expected.Sha256
+        if (depth == VerificationDepth.Lengths) return null;
+        if (expected.HeadSha256 is null)
+        {
+            using var stream = file.OpenRead();
+            return Convert.ToHexStringLower(SHA256.HashData(stream)) == expected.Checksum
+                ? null
+                : "has another SHA-256 checksum than when it was written; it is damaged";
+        }
+
+        if (SafetensorsReader.HeadSha256(file.FullName) != expected.HeadSha256) return "has another header than when it was written; it is damaged";
+        return depth < VerificationDepth.Everything || FileChecksum.OfFile(file.FullName) == expected.Checksum
             ? null
-            : "has another SHA-256 checksum than when it was written; it is damaged";
+            : "has another checksum than when it was written; it is damaged";
     }
 
     // The file's name stands apart in a fault.

@@ -33,7 +33,16 @@ internal static class ManifestJson
                 json.WriteStartObject();
                 json.WriteString("name", file.Name);
                 json.WriteNumber("bytes", file.ByteCount);
-                json.WriteString("sha256", file.Sha256);
+                if (file.HeadSha256 is null)
+                {
+                    json.WriteString("sha256", file.Checksum);
+                }
+                else
+                {
+                    json.WriteString("head_sha256", file.HeadSha256);
+                    json.WriteString("pieces_sha256", file.Checksum);
+                }
+
                 json.WriteEndObject();
             }
 
@@ -165,10 +174,10 @@ internal static class ManifestJson
     private static CheckpointManifest FromJson(JsonElement json)
     {
         var format = json.GetProperty("format").GetInt32();
-        if (format != CheckpointManifest.Format)
+        if (format is < CheckpointManifest.OldestFormat or > CheckpointManifest.Format)
         {
             throw new InvalidDataException(
-                $"{CheckpointManifest.FileName} has format {format}; this version of the program reads format {CheckpointManifest.Format}");
+                $"{CheckpointManifest.FileName} has format {format}; this version of the program reads formats {CheckpointManifest.OldestFormat} to {CheckpointManifest.Format}");
         }
 
         var files = new List<CheckpointFile>();
@@ -180,7 +189,9 @@ internal static class ManifestJson
                 throw new InvalidDataException($"{CheckpointManifest.FileName} lists '{name}', which is not a path below the checkpoint");
             }
 
-            files.Add(new CheckpointFile(name, file.GetProperty("bytes").GetInt64(), Text(file, "sha256")));
+            var hasHead = file.TryGetProperty("head_sha256", out var head);
+            files.Add(new CheckpointFile(name, file.GetProperty("bytes").GetInt64(),
+                Text(file, hasHead ? "pieces_sha256" : "sha256"), hasHead ? head.GetString() ?? "" : null));
         }
 
         var tensors = ReadTensors(json.GetProperty("tensors"));

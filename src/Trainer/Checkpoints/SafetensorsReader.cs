@@ -1,5 +1,6 @@
 using KvShiftScale.Trainer.Liveness;
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 
@@ -14,7 +15,6 @@ public sealed class SafetensorsReader : IDisposable
     /// <summary>Header key that holds texts instead of a tensor.</summary>
     internal const string MetadataKey = "__metadata__";
 
-    private const int LengthByteCount = 8;
     private const long LongestHeader = 100_000_000;
 
     private readonly string _path;
@@ -47,8 +47,8 @@ public sealed class SafetensorsReader : IDisposable
             var fileLength = RandomAccess.GetLength(file);
             var headerLength = HeaderLength(path, file, fileLength);
             var header = new byte[headerLength];
-            ReadExactly(path, file, header, LengthByteCount);
-            var reader = new SafetensorsReader(path, file, LengthByteCount + headerLength);
+            ReadExactly(path, file, header, SafetensorsHead.LengthByteCount);
+            var reader = new SafetensorsReader(path, file, SafetensorsHead.LengthByteCount + headerLength);
             reader.ReadHeader(header);
             reader.CheckLayout(fileLength - reader._dataStart);
             return reader;
@@ -57,6 +57,22 @@ public sealed class SafetensorsReader : IDisposable
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>SHA-256 of a file's head, in hexadecimal digits; null where the file has none of a sensible length.</summary>
+    internal static string? HeadSha256(string path)
+    {
+        using var file = File.OpenHandle(path);
+        try
+        {
+            var head = new byte[SafetensorsHead.LengthByteCount + HeaderLength(path, file, RandomAccess.GetLength(file))];
+            ReadExactly(path, file, head, 0);
+            return Convert.ToHexStringLower(SHA256.HashData(head));
+        }
+        catch (InvalidDataException)
+        {
+            return null;
         }
     }
 
@@ -91,15 +107,15 @@ public sealed class SafetensorsReader : IDisposable
 
     private static int HeaderLength(string path, SafeFileHandle file, long fileLength)
     {
-        if (fileLength < LengthByteCount)
+        if (fileLength < SafetensorsHead.LengthByteCount)
         {
             throw new InvalidDataException($"{path}: {fileLength} bytes long, which is too short for a safetensors file.");
         }
 
-        Span<byte> bytes = stackalloc byte[LengthByteCount];
+        Span<byte> bytes = stackalloc byte[SafetensorsHead.LengthByteCount];
         ReadExactly(path, file, bytes, 0);
         var length = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
-        if (length > LongestHeader || length > (ulong)(fileLength - LengthByteCount))
+        if (length > LongestHeader || length > (ulong)(fileLength - SafetensorsHead.LengthByteCount))
         {
             throw new InvalidDataException(
                 $"{path}: declares a header of {length} bytes, but the file has {fileLength} bytes and a header at most {LongestHeader}. " +

@@ -1,19 +1,13 @@
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Liveness;
-using System.Buffers;
-using System.Buffers.Binary;
-using System.Text.Json;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 
 /// <summary>
-/// Writes a safetensors file as a stream: eight bytes of header length, a JSON header padded to eight bytes, then the tensors without
-/// gaps. Wider element types come first, so that every tensor starts at a multiple of its element size.
+/// Writes a safetensors file as a stream: what <see cref="SafetensorsHead"/> has, then the tensors without gaps.
 /// </summary>
 public sealed class SafetensorsWriter : IDisposable
 {
-    private const int LengthByteCount = 8;
-
     private readonly FileStream _file;
     private readonly string _path;
     private int _current;
@@ -28,13 +22,8 @@ public sealed class SafetensorsWriter : IDisposable
     public SafetensorsWriter(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         _path = path;
-        Entries = [.. entries.OrderByDescending(entry => entry.ElementByteCount)];
-        CheckEntries();
-        var header = Header(metadata);
-        var head = new byte[LengthByteCount + header.Length];
-        BinaryPrimitives.WriteInt64LittleEndian(head, header.Length);
-        header.CopyTo(head, LengthByteCount);
-        Head = head;
+        var head = new SafetensorsHead(path, entries, metadata);
+        Entries = head.Entries;
         _file = new FileStream(path, new FileStreamOptions
         {
             Mode = FileMode.Create,
@@ -42,17 +31,14 @@ public sealed class SafetensorsWriter : IDisposable
             Share = FileShare.Read,
             BufferSize = 1 << 16,
             // A full disk is better known before the first byte than after the last.
-            PreallocationSize = checked(head.Length + Entries.Sum(entry => entry.ByteCount)),
+            PreallocationSize = head.FileByteCount,
         });
-        Append(head);
+        Append(head.Bytes.Span);
         Start(0);
     }
 
     /// <summary>The tensors in the order in which their bytes must be written.</summary>
     public IReadOnlyList<SafetensorsEntry> Entries { get; }
-
-    /// <summary>What stands before the tensors: the header's length and the header.</summary>
-    public ReadOnlyMemory<byte> Head { get; }
 
     /// <summary>Writes the next piece of a tensor; a large one may come in many pieces.</summary>
     /// <param name="name">The tensor, for the check that bytes come in the order of <see cref="Entries"/>.</param>
@@ -119,68 +105,5 @@ public sealed class SafetensorsWriter : IDisposable
 
         _current = index;
         _remaining = index < Entries.Count ? Entries[index].ByteCount : 0;
-    }
-
-    private void CheckEntries()
-    {
-        var names = new HashSet<string>();
-        foreach (var entry in Entries)
-        {
-            if (entry.Name == SafetensorsReader.MetadataKey || !names.Add(entry.Name))
-            {
-                throw new ArgumentException($"{_path}: the tensor name '{entry.Name}' stands twice or is reserved. Rename the tensor.");
-            }
-
-            if (entry.Shape.Any(extent => extent < 0))
-            {
-                throw new ArgumentException($"{_path}: '{entry.Name}' is {entry}; extents must not be negative.");
-            }
-        }
-    }
-
-    private byte[] Header(IReadOnlyDictionary<string, string>? metadata)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            if (metadata is not null)
-            {
-                json.WriteStartObject(SafetensorsReader.MetadataKey);
-                foreach (var (key, text) in metadata)
-                {
-                    json.WriteString(key, text);
-                }
-
-                json.WriteEndObject();
-            }
-
-            var offset = 0L;
-            foreach (var entry in Entries)
-            {
-                json.WriteStartObject(entry.Name);
-                json.WriteString("dtype", entry.TypeName);
-                json.WriteStartArray("shape");
-                foreach (var extent in entry.Shape)
-                {
-                    json.WriteNumberValue(extent);
-                }
-
-                json.WriteEndArray();
-                json.WriteStartArray("data_offsets");
-                json.WriteNumberValue(offset);
-                offset = checked(offset + entry.ByteCount);
-                json.WriteNumberValue(offset);
-                json.WriteEndArray();
-                json.WriteEndObject();
-            }
-
-            json.WriteEndObject();
-        }
-
-        var padded = new byte[(buffer.WrittenCount + 7) / 8 * 8];
-        padded.AsSpan().Fill((byte)' ');
-        buffer.WrittenSpan.CopyTo(padded);
-        return padded;
     }
 }

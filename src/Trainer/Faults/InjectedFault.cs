@@ -4,11 +4,10 @@ using System.Globalization;
 namespace KvShiftScale.Trainer.Faults;
 
 /// <summary>One fault to commit: what, where, at which time of coming there, and on which rank.</summary>
-<<<<<<< HEAD
-/// <param name="Action">What happens: kill, stall, linger (a second), slow (seven seconds), term, throw, or a name that the place itself gives a meaning.</param>
-=======
-/// <param name="Action">What happens: kill, stall, linger (a second), term, throw, count (the visits are told at the end), or a name that the place itself gives a meaning.</param>
->>>>>>> w-crash2
+/// <param name="Action">
+/// What happens: kill, stall, linger (a second), slow (seven seconds), term, throw, count (the visits are told at the end), or a name that
+/// the place itself gives a meaning.
+/// </param>
 /// <param name="Point">Name of the place.</param>
 /// <param name="Number">The number of the visit, from 1, or the step where the place counts steps; null: every time.</param>
 /// <param name="Rank">The rank that it befalls; null: every rank.</param>

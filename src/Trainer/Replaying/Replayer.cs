@@ -134,7 +134,7 @@ internal sealed class Replayer
         {
             try
             {
-                CheckpointFolder.Verify(path, saved, readContent: true);
+                CheckpointFolder.Verify(path, saved, VerificationDepth.Everything);
                 return path;
             }
             catch (InvalidDataException error)

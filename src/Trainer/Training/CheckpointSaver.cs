@@ -22,6 +22,8 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     private static readonly TimeSpan s_patienceAtTheEnd = TimeSpan.FromSeconds(10);
 
     private readonly LogitProbe _probe = new(model, ranks);
+    // Asked here, since the answer may be another one on another thread.
+    private readonly int _threads = get_num_threads();
     private SliceStaging? _staging;
     private SaveInFlight? _flight;
     private int _failuresInARow;
@@ -176,7 +178,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         if (slices.Count > 0)
         {
             var path = Path.Combine(directory, FormattableString.Invariant($"rank-{ranks.World.Rank:D5}.safetensors"));
-            var (file, tensors) = SliceFile.Write(path, slices, isBeside, flight.Stop);
+            var (file, tensors) = SliceFile.Write(path, slices, isBeside ? 1 : _threads, flight.Stop);
             part = new CheckpointPart(file, tensors);
         }
         part.Leave(directory, ranks.World.Rank);
@@ -200,6 +202,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
             ProbeLogits = flight.ProbeLogits,
             Tensors = TrainingCheckpoint.Joined(parts.SelectMany(part => part.Tensors)),
         }, [.. parts.Where(part => part.File is not null).Select(part => part.File!)]);
+        flight.TakeDuration();
         folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery);
         return true;
     }

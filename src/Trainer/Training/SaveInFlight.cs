@@ -11,6 +11,7 @@ internal sealed class SaveInFlight(TrainingState state, double[] probeLogits, Ch
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly long _started = Stopwatch.GetTimestamp();
+    private TimeSpan? _duration;
 
     /// <summary>The run when it was saved.</summary>
     public TrainingState State => state;
@@ -30,8 +31,11 @@ internal sealed class SaveInFlight(TrainingState state, double[] probeLogits, Ch
     /// <summary>Asks the work to end.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>Time since it began.</summary>
-    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
+    /// <summary>Time from its beginning to the finished checkpoint, or until now where this rank does not know of one.</summary>
+    public TimeSpan Elapsed => _duration ?? Stopwatch.GetElapsedTime(_started);
+
+    /// <summary>There is a checkpoint; what comes after it, the deletion of older ones, is no part of the save.</summary>
+    public void TakeDuration() => _duration = Stopwatch.GetElapsedTime(_started);
 
     /// <summary>Waits for this rank's part of the stage, however it ends.</summary>
     public void Wait() => Task.WaitAny(Work);

@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
 using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.ModelFiles;
+using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -8,43 +11,47 @@ namespace KvShiftScale.Trainer.Training;
 /// <summary>Slices of global tensors to and from memory, a bounded piece at a time.</summary>
 internal static class SliceFile
 {
-    // Elements at a time: far below the 2 GiB of Tensor.bytes, and of a size that goes to the disk at its full speed.
+    // Elements at a time where slices are hashed alone.
     private const long PieceElements = 1 << 20;
 
+    // The disk is told to begin after so many pieces: requests of a size that it takes at its full speed.
+    private const int PiecesToBeginWith = 8;
+
+    // What is hashed twice and written stays in a core's cache between these.
+    private const long PartBytes = 512 << 10;
+
     /// <summary>
-    /// Writes slices to a new file and forces it to the disk, while a second thread reckons their hashes: neither has to wait for the
-    /// other, since nobody changes the slices meanwhile.
+    /// Writes slices to a new file and forces it to the disk. Each piece of the file is hashed and written by one of several threads,
+    /// and the disk begins meanwhile.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="slices">What to write, in host memory, under different names or of different elements.</param>
-    /// <param name="yields">Let threads that train go first.</param>
+    /// <param name="slices">What to write, in host memory, under different names or of different elements. Nobody changes them meanwhile.</param>
+    /// <param name="threads">How many threads share the pieces.</param>
     /// <param name="stop">Ends the work between two pieces.</param>
     /// <returns>The file, and its tensors with the slices that it holds.</returns>
+    /// <exception cref="IOException">The file cannot be made or written, or the disk has no room for all of it.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static (CheckpointFile File, IReadOnlyList<CheckpointTensor> Tensors) Write(string path, IReadOnlyList<HeldSlice> slices, bool yields = false,
+    public static (CheckpointFile File, IReadOnlyList<CheckpointTensor> Tensors) Write(string path, IReadOnlyList<HeldSlice> slices, int threads,
         CancellationToken stop = default)
     {
         var byEntry = slices.ToDictionary(slice => EntryOf(slice).Name);
-        using var failure = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using var writer = new SafetensorsWriter(path, byEntry.Values.Select(EntryOf));
-        HeldSlice[] inOrder = [.. writer.Entries.Select(entry => byEntry[entry.Name])];
-        var hashing = BackgroundThread.Start(() => Hash(writer.Head, inOrder, failure.Token), yields);
-        var isWritten = false;
-        try
+        var head = new SafetensorsHead(path, byEntry.Values.Select(EntryOf));
+        HeldSlice[] inOrder = [.. head.Entries.Select(entry => byEntry[entry.Name])];
+        var pieces = new FilePieces(head, inOrder);
+        // A full disk is better known before the first byte than after the last.
+        using (var file = File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.Read, preallocationSize: head.FileByteCount))
         {
-            foreach (var (entry, slice) in writer.Entries.Zip(inOrder)) ForEachPiece(slice, (bytes, _) => writer.Write(entry.Name, bytes), stop);
-            writer.Complete();
-            isWritten = true;
+            Crew.Share(threads, FileChecksum.PieceCount(head.FileByteCount), piece =>
+            {
+                pieces.Write(file, piece);
+                RunProgress.Advance();
+            }, stop);
+            InjectedFaults.Reach("file.flush");
+            RandomAccess.FlushToDisk(file);
         }
-        finally
-        {
-            if (!isWritten) failure.Cancel();
-            // The slices may be gone after this.
-            Task.WaitAny(hashing);
-        }
-        var (checksum, hashes) = hashing.GetAwaiter().GetResult();
         var fileName = Path.GetFileName(path);
-        return (new CheckpointFile(fileName, new FileInfo(path).Length, checksum), [.. inOrder.Zip(writer.Entries, hashes).Select(written =>
+        var described = new CheckpointFile(fileName, head.FileByteCount, FileChecksum.Of(pieces.Checksums), Convert.ToHexStringLower(SHA256.HashData(head.Bytes.Span)));
+        return (described, [.. inOrder.Zip(head.Entries, pieces.Hashes).Select(written =>
             new CheckpointTensor(written.First.Name, written.Second.Type, written.First.Shape,
                 [new TensorSlice(fileName, written.Second.Name, written.First.Runs, written.Third)]))]);
     }
@@ -71,35 +78,28 @@ internal static class SliceFile
                 $"{tensors.Source}: '{slice.Name}' is {entry}; the model's configuration makes it [{string.Join(", ", slice.Shape)}]. The two do not belong together.");
         }
         TensorFile.ReadElements(tensors, slice.Name, slice.Runs, slice.Values);
+        RunProgress.Advance();
+    }
+
+    /// <summary>Sums of the hashes of slices, over each kind of tensor.</summary>
+    /// <param name="slices">In host memory.</param>
+    /// <param name="prefixes">Kinds, as <see cref="CheckpointTensor.KindOf"/> gives them.</param>
+    /// <param name="threads">How many threads share the slices.</param>
+    public static ulong[] HashesOf(IReadOnlyList<HeldSlice> slices, IReadOnlyList<string> prefixes, int threads)
+    {
+        var hashes = new ulong[slices.Count];
+        Crew.Share(threads, slices.Count, i => hashes[i] = HashOf(slices[(int)i]));
+        return [.. prefixes.Select(prefix => slices.Zip(hashes).Where(pair => CheckpointTensor.KindOf(pair.First.Name) == prefix)
+            .Aggregate(0UL, (sum, pair) => unchecked(sum + pair.Second)))];
     }
 
     private delegate void PieceAction(ReadOnlySpan<byte> bytes, long first);
 
-    // Both hashes of a piece while it is in the cache: the file's checksum, and the sum of each slice.
-    private static (string Checksum, ulong[] Hashes) Hash(ReadOnlyMemory<byte> head, HeldSlice[] slices, CancellationToken stop)
-    {
-        using var checksum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        checksum.AppendData(head.Span);
-        var hashes = new ulong[slices.Length];
-        for (var i = 0; i < slices.Length; i++)
-        {
-            var (slice, name, width, hash) = (slices[i], ElementHash.OfName(slices[i].Name), EntryOf(slices[i]).ElementByteCount, 0UL);
-            ForEachPiece(slice, (bytes, first) =>
-            {
-                checksum.AppendData(bytes);
-                hash = unchecked(hash + ElementHash.Of(name, slice.Runs, first, bytes, width));
-            }, stop);
-            hashes[i] = hash;
-        }
-        return (Convert.ToHexStringLower(checksum.GetHashAndReset()), hashes);
-    }
-
-    private static void ForEachPiece(HeldSlice slice, PieceAction action, CancellationToken stop = default)
+    private static void ForEachPiece(HeldSlice slice, PieceAction action)
     {
         using var mode = no_grad();
         for (var first = 0L; first < slice.Runs.ElementCount; first += PieceElements)
         {
-            stop.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             action(slice.Values.narrow(0, first, Math.Min(PieceElements, slice.Runs.ElementCount - first)).cpu().bytes, first);
         }
@@ -112,5 +112,86 @@ internal static class SliceFile
         if (slice.Runs.ElementCount == slice.Shape.Aggregate(1L, (product, extent) => product * extent)) return new SafetensorsEntry(slice.Name, type, slice.Shape);
         return new SafetensorsEntry(FormattableString.Invariant($"{slice.Name}@{slice.Runs.Start}"), type,
             slice.Runs.Count == 1 ? [slice.Runs.Length] : [slice.Runs.Count, slice.Runs.Length]);
+    }
+
+    // The file in pieces, each of which one thread writes: the head, and the slices one after the other.
+    private sealed class FilePieces
+    {
+        private readonly SafetensorsHead _head;
+        private readonly HeldSlice[] _slices;
+        private readonly ulong[] _names;
+        private readonly int[] _widths;
+
+        // Where each slice begins, and the end of the last.
+        private readonly long[] _begins;
+
+        public FilePieces(SafetensorsHead head, HeldSlice[] slices)
+        {
+            (_head, _slices) = (head, slices);
+            _names = [.. slices.Select(slice => ElementHash.OfName(slice.Name))];
+            _widths = [.. head.Entries.Select(entry => entry.ElementByteCount)];
+            _begins = new long[slices.Length + 1];
+            _begins[0] = head.Bytes.Length;
+            for (var i = 0; i < slices.Length; i++) _begins[i + 1] = _begins[i] + head.Entries[i].ByteCount;
+            Checksums = new uint[FileChecksum.PieceCount(head.FileByteCount)];
+            Hashes = new ulong[slices.Length];
+        }
+
+        /// <summary>CRC-32C of each piece that was written.</summary>
+        public uint[] Checksums { get; }
+
+        /// <summary>Sum of the hashes of each slice, as far as it was written.</summary>
+        public ulong[] Hashes { get; }
+
+        public void Write(SafeFileHandle file, long piece)
+        {
+            using var mode = no_grad();
+            var checksum = 0U;
+            var begin = piece * FileChecksum.PieceBytes;
+            var end = Math.Min(begin + FileChecksum.PieceBytes, _head.FileByteCount);
+            var place = begin;
+            if (place < _begins[0])
+            {
+                var bytes = _head.Bytes.Span[(int)place..(int)Math.Min(end, _begins[0])];
+                Put(file, ref checksum, bytes, place);
+                place += bytes.Length;
+            }
+            for (var i = place < end ? SliceAt(place) : 0; place < end; i++)
+            {
+                var hash = 0UL;
+                while (place < Math.Min(end, _begins[i + 1]))
+                {
+                    using var scope = NewDisposeScope();
+                    // Pieces, parts and slices begin at multiples of every element's size.
+                    var (first, count) = ((place - _begins[i]) / _widths[i], Math.Min(PartBytes, Math.Min(end, _begins[i + 1]) - place) / _widths[i]);
+                    var bytes = _slices[i].Values.narrow(0, first, count).cpu().bytes;
+                    hash = unchecked(hash + ElementHash.Of(_names[i], _slices[i].Runs, first, bytes, _widths[i]));
+                    Put(file, ref checksum, bytes, place);
+                    place += bytes.Length;
+                }
+                // Sums do not depend on the order of the pieces.
+                Interlocked.Add(ref Hashes[i], hash);
+            }
+            Checksums[piece] = checksum;
+            if ((piece + 1) % PiecesToBeginWith != 0) return;
+            // Others may still write to some of it; that is forced to the disk with the whole file.
+            DurableFile.BeginFlush(file, end - (long)PiecesToBeginWith * FileChecksum.PieceBytes, (long)PiecesToBeginWith * FileChecksum.PieceBytes);
+        }
+
+        private static void Put(SafeFileHandle file, ref uint checksum, ReadOnlySpan<byte> bytes, long place)
+        {
+            checksum = FileChecksum.Append(checksum, bytes);
+            InjectedFaults.Reach("file.write");
+            RandomAccess.Write(file, bytes, place);
+        }
+
+        // The last slice that begins there or before: one with bytes, since those without are passed over.
+        private int SliceAt(long place)
+        {
+            var found = Array.BinarySearch(_begins, place);
+            if (found < 0) return ~found - 1;
+            while (_begins[found + 1] == place) found++;
+            return found;
+        }
     }
 }

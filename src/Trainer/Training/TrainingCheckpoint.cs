@@ -17,17 +17,25 @@ namespace KvShiftScale.Trainer.Training;
 /// </summary>
 internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config)
 {
-    private readonly LogitProbe _probe = new(model, ranks);
+    private static readonly string[] s_kinds = ["", CheckpointTensor.ExpAvgPrefix, CheckpointTensor.ExpAvgSqPrefix];
 
-    /// <summary>Fills model and optimizer from a checkpoint that any layout wrote, and checks that they are what was saved. Collective.</summary>
-    /// <exception cref="InvalidDataException">A file is damaged, or what was loaded is not what was saved.</exception>
+    private readonly LogitProbe _probe = new(model, ranks);
+    private readonly int _threads = get_num_threads();
+
+    /// <summary>
+    /// Fills model and optimizer from a checkpoint that any layout wrote, and checks that they are what was saved: every element of it, so
+    /// that slices need not have been verified before. Collective.
+    /// </summary>
+    /// <exception cref="InvalidDataException">On all ranks: what was loaded is not what was saved.</exception>
+    /// <exception cref="IOException">On all ranks: one of them could not read its parts.</exception>
     public TrainingState Load(string checkpoint)
     {
         using var scope = NewDisposeScope();
         using var tensors = CheckpointTensors.Open(checkpoint);
         var isFresh = !tensors.All.Any(tensor => !tensor.IsParameter);
         RequirePrecision(tensors);
-        foreach (var slot in model.Parameters.Slots) Fill(tensors, slot, isFresh);
+        var wanted = model.Parameters.Slots.SelectMany(slot => Wanted(slot, isFresh)).ToList();
+        RankAgreement.Together(ranks.World, () => Crew.Share(_threads, wanted.Count, i => SliceFile.Read(tensors, wanted[(int)i])));
         RequireSame(checkpoint, tensors, isFresh);
         return TrainingState.Read(checkpoint);
     }
@@ -47,27 +55,27 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
             Slices = [.. same.SelectMany(part => part.Slices).OrderBy(slice => slice.Runs.Start)],
         }).OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
 
-    private void Fill(CheckpointTensors tensors, ParameterSlot slot, bool isFresh)
+    // What this rank has to read of a parameter. Padding and what has no bytes in a checkpoint is zero.
+    private List<HeldSlice> Wanted(ParameterSlot slot, bool isFresh)
     {
-        using var inner = NewDisposeScope();
         using var mode = no_grad();
+        var wanted = new List<HeldSlice>();
         var parameter = slot.Parameter.detach().view(-1);
-        // Padding.
         if (slot.Shard.ValidExtent < slot.Shard.Extent) parameter.zero_();
-        foreach (var (local, runs) in slot.Shard.RunsOf(0, slot.Shard.ElementCount))
-            SliceFile.Read(tensors, new HeldSlice(slot.Name, slot.Shard.GlobalShape, runs, parameter.narrow(0, local, runs.ElementCount)));
-        if (optimizer.StateOf(slot) is not { } state) return;
+        foreach (var (local, runs) in slot.Shard.RunsOf(0, slot.Shard.ElementCount)) Add("", parameter, local, runs);
+        if (optimizer.StateOf(slot) is not { } state) return wanted;
         state.Master?.zero_();
         foreach (var (local, runs) in slot.Shard.RunsOf(state.Start, state.Length))
         {
-            if (state.Master is not null) Read("", state.Master);
+            if (state.Master is not null) Add("", state.Master, local - state.Start, runs);
             if (isFresh) continue;
-            Read(CheckpointTensor.ExpAvgPrefix, state.ExpAvg);
-            Read(CheckpointTensor.ExpAvgSqPrefix, state.ExpAvgSq);
-
-            void Read(string prefix, Tensor values) => SliceFile.Read(tensors,
-                new HeldSlice(prefix + slot.Name, slot.Shard.GlobalShape, runs, values.narrow(0, local - state.Start, runs.ElementCount)));
+            Add(CheckpointTensor.ExpAvgPrefix, state.ExpAvg, local - state.Start, runs);
+            Add(CheckpointTensor.ExpAvgSqPrefix, state.ExpAvgSq, local - state.Start, runs);
         }
+        return wanted;
+
+        void Add(string prefix, Tensor values, long first, ElementRuns runs)
+            => wanted.Add(new HeldSlice(prefix + slot.Name, slot.Shard.GlobalShape, runs, values.narrow(0, first, runs.ElementCount)));
     }
 
     // Between fp32 and bf16 nothing is lost: both keep float32.
@@ -83,23 +91,32 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
     private void RequireSame(string checkpoint, CheckpointTensors tensors, bool isFresh)
     {
         var content = tensors.Manifest.Content;
-        var slices = HeldSlice.Updated(model, optimizer);
-        foreach (var prefix in isFresh ? (string[])[""] : ["", CheckpointTensor.ExpAvgPrefix, CheckpointTensor.ExpAvgSqPrefix])
+        string[] kinds = isFresh ? s_kinds[..1] : s_kinds;
+        var own = SliceFile.HashesOf(HeldSlice.Updated(model, optimizer), kinds, _threads);
+        for (var i = 0; i < kinds.Length; i++)
         {
-            var own = slices.Where(slice => CheckpointTensor.KindOf(slice.Name) == prefix).Aggregate(0UL, (sum, slice) => unchecked(sum + SliceFile.HashOf(slice)));
             // Together these hold every element once.
-            var found = Sum(own, model.Parameters.IsShared ? ranks.World : ranks.Tensor);
-            if (found == content.HashOf(prefix)) continue;
-            var what = prefix.Length == 0 ? "parameters" : prefix.TrimEnd('.');
+            var found = Sum(own[i], model.Parameters.IsShared ? ranks.World : ranks.Tensor);
+            var saved = content.HashOf(kinds[i]);
+            if (!IsSomewhere(found != saved)) continue;
+            var what = kinds[i].Length == 0 ? "parameters" : kinds[i].TrimEnd('.');
             throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                $"{checkpoint}: {what} have the hash {found:x16} after loading and had {content.HashOf(prefix):x16} when they were saved. They are not the same; look at the checkpoint with 'kvshift checkpoint verify'."));
+                $"{checkpoint}: {what} have the hash {found:x16} after loading and had {saved:x16} when they were saved. They are not the same on every rank; look at the checkpoint with 'kvshift checkpoint verify'."));
         }
         if (content.ProbeLogits.Count == 0) return;
         var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure());
         var tolerance = Math.Max(LogitProbe.ToleranceOf(config.Precision), content.Layout?.Precision == "bf16" ? LogitProbe.ToleranceOf(Precision.Bf16) : 0);
-        if (difference <= tolerance) return;
+        if (!IsSomewhere(difference > tolerance)) return;
         throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
             $"{checkpoint}: the model gives logits for a fixed row that are up to {difference:G3} of the largest away from those that it gave when it was saved (at most {tolerance:G3} is rounding). Its parameters are the same, so this program computes something else with them than the one that saved it; versions then: {string.Join(", ", content.Versions.Select(version => $"{version.Key} {version.Value}"))}."));
+    }
+
+    // What one rank has found, all do something about.
+    private unsafe bool IsSomewhere(bool found)
+    {
+        var count = found ? 1L : 0;
+        ranks.World.AllReduce((nint)(&count), 1, CollectiveDataType.Int64);
+        return count > 0;
     }
 
     // In two halves, whose sums cannot overflow whatever the number of ranks.

@@ -6,6 +6,7 @@ using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
@@ -162,37 +163,58 @@ internal sealed class TrainingRun(RunConfig config, ParallelContext ranks, int t
         };
     }
 
-    // One rank looks for the checkpoint, since looking reads every byte; all load the same one.
+    // One rank looks for the checkpoint; all load the same one, each what it needs. What they read they compare with its hashes while they
+    // have it, so that nothing is read twice; only when these differ is all of it read again, to say where.
     private TrainingState Restore(KvShiftTransformer model, AdamW optimizer, TrainingCheckpoint checkpoint, ShardCatalog training)
     {
-        var found = "";
-        if (IsFirstRank)
+        var loader = LoaderState.Of(training, config.Data, config.Run.Seed, step: 0);
+        RejectedCheckpoint? damaged = null;
+        for (var below = long.MaxValue; ; )
         {
-            var search = _folder.Checkpoints.FindNewestGood();
-            foreach (var rejected in search.Rejected) reporter.Warn($"checkpoint rejected: {rejected}");
-            found = search.Newest?.Directory ?? "";
-            // One that was never finished is what a kill leaves, and there may be nothing before it. A finished one that is damaged is
-            // somebody's run: beginning again would write over it.
-            if (found.Length == 0 && search.Rejected.FirstOrDefault(rejected => !Path.GetFileName(rejected.Directory).StartsWith('.')) is { } damaged)
+            var found = ranks.BroadcastText(IsFirstRank ? FindCheckpoint(below, ref damaged) : "");
+            if (found.Length == 0)
             {
-                throw new InvalidDataException(
-                    $"{damaged}. No checkpoint of {_folder.Path} is good, so the run cannot go on. Restore one, or begin a new run under another run.name.");
+                model.Initialize(config.Run.Seed);
+                if (config.Run.InitializeFrom is { Length: > 0 } folder) reporter.Say(InitialModel.Load(folder, model));
+                optimizer.TakeMasters();
+                return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
+            }
+            RequireSameRun(found, loader);
+            try
+            {
+                var state = checkpoint.Load(found);
+                _folder.Checkpoints.MarkGood(state.Step);
+                // An imported model has not begun.
+                return state.Step == 0 ? state with { Loader = loader } : state with { ResumedAt = [.. state.ResumedAt, state.Step] };
+            }
+            catch (Exception error) when (error is InvalidDataException or IOException)
+            {
+                // On all ranks. Where the files are as they were written, it is not for an older checkpoint to mend.
+                var fault = ranks.BroadcastText(IsFirstRank && CheckpointVerification.Run(found) is [var first, ..] ? first.ToString() : "");
+                if (fault.Length == 0) throw;
+                below = TrainingState.Read(found).Step;
+                if (IsFirstRank) Reject(new RejectedCheckpoint(found, fault), ref damaged);
             }
         }
-        found = ranks.BroadcastText(found);
+    }
 
-        var loader = LoaderState.Of(training, config.Data, config.Run.Seed, step: 0);
-        if (found.Length == 0)
-        {
-            model.Initialize(config.Run.Seed);
-            if (config.Run.InitializeFrom is { Length: > 0 } folder) reporter.Say(InitialModel.Load(folder, model));
-            optimizer.TakeMasters();
-            return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
-        }
-        RequireSameRun(found, loader);
-        var state = checkpoint.Load(found);
-        // An imported model has not begun.
-        return state.Step == 0 ? state with { Loader = loader } : state with { ResumedAt = [.. state.ResumedAt, state.Step] };
+    // The newest one of earlier steps that is good so far as its slices do not say otherwise; empty where there never was one.
+    private string FindCheckpoint(long below, ref RejectedCheckpoint? damaged)
+    {
+        var search = _folder.Checkpoints.FindNewestGood(VerificationDepth.AllButSlices, below);
+        foreach (var rejected in search.Rejected) Reject(rejected, ref damaged);
+        if (search.Newest is { } newest) return newest.Directory;
+        // One that was never finished is what a kill leaves, and there may be nothing before it. A finished one that is damaged is
+        // somebody's run: beginning again would write over it.
+        if (damaged is null) return "";
+        throw new InvalidDataException(
+            $"{damaged}. No checkpoint of {_folder.Path} is good, so the run cannot go on. Restore one, or begin a new run under another run.name.");
+    }
+
+    private void Reject(RejectedCheckpoint rejected, ref RejectedCheckpoint? damaged)
+    {
+        reporter.Warn($"checkpoint rejected: {rejected}");
+        if (!Path.GetFileName(rejected.Directory).StartsWith('.')) damaged ??= rejected;
     }
 
     private void RequireSameRun(string checkpoint, LoaderState loader)

@@ -37,7 +37,7 @@ internal static class CheckpointImportVerb
         using var scope = NewDisposeScope();
         using var draft = checkpoints.Begin(0);
         var (file, tensors) = SliceFile.Write(draft.PathOf("rank-00000.safetensors"), [.. model.Parameters.Slots.Select(slot =>
-            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount), slot.Parameter.detach().view(-1)))]);
+            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount), slot.Parameter.detach().view(-1)))], get_num_threads());
         ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), folder);
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), new TrainingState { Step = 0, Tokens = 0, Loader = null }.ToJson());
         return draft.Commit(new CheckpointContent { Versions = TrainingCheckpoint.Versions, Tensors = TrainingCheckpoint.Joined(tensors) }, [file]);

@@ -34,7 +34,7 @@ internal static class CheckpointListVerb
         try
         {
             if (isPartial) throw new InvalidDataException("never finished");
-            var manifest = CheckpointFolder.Verify(checkpoint, step, readContent: false);
+            var manifest = CheckpointFolder.Verify(checkpoint, step, VerificationDepth.Lengths);
             var saved = File.GetLastWriteTime(Path.Combine(checkpoint, CheckpointManifest.FileName));
             Row(Quantity.Whole(manifest.Step), Quantity.Count(TrainingState.Read(checkpoint).Tokens), Quantity.Bytes(manifest.ByteCount),
                 saved.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture), manifest.Content.Layout?.ToString() ?? "imported", "complete");

@@ -29,7 +29,7 @@ public sealed class CheckpointFolderTests : IDisposable
 
         using var manifest = JsonDocument.Parse(File.ReadAllText(checkpoint.PathOf("manifest.json")));
         var root = manifest.RootElement;
-        Assert.Equal(2, root.GetProperty("format").GetInt32());
+        Assert.Equal(3, root.GetProperty("format").GetInt32());
         Assert.Equal(100, root.GetProperty("step").GetInt64());
         Assert.Equal("0.1.0", root.GetProperty("versions").GetProperty("kvshift").GetString());
         var files = root.GetProperty("files").EnumerateArray().ToArray();
@@ -70,7 +70,7 @@ public sealed class CheckpointFolderTests : IDisposable
     [InlineData("manifest cut short", "manifest.json is not JSON")]
     [InlineData("manifest without files", "manifest.json lacks a field")]
     [InlineData("manifest of the wrong type", "manifest.json has a field of the wrong type")]
-    [InlineData("manifest of a later format", "format 3")]
+    [InlineData("manifest of a later format", "format 4")]
     [InlineData("another version in the manifest", "manifest.json has another SHA-256 checksum than it says")]
     [InlineData("manifest without its checksum", "manifest.json has another SHA-256 checksum than it says")]
     [InlineData("manifest that leads out", "not a path below")]
@@ -270,7 +270,7 @@ public sealed class CheckpointFolderTests : IDisposable
                 File.WriteAllText(manifest, """{"format":2,"step":"200","versions":{},"files":[],"tensors":[],"probe_logits":[]}""");
                 break;
             case "manifest of a later format":
-                Replace(manifest, "\"format\": 2", "\"format\": 3");
+                Replace(manifest, "\"format\": 3", "\"format\": 4");
                 break;
             case "another version in the manifest":
                 Replace(manifest, "0.1.0", "0.1.1");
