@@ -62,9 +62,12 @@ public sealed partial class SourceRuleTests
     [InlineData("kvshift")]
     public void NoStaticFieldCanChange(string assembly)
     {
+        // Where the run of this process is: the watch has to read it whatever the thread that trains is stuck in.
+        const string Allowed = "KvShiftScale.Trainer.Liveness.RunProgress";
         const BindingFlags Statics = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         var offenders = Assembly.Load(assembly).GetTypes()
             .Where(type => !type.IsDefined(typeof(CompilerGeneratedAttribute)) && !type.FullName!.Contains('<', StringComparison.Ordinal))
+            .Where(type => type.FullName != Allowed)
             .SelectMany(type => type.GetFields(Statics))
             .Where(field => field is { IsInitOnly: false, IsLiteral: false } && !field.IsDefined(typeof(CompilerGeneratedAttribute)))
             .Select(field => $"{field.DeclaringType}.{field.Name}").ToList();
