@@ -88,7 +88,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
 
         var told = again.Output + again.Error;
         Assert.Contains($"checkpoint rejected: {run.Checkpoint(20)}", told);
-        Assert.Contains(TrainedRun.FirstRankFile + " has another SHA-256", told);
+        Assert.Matches(@"checkpoint rejected: .*rank-00000\.safetensors.*tensor '[^']+' is changed", told);
         Assert.Contains("going on from the checkpoint of step 16", told);
         run.AssertSameCurve(intact, 0);
         Assert.Equal(intact.Tensors(20), run.Tensors(20));
