@@ -67,8 +67,10 @@ internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyL
     public override string ToString()
         => string.Create(CultureInfo.InvariantCulture, $"loss {Loss:0.0E+0} norm {GradientNorm:0.0E+0} parameters {Parameters:0.0E+0} {WorstParameter} probe {Probe:0.0E+0}");
 
+    // Nothing: the layout has no probe of the same tokens.
     private static double Farthest(double[] values, double[] expected)
-        => values.Length == expected.Length ? values.Zip(expected, (a, b) => Number(Math.Abs(a - b))).Max() : double.PositiveInfinity;
+        => values.Length == 0 ? 0
+            : values.Length == expected.Length ? values.Zip(expected, (a, b) => Number(Math.Abs(a - b))).Max() : double.PositiveInfinity;
 
     private static IEnumerable<double> Relative(double[] values, double[] expected) => values.Zip(expected, (a, b) => Number(Math.Abs(a - b) / Math.Abs(b)));
 

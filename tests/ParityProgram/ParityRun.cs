@@ -56,12 +56,22 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             var outcome = step.Run(i + 1, batches);
             (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
         }
-        var scores = new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run();
+        double[] probe = CanProbe(test, ranks) ? NumbersOf(new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run()) : [];
         using var scope = NewDisposeScope();
         return new ParityRun(losses, norms,
             [.. parameters.Slots.Select(slot => (slot.Name, slot.Shard, slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()))],
-            [scores.Accuracy, scores.FirstCopyLoss, scores.SecondCopyLoss, .. scores.Layers.SelectMany(HeadsOf)]);
+            probe);
     }
+
+    // Sequence-parallel ranks that do not divide a probe's tokens look at shorter copies than one rank, and a short context has no room for two.
+    private static bool CanProbe(ParityCase test, ParallelContext ranks)
+    {
+        var length = Math.Min(InductionProbe.MaximumLength, Math.Min(test.Context / 2, test.Model.VocabSize));
+        return length >= 2 && (!(ranks.Tensor.Size > 1 && test.Layout.IsSequenceParallel) || InductionProbe.Sequences * 2 * length % ranks.Tensor.Size == 0);
+    }
+
+    private static double[] NumbersOf(InductionScores scores)
+        => [scores.Accuracy, scores.FirstCopyLoss, scores.SecondCopyLoss, .. scores.Layers.SelectMany(HeadsOf)];
 
     private static IEnumerable<double> HeadsOf(LayerScores layer)
         => ((IReadOnlyList<float>[])[layer.PrefixMatching, layer.Copying, .. layer.KeyShift ?? [], .. layer.ValueShift ?? []])
