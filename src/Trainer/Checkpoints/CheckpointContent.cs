@@ -15,6 +15,9 @@ public sealed record CheckpointContent
     /// <summary>Logits that the model gave on a fixed row when it was saved; none where it was not asked.</summary>
     public IReadOnlyList<double> ProbeLogits { get; init; } = [];
 
+    /// <summary>First tokens of that row among which the logits are; null: all of the model's context, as it was once.</summary>
+    public int? ProbeTokens { get; init; }
+
     /// <summary>Sum of the hashes of parameters or of one kind of moment.</summary>
     /// <param name="prefix">Beginning of their names; empty for parameters.</param>
     public ulong HashOf(string prefix)

@@ -1,7 +1,6 @@
 using KvShiftScale.Trainer.Faults;
 using System.Runtime.InteropServices;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 
@@ -10,9 +9,6 @@ internal static partial class DurableFile
 {
     private const int ReadOnly = 0;
     private const int InvalidArgument = 22;
-
-    // SYNC_FILE_RANGE_WRITE of Linux.
-    private const uint StartWriting = 2;
 
     /// <summary>Replaces a file, or makes it, with UTF-8 text.</summary>
     public static void Replace(string path, string text) => Replace(path, Encoding.UTF8.GetBytes(text));
@@ -33,15 +29,6 @@ internal static partial class DurableFile
         InjectedFaults.Reach("file.rename");
         File.Move(beside, full, overwrite: true);
         FlushDirectory(Path.GetDirectoryName(full)!);
-    }
-
-    /// <summary>
-    /// Lets the disk begin with a part of a file that was written, so that there is less left to do when it is forced there. Says
-    /// nothing of errors: forcing it does.
-    /// </summary>
-    public static void BeginFlush(SafeFileHandle file, long begin, long count)
-    {
-        if (OperatingSystem.IsLinux()) _ = SyncFileRange(file, begin, count, StartWriting);
     }
 
     /// <summary>Forces a file that somebody else wrote to the disk.</summary>
@@ -84,9 +71,6 @@ internal static partial class DurableFile
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int FSync(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "sync_file_range")]
-    private static partial int SyncFileRange(SafeFileHandle file, long begin, long count, uint flags);
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int descriptor);

@@ -26,6 +26,7 @@ internal static class ManifestJson
             foreach (var (name, version) in manifest.Versions) json.WriteString(name, version);
             json.WriteEndObject();
             if (manifest.Content.Layout is { } layout) WriteLayout(json, layout);
+            if (manifest.Content.ProbeTokens is { } tokens) json.WriteNumber("probe_tokens", tokens);
             WriteNumbers(json, "probe_logits", manifest.Content.ProbeLogits);
             json.WriteStartArray("files");
             foreach (var file in manifest.Files)
@@ -200,6 +201,7 @@ internal static class ManifestJson
         {
             Versions = json.GetProperty("versions").EnumerateObject().ToDictionary(version => version.Name, version => version.Value.GetString() ?? ""),
             Layout = json.TryGetProperty("layout", out var layout) ? ReadLayout(layout) : null,
+            ProbeTokens = json.TryGetProperty("probe_tokens", out var tokens) ? Math.Max(1, tokens.GetInt32()) : null,
             ProbeLogits = [.. json.GetProperty("probe_logits").EnumerateArray().Select(number => number.GetDouble())],
             Tensors = tensors,
         });

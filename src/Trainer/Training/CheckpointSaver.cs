@@ -200,6 +200,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
             Layout = new CheckpointLayout(ranks.World.Size, ranks.Data.Size, ranks.Context.Size, ranks.Tensor.Size,
                 ConfigKeys.NameOf(config.Parallel.OptimizerSharding.ToString()), ConfigKeys.NameOf(config.Precision.ToString())),
             ProbeLogits = flight.ProbeLogits,
+            ProbeTokens = LogitProbe.Tokens,
             Tensors = TrainingCheckpoint.Joined(parts.SelectMany(part => part.Tensors)),
         }, [.. parts.Where(part => part.File is not null).Select(part => part.File!)]);
         flight.TakeDuration();

@@ -8,12 +8,15 @@ namespace KvShiftScale.Trainer.Training;
 
 /// <summary>
 /// Logits of a fixed pseudo-random row, at fixed places: what a model computes, in a few numbers that every layout can give. A model
-/// that was put together wrongly from good parameters has others.
+/// that was put together wrongly from good parameters has others. The row is short, since training waits for it at each save.
 /// </summary>
 /// <param name="model">This rank's part of the model.</param>
 /// <param name="ranks">All ranks of the launch.</param>
 internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks)
 {
+    /// <summary>Tokens of the row, where the model's context has as many.</summary>
+    public const int Tokens = 128;
+
     private const int Places = 16;
 
     // Places where the random numbers of ids, tokens of the row and tokens looked at begin.
@@ -22,11 +25,15 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
     private const ulong IdSeed = 3UL << 32;
 
     /// <summary>The logits; none where one of them is no finite number. Collective.</summary>
-    public unsafe double[] Measure()
+    /// <param name="probed">Tokens among which the places are.</param>
+    public unsafe double[] Measure(int probed = Tokens)
     {
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        var tokens = model.Context;
+        probed = Math.Min(probed, model.Context);
+        // What this layout divides a row into evenly. No token sees those after it, so that more of them change nothing.
+        var parts = ranks.Tensor.Size * (ranks.Context.Size > 1 ? 2 * ranks.Context.Size : 1);
+        var tokens = Math.Min((probed + parts - 1) / parts * parts, model.Context);
         var row = new int[tokens];
         for (var i = 0; i < tokens; i++) row[i] = Draw(RowSeed, i, model.Config.VocabSize);
         using var layout = new TokenLayout(1, tokens, arange(tokens, int32), new ContextRegion(ranks.Context));
@@ -36,7 +43,7 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         var (numbers, places) = (new List<long>(), new List<int>());
         for (var place = 0; place < Places; place++)
         {
-            if (OwnNumberOf(Draw(TokenSeed, place, tokens), layout) is not { } number) continue;
+            if (OwnNumberOf(Draw(TokenSeed, place, probed), layout) is not { } number) continue;
             numbers.Add(number);
             places.Add(place);
         }

@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
 using KvShiftScale.Trainer.Checkpoints;
-using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.ModelFiles;
-using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -14,16 +12,10 @@ internal static class SliceFile
     // Elements at a time where slices are hashed alone.
     private const long PieceElements = 1 << 20;
 
-    // The disk is told to begin after so many pieces: requests of a size that it takes at its full speed.
-    private const int PiecesToBeginWith = 8;
-
-    // What is hashed twice and written stays in a core's cache between these.
+    // What is copied and hashed twice stays in a core's cache between these.
     private const long PartBytes = 512 << 10;
 
-    /// <summary>
-    /// Writes slices to a new file and forces it to the disk. Each piece of the file is hashed and written by one of several threads,
-    /// and the disk begins meanwhile.
-    /// </summary>
+    /// <summary>Writes slices to a new file and forces it to the disk. Each piece of the file is hashed and written by one of several threads.</summary>
     /// <param name="path">The file.</param>
     /// <param name="slices">What to write, in host memory, under different names or of different elements. Nobody changes them meanwhile.</param>
     /// <param name="threads">How many threads share the pieces.</param>
@@ -38,16 +30,14 @@ internal static class SliceFile
         var head = new SafetensorsHead(path, byEntry.Values.Select(EntryOf));
         HeldSlice[] inOrder = [.. head.Entries.Select(entry => byEntry[entry.Name])];
         var pieces = new FilePieces(head, inOrder);
-        // A full disk is better known before the first byte than after the last.
-        using (var file = File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.Read, preallocationSize: head.FileByteCount))
+        using (var file = new UnbufferedFile(path, head.FileByteCount))
         {
             Crew.Share(threads, FileChecksum.PieceCount(head.FileByteCount), piece =>
             {
                 pieces.Write(file, piece);
                 RunProgress.Advance();
             }, stop);
-            InjectedFaults.Reach("file.flush");
-            RandomAccess.FlushToDisk(file);
+            file.Flush();
         }
         var fileName = Path.GetFileName(path);
         var described = new CheckpointFile(fileName, head.FileByteCount, FileChecksum.Of(pieces.Checksums), Convert.ToHexStringLower(SHA256.HashData(head.Bytes.Span)));
@@ -143,17 +133,24 @@ internal static class SliceFile
         /// <summary>Sum of the hashes of each slice, as far as it was written.</summary>
         public ulong[] Hashes { get; }
 
-        public void Write(SafeFileHandle file, long piece)
+        public void Write(UnbufferedFile file, long piece)
         {
             using var mode = no_grad();
-            var checksum = 0U;
+            using var memory = file.Rent();
             var begin = piece * FileChecksum.PieceBytes;
-            var end = Math.Min(begin + FileChecksum.PieceBytes, _head.FileByteCount);
-            var place = begin;
+            var count = (int)Math.Min(FileChecksum.PieceBytes, _head.FileByteCount - begin);
+            Checksums[piece] = Fill(memory.Bytes[..count], begin);
+            file.Write(memory, count, begin);
+        }
+
+        // What belongs at a place, hashed on its way; returns the CRC-32C.
+        private uint Fill(Span<byte> target, long place)
+        {
+            var (checksum, end) = (0U, place + target.Length);
             if (place < _begins[0])
             {
                 var bytes = _head.Bytes.Span[(int)place..(int)Math.Min(end, _begins[0])];
-                Put(file, ref checksum, bytes, place);
+                Take(bytes, target);
                 place += bytes.Length;
             }
             for (var i = place < end ? SliceAt(place) : 0; place < end; i++)
@@ -166,23 +163,19 @@ internal static class SliceFile
                     var (first, count) = ((place - _begins[i]) / _widths[i], Math.Min(PartBytes, Math.Min(end, _begins[i + 1]) - place) / _widths[i]);
                     var bytes = _slices[i].Values.narrow(0, first, count).cpu().bytes;
                     hash = unchecked(hash + ElementHash.Of(_names[i], _slices[i].Runs, first, bytes, _widths[i]));
-                    Put(file, ref checksum, bytes, place);
+                    Take(bytes, target[^(int)(end - place)..]);
                     place += bytes.Length;
                 }
                 // Sums do not depend on the order of the pieces.
                 Interlocked.Add(ref Hashes[i], hash);
             }
-            Checksums[piece] = checksum;
-            if ((piece + 1) % PiecesToBeginWith != 0) return;
-            // Others may still write to some of it; that is forced to the disk with the whole file.
-            DurableFile.BeginFlush(file, end - (long)PiecesToBeginWith * FileChecksum.PieceBytes, (long)PiecesToBeginWith * FileChecksum.PieceBytes);
-        }
+            return checksum;
 
-        private static void Put(SafeFileHandle file, ref uint checksum, ReadOnlySpan<byte> bytes, long place)
-        {
-            checksum = FileChecksum.Append(checksum, bytes);
-            InjectedFaults.Reach("file.write");
-            RandomAccess.Write(file, bytes, place);
+            void Take(ReadOnlySpan<byte> bytes, Span<byte> to)
+            {
+                checksum = FileChecksum.Append(checksum, bytes);
+                bytes.CopyTo(to);
+            }
         }
 
         // The last slice that begins there or before: one with bytes, since those without are passed over.

@@ -104,7 +104,7 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
                 $"{checkpoint}: {what} have the hash {found:x16} after loading and had {saved:x16} when they were saved. They are not the same on every rank; look at the checkpoint with 'kvshift checkpoint verify'."));
         }
         if (content.ProbeLogits.Count == 0) return;
-        var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure());
+        var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure(content.ProbeTokens ?? model.Context));
         var tolerance = Math.Max(LogitProbe.ToleranceOf(config.Precision), content.Layout?.Precision == "bf16" ? LogitProbe.ToleranceOf(Precision.Bf16) : 0);
         if (!IsSomewhere(difference > tolerance)) return;
         throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,

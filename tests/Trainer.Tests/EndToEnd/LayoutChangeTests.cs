@@ -26,6 +26,20 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     }
 
     [Fact]
+    public void ProbedLogitsAreTheSameWhereALayoutNeedsMoreTokensThanAreProbed()
+    {
+        // Three ranks divide a row into six parts, and of the 138 tokens 128 are probed.
+        string[] settings = ["precision=fp64", "data.context=138"];
+        Train("probed", 1, 2, settings);
+
+        // In double precision logits that are off by more than 1e-9 are refused.
+        var output = MpiRun.Execute(3, "kvshift.dll", fixture.TrainArguments("probed", [.. s_short, "run.steps=4", "parallel.context=3", .. settings]));
+
+        Assert.Contains("verified and loaded", output);
+        Assert.Equal(4, fixture.RunOf("probed").Last.Step);
+    }
+
+    [Fact]
     public void DeterministicRunsHaveTheSameBitsOnAnyNumberOfRanksAndWithEitherOptimizer()
     {
         var unbroken = Train("unbroken-deterministic", 1, 40, "run.deterministic=true");
