@@ -32,10 +32,13 @@ internal sealed class BucketReduction
         foreach (var slot in _slots) slot.Slot.Listener = slot;
     }
 
-    /// <summary>Takes no more notice of gradients.</summary>
+    /// <summary>Takes no more notice of gradients. Who has come to listen since goes on.</summary>
     public void Ignore()
     {
-        foreach (var slot in _slots) slot.Slot.Listener = null;
+        foreach (var slot in _slots)
+        {
+            if (ReferenceEquals(slot.Slot.Listener, slot)) slot.Slot.Listener = null;
+        }
     }
 
     public void BeginMicroBatch()

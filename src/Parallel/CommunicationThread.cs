@@ -25,6 +25,8 @@ internal sealed class CommunicationThread : IDisposable
     private volatile bool _isAwaited;
     private bool _isEnding;
     private volatile bool _isCancelled;
+    private volatile bool _isTokenOut;
+    private long _progress;
 
     public unsafe CommunicationThread()
     {
@@ -33,14 +35,16 @@ internal sealed class CommunicationThread : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Something was given up, which MPI still holds: its groups are not to be freed.</summary>
-    public bool HasGivenUp => _isCancelled;
+    /// <summary>Something was given up or has failed half-way, which MPI still holds: its groups are not to be freed.</summary>
+    public bool HasGivenUp => _isCancelled || _isTokenOut;
 
     /// <summary>Gives the thread something to do. The order has to be the same on every rank of a group.</summary>
+    /// <exception cref="ObjectDisposedException">The thread was told to end: nobody would do it.</exception>
     public void Start(CommunicationTask task)
     {
         lock (_gate)
         {
+            ObjectDisposedException.ThrowIf(_isEnding, typeof(GradientReducer));
             _failure?.Throw();
             task.IsPending = true;
             _queue.Enqueue(task);
@@ -68,8 +72,9 @@ internal sealed class CommunicationThread : IDisposable
     }
 
     /// <summary>
-    /// Ends the thread after what it was given. What other ranks do not join within five seconds is given up, and so is, after five more, a thread
-    /// inside a collective that they have left: it ends with the process.
+    /// Ends the thread after what it was given, however long that takes while it gets on. What other ranks do not join within five seconds is
+    /// given up, and so is, after five more, a thread inside a collective that they have left: it ends with the process, and who waits for its
+    /// tasks is told.
     /// </summary>
     public unsafe void Dispose()
     {
@@ -79,17 +84,28 @@ internal sealed class CommunicationThread : IDisposable
             _isEnding = true;
             Monitor.PulseAll(_gate);
         }
-        if (!_thread.Join(_patience))
+        if (!HasEnded())
         {
             lock (_gate)
             {
                 _isCancelled = true;
                 Monitor.PulseAll(_gate);
             }
-            _thread.Join(_patience);
+            if (!_thread.Join(_patience)) Fail(new CollectiveException("communication beside the computation: other ranks did not come, and this one has ended"));
         }
         // A token that was given up may still be written to.
-        if (!_isCancelled) NativeMemory.Free((void*)_token);
+        if (!HasGivenUp) NativeMemory.Free((void*)_token);
+    }
+
+    // Returns when the thread has ended, or has not got on for as long as there is patience.
+    private bool HasEnded()
+    {
+        while (true)
+        {
+            var before = Interlocked.Read(ref _progress);
+            if (_thread.Join(_patience)) return true;
+            if (Interlocked.Read(ref _progress) == before) return false;
+        }
     }
 
     private void Work()
@@ -101,9 +117,11 @@ internal sealed class CommunicationThread : IDisposable
                 foreach (var (group, transfer) in task.Parts)
                 {
                     AwaitRanks(group);
+                    Interlocked.Increment(ref _progress);
                     task.Counters.BeginTransfer();
                     transfer();
                     task.Counters.EndTransfer();
+                    Interlocked.Increment(ref _progress);
                 }
                 lock (_gate)
                 {
@@ -115,11 +133,16 @@ internal sealed class CommunicationThread : IDisposable
         catch (Exception exception)
         {
             // Whatever it is belongs to the step that waits for the result; here it would end the process without a word to the other ranks.
-            lock (_gate)
-            {
-                _failure = ExceptionDispatchInfo.Capture(exception);
-                Monitor.PulseAll(_gate);
-            }
+            Fail(exception);
+        }
+    }
+
+    private void Fail(Exception exception)
+    {
+        lock (_gate)
+        {
+            _failure ??= ExceptionDispatchInfo.Capture(exception);
+            Monitor.PulseAll(_gate);
         }
     }
 
@@ -135,6 +158,7 @@ internal sealed class CommunicationThread : IDisposable
     private void AwaitRanks(ProcessGroup group)
     {
         if (group.Size == 1) return;
+        _isTokenOut = true;
         var token = group.StartAllReduce(_token, 1, CollectiveDataType.Int32);
         // The core belongs to the computing thread, unless that waits for this one.
         while (!token.IsCompletedWithin(_isAwaited ? 1000 : 0))
@@ -148,6 +172,7 @@ internal sealed class CommunicationThread : IDisposable
             }
         }
         token.Wait();
+        _isTokenOut = false;
         // What is transferred may be gone already.
         if (_isCancelled) throw GivenUp(group);
     }

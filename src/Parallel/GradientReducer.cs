@@ -23,11 +23,14 @@ public sealed class GradientReducer : IDisposable
     /// canonical order it means nothing. Collective where it is set.
     /// </param>
     /// <param name="shareMemory">Overlapped collectives go through memory that the ranks share where they can; false: through MPI, as on several machines.</param>
+    /// <exception cref="InvalidOperationException">Overlap where MPI allows no second thread.</exception>
     public GradientReducer(ParameterBuckets parameters, ProcessGroup replicas, CanonicalReduction? canonical = null, bool overlap = false,
         bool shareMemory = true)
     {
         (_parameters, _replicas, _canonical) = (parameters, replicas, canonical);
         if (!overlap || canonical is not null || replicas.Size == 1) return;
+        if (!ParallelContext.MpiAllowsThreads)
+            throw new InvalidOperationException("overlap needs an MPI that was started with MPI_THREAD_MULTIPLE; ask ParallelContext.AllowsOverlap before");
         _overlapped = new OverlappedReduction(parameters, replicas, Reduction, Gathering, shareMemory);
     }
 

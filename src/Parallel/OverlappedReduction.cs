@@ -11,7 +11,7 @@ namespace KvShiftScale.Parallel;
 /// </summary>
 internal sealed class OverlappedReduction : IDisposable
 {
-    private readonly CommunicationThread _thread = new();
+    private readonly CommunicationThread _thread;
     private readonly Dictionary<ProcessGroup, ProcessGroup> _duplicates = [];
     private readonly List<BucketReduction> _reductions;
     private readonly List<(ParameterBucket Bucket, CommunicationTask Task)> _gathers = [];
@@ -39,6 +39,8 @@ internal sealed class OverlappedReduction : IDisposable
         // Groups are formed in the order of the buckets, before the order is turned round.
         _reductions = [.. parameters.Buckets.Select(bucket => new BucketReduction(bucket, new CommunicationTask(PartsOf(bucket, own), reduction)))];
         _reductions.Reverse();
+        // After what can fail, so that nobody has to end it.
+        _thread = new CommunicationThread();
         foreach (var bucket in _reductions) bucket.Listen(StartReady);
     }
 

@@ -26,7 +26,7 @@ public sealed class ParallelContext : IDisposable
         Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
         Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
         Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
-        AllowsOverlap = world.Size > 1 && MPI.Environment.Threading == Threading.Multiple;
+        AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
         _environment = environment;
         _ownsWorld = ownsWorld;
     }
@@ -57,6 +57,9 @@ public sealed class ParallelContext : IDisposable
     /// nothing to overlap.
     /// </summary>
     public bool AllowsOverlap { get; }
+
+    /// <summary>Whether several threads may be inside MPI at a time. MPI has to be under way.</summary>
+    internal static bool MpiAllowsThreads => MPI.Environment.Threading == Threading.Multiple;
 
     /// <summary>This rank's place in <see cref="Layout"/>.</summary>
     public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);

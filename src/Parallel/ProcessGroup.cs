@@ -60,11 +60,17 @@ public sealed class ProcessGroup : IDisposable
         return (new ProcessGroup(name, handle, ledger, [.. Enumerable.Range(0, CollectivesLibrary.Size(handle))]), ledger);
     }
 
-    /// <summary>The ranks that give the same color (0 or more), ordered by key. Collective over this group.</summary>
+    /// <summary>
+    /// The ranks that give the same color (0 or more), ordered by key. Collective over this group, and for the thread alone that made the
+    /// launch's groups: ranks whose threads form groups in different orders would wait for each other for ever.
+    /// </summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
+    /// <exception cref="InvalidOperationException">Another thread called it.</exception>
     internal ProcessGroup Split(string name, int color, int key, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         if (_handle is null) return Solo(name);
+        if (Environment.CurrentManagedThreadId != _ledger!.ThreadId)
+            throw new InvalidOperationException($"group {name} was to be formed on another thread than the launch's groups; form it there");
         var call = Begin(new CollectiveCall(CollectiveOperation.Split, null, 0, -1, file, line));
         var handle = CollectivesLibrary.Split(_handle, color, key);
         var group = new ProcessGroup(name, handle, _ledger, MembersOf(handle));

@@ -29,6 +29,9 @@ public sealed class CollectiveLedger
     /// <summary>Whether ranks compare what they ask for before each collective.</summary>
     public bool IsChecking { get; }
 
+    /// <summary>The thread that made the ledger and the launch's groups, and that forms and frees all others.</summary>
+    internal int ThreadId { get; } = Environment.CurrentManagedThreadId;
+
     /// <summary>Grows with every begin and end of a collective: an unchanged value is a process that does not communicate.</summary>
     public long Changes => Interlocked.Read(ref _changes);
 

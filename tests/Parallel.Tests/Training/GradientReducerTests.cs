@@ -41,6 +41,17 @@ public sealed class GradientReducerTests
     [Fact]
     public void ReductionBesideBackwardBearsRanksThatCompareTheirCollectives() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-checked"]);
 
+    [Theory]
+    [InlineData("overlap-life")]
+    [InlineData("overlap-many")]
+    public void NothingIsLeftOfReducersAndNothingGrows(string scenario) => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", [scenario]);
+
+    [Fact]
+    public void WithoutSharedMemoryTheRanksGoThroughMpi() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-without-memory"]);
+
+    [Fact]
+    public void AnMpiForOneThreadAtATimeHasTheComputingThreadReduce() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-without-threads"]);
+
     // The thread waits for the other rank in a started collective, and in the comparison before it, which cannot be left.
     [Theory]
     [InlineData("overlap-abandoned")]
