@@ -182,6 +182,18 @@ public static partial class torch
     public static Tensor tensor(long[] dataArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null)
         => CopyOf(dataArray, ScalarType.Int64, dtype, device, requires_grad);
 
+    /// <summary>
+    /// A tensor of <paramref name="size"/> elements over a mapping of the file: what is written to it is seen by others who map the file and
+    /// stays in it where <paramref name="shared"/> is true, and is this tensor's own otherwise. A shared file that is too short grows.
+    /// </summary>
+    public static Tensor from_file(string filename, bool? shared = null, long? size = 0, ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
+    {
+        var place = device ?? CPU;
+        NativeMethods.Check(NativeMethods.ts_from_file(filename, shared == true ? 1 : 0, size ?? 0, (int)(dtype ?? ScalarType.Float32),
+            (int)place.type, place.index, out var handle));
+        return new Tensor(handle).requires_grad_(requires_grad);
+    }
+
     /// <summary>A tensor over the array itself, which stays pinned until the tensor's memory is released.</summary>
     public static unsafe Tensor frombuffer(Array rawArray, ScalarType dtype, long count = -1, long offset = 0, bool requires_grad = false)
     {

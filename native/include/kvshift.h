@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature below; the managed side refuses another value.
-#define KVS_ABI_VERSION 4
+#define KVS_ABI_VERSION 5
 
 enum kvs_status {
     KVS_OK = 0,
@@ -151,12 +151,21 @@ KVS_API int32_t kvs_group_free(kvs_group* group);
 // Lets blocking sums of float32 and float64, and blocking gathers, go through memory that the ranks share, where all are on one machine
 // that has room for it: *shared is 1 then, on every rank. Ranks that wait there sleep instead of spinning. Collective.
 KVS_API int32_t kvs_group_share_memory(kvs_group* group, int32_t* shared);
+// A descriptor of anonymous memory of that many bytes, all of them taken, to be mapped and closed by the caller; *file is -1 where there is
+// no room.
+KVS_API int32_t kvs_shared_file(int64_t bytes, int32_t* file);
+// data [bytes] is where the caller has mapped all of such a file (MAP_SHARED). From now on blocking sums over buffers that lie in it, on
+// every rank at the same place, need no copies: *shared is 1 then. It is 0 on every rank, and nothing is changed, in groups that share no
+// memory, and where some rank has no file (-1), another size, or no access to those of others. A group has one area, the newest, which stays
+// mapped as long as the group communicates; its first 8 bytes become 0. Collective.
+KVS_API int32_t kvs_group_share_area(kvs_group* group, int32_t file, void* data, int64_t bytes, int32_t* shared);
 KVS_API int32_t kvs_group_rank(const kvs_group* group, int32_t* rank);
 KVS_API int32_t kvs_group_size(const kvs_group* group, int32_t* size);
 
 // In place over count elements. bfloat16 is summed in float32 and rounded once at the end.
 KVS_API int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count);
-// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. input and output do not overlap.
+// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. input and output do not overlap; where the group
+// shares memory, output of a blocking sum of float32 or float64 may be this rank's own part of input.
 KVS_API int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
                                    int64_t count);
 // input [count] -> output [size * count], in rank order. input may be this rank's own part of output.

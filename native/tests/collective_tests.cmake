@@ -13,7 +13,7 @@ target_link_libraries(collectives_split_test PRIVATE MPI::MPI_CXX)
 
 foreach(program collectives_test collectives_split_test)
     target_compile_options(${program} PRIVATE -Wall -Wextra -Werror -O2)
-    foreach(ranks 1 2 3)
+    foreach(ranks 1 2 3 4)
         add_test(NAME ${program}_${ranks}
                  COMMAND ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks}
                          $<TARGET_FILE:${program}>)

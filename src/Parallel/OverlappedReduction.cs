@@ -31,9 +31,11 @@ internal sealed class OverlappedReduction : IDisposable
     {
         _sharesMemory = shareMemory;
         var own = Duplicate(replicas);
+        if (own.SharesMemory) SharedGradients.Place(parameters, own);
         if (parameters.IsShared)
         {
-            _scattered = empty(parameters.Buckets.Max(bucket => bucket.OwnedLength), parameters.GradientType).DetachFromDisposeScope();
+            // Through MPI the output of a reduce-scatter has to be apart from its input, so it takes a detour.
+            if (!own.SharesMemory) _scattered = empty(parameters.Buckets.Max(bucket => bucket.OwnedLength), parameters.GradientType).DetachFromDisposeScope();
             foreach (var bucket in parameters.Buckets) _gathers.Add((bucket, new CommunicationTask([(own, Gather(bucket, own))], gathering)));
         }
         // Groups are formed in the order of the buckets, before the order is turned round.
@@ -113,17 +115,18 @@ internal sealed class OverlappedReduction : IDisposable
             var group = Duplicate(partial);
             parts.Add((group, () => group.AllReduce(address, count, type)));
         }
-        if (_scattered is null)
+        if (bucket.OwnedLength == count)
         {
             parts.Add((replicas, () => replicas.AllReduce(address, count, type)));
             return parts;
         }
-        var (scattered, owned) = (TensorMemory.Address(_scattered), TensorMemory.Address(bucket.OwnedGradients()));
+        var owned = TensorMemory.Address(bucket.OwnedGradients());
+        var scattered = _scattered is null ? owned : TensorMemory.Address(_scattered);
+        var bytes = bucket.OwnedLength * (type == CollectiveDataType.Float64 ? sizeof(double) : sizeof(float));
         parts.Add((replicas, () =>
         {
-            // The output of a reduce-scatter has to be apart from its input, so it takes a detour.
             replicas.ReduceScatter(address, scattered, bucket.OwnedLength, type);
-            Copy(scattered, owned, bucket.OwnedLength * (type == CollectiveDataType.Float64 ? sizeof(double) : sizeof(float)));
+            if (scattered != owned) Copy(scattered, owned, bytes);
         }));
         return parts;
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KvShiftScale.Parallel.Ledger;
 using KvShiftScale.Parallel.Native;
+using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Parallel;
 
@@ -39,6 +40,9 @@ public sealed class ProcessGroup : IDisposable
 
     /// <summary>Number of ranks.</summary>
     public int Size { get; }
+
+    /// <summary>Blocking sums and gathers go through memory of the machine.</summary>
+    internal bool SharesMemory { get; private set; }
 
     /// <summary>What the group's communication has cost this rank. Groups of one count nothing.</summary>
     public CollectiveCounters Counters { get; } = new();
@@ -95,7 +99,15 @@ public sealed class ProcessGroup : IDisposable
     /// sleeps. False, and nothing changes, where the ranks are on several machines or there is no room in /dev/shm. Collective.
     /// </summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
-    internal bool ShareMemory() => !IsAlone && CollectivesLibrary.ShareMemory(_handle!);
+    internal bool ShareMemory() => SharesMemory = !IsAlone && CollectivesLibrary.ShareMemory(_handle!);
+
+    /// <summary>
+    /// From here on such sums over buffers in the memory of <paramref name="file"/>, mapped at <paramref name="address"/> and as long on every
+    /// rank, are taken where they lie. False where the group shares no memory or some rank has no such file. Collective.
+    /// </summary>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    internal bool ShareArea(SafeFileHandle? file, nint address, long byteCount)
+        => SharesMemory && CollectivesLibrary.ShareArea(_handle!, file, address, byteCount);
 
     /// <summary>Reduces a buffer in place; every rank gets the same result.</summary>
     /// <param name="address">Buffer of <paramref name="elementCount"/> elements.</param>
@@ -116,7 +128,10 @@ public sealed class ProcessGroup : IDisposable
 
     /// <summary>Reduces a buffer of Size parts; rank r gets the r-th part of the result.</summary>
     /// <param name="input">Buffer of Size * <paramref name="elementCount"/> elements.</param>
-    /// <param name="output">Buffer of <paramref name="elementCount"/> elements, apart from the input.</param>
+    /// <param name="output">
+    /// Buffer of <paramref name="elementCount"/> elements, apart from the input; with <see cref="SharesMemory"/> a sum of float32 or float64 may
+    /// be written to this rank's own part of the input.
+    /// </param>
     /// <exception cref="CollectiveException">MPI failed.</exception>
     public void ReduceScatter(nint input, nint output, long elementCount, CollectiveDataType type,
         ReduceOperation operation = ReduceOperation.Sum, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)

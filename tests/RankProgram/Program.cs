@@ -17,6 +17,7 @@ var scenarios = new Dictionary<string, Action>
     ["overlap-many"] = OverlapLifeScenario.RunMany,
     ["overlap-without-memory"] = OverlapLifeScenario.RunWithoutMemory,
     ["overlap-without-threads"] = OverlapLifeScenario.RunWithoutThreads,
+    ["shared-gradients"] = SharedGradientScenario.Run,
     ["mpi.net"] = MpiNetScenario.Run,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,

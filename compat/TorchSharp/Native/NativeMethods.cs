@@ -15,6 +15,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int ts_arange(int kind, long startI, double startF, long stopI, double stopF, long stepI, double stepF, int dtype, int deviceType, int deviceIndex, out nint result);
     [LibraryImport(Library)] internal static partial int ts_randn(long* shape, int rank, nint generator, int dtype, int deviceType, int deviceIndex, out nint result);
     [LibraryImport(Library)] internal static partial int ts_from_blob(void* data, long* shape, int rank, int dtype, long context, delegate* unmanaged<long, void> release, out nint result);
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)] internal static partial int ts_from_file(string filename, int shared, long size, int dtype, int deviceType, int deviceIndex, out nint result);
 
     // Identity and memory.
     [LibraryImport(Library)] internal static partial void ts_delete(nint tensor);

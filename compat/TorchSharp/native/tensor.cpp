@@ -54,6 +54,11 @@ TS_API int32_t ts_randn(const int64_t* shape, int32_t rank, at::Generator* gener
     });
 }
 
+TS_API int32_t ts_from_file(const char* filename, int32_t shared, int64_t size, int32_t dtype, int32_t device_type,
+                            int32_t device_index, Handle* result) {
+    return guarded([&] { *result = wrap(at::from_file(filename, shared != 0, size, options(dtype, device_type, device_index))); });
+}
+
 // The tensor uses data in place; release(context) is called when its last user is gone.
 TS_API int32_t ts_from_blob(void* data, const int64_t* shape, int32_t rank, int32_t dtype, int64_t context,
                             void (*release)(int64_t), Handle* result) {

@@ -117,7 +117,7 @@ extern "C" int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t opera
 extern "C" int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
                                       int64_t count) {
     return guarded(
-        [&] { reduce_scatter(Call::reduce_scatter(group, dtype, operation, input, output, count), input, output); });
+        [&] { reduce_scatter(Call::reduce_scatter(group, dtype, operation, input, output, count, true), input, output); });
 }
 
 extern "C" int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count) {

@@ -37,18 +37,22 @@ Call Call::all_reduce(const kvs_group* group, int32_t dtype, int32_t reduce_op, 
     call.check_elements(1);
     call.check_reduce_op();
     call.check_pointer(data, "data");
+    call.find_area(data, count * byte_size(dtype));
     return call;
 }
 
 Call Call::reduce_scatter(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* input, const void* output,
-                          int64_t count) {
+                          int64_t count, bool is_blocking) {
     Call call("reduce_scatter", group, dtype, count, reduce_op, kNone);
     call.check_elements(call.size);
     call.check_reduce_op();
     call.check_pointer(input, "input");
     call.check_pointer(output, "output");
     const int64_t bytes = count * byte_size(dtype);
-    call.require(!overlap(input, bytes * call.size, output, bytes), "input and output overlap; pass separate buffers");
+    const bool in_place = is_blocking && call.shared != nullptr && SharedMemory::can_reduce(call)
+                          && output == static_cast<const char*>(input) + call.rank * bytes;
+    call.require(in_place || !overlap(input, bytes * call.size, output, bytes), "input and output overlap; pass separate buffers");
+    if (in_place) call.find_area(input, bytes * call.size);
     return call;
 }
 
@@ -79,14 +83,15 @@ void Call::check(int code) const {
 }
 
 int64_t Call::fingerprint() const {
-    int64_t mixed = count;
+    int64_t mixed = count * 31 + area_offset;
     for (const char* letter = operation_; *letter != 0; letter++) mixed = (mixed * 31 + *letter) & 0x00ffffffffffffff;
     return mixed * 64 + dtype * 8 + (reduce_op == kNone ? 7 : reduce_op);
 }
 
 void Call::require_same(int64_t found, int other) const {
     if (found != fingerprint())
-        throw Error(KVS_MPI_ERROR, describe() + ": rank " + std::to_string(other) + " of the group came with another operation, count or dtype");
+        throw Error(KVS_MPI_ERROR, describe() + ": rank " + std::to_string(other) + " of the group came with another operation, count or dtype"
+                                       + (area_offset >= 0 ? ", or at another place" : ""));
 }
 
 std::string Call::describe() const {
@@ -100,6 +105,7 @@ std::string Call::describe() const {
         const char* name = reduce_op_name(reduce_op);
         text += " (" + (name != nullptr ? std::string(name) : "operation " + std::to_string(reduce_op)) + ")";
     }
+    if (area_offset >= 0) text += " at byte " + std::to_string(area_offset) + " of shared memory";
     if (root != kNone) text += " from rank " + std::to_string(root);
     return text;
 }
@@ -116,6 +122,10 @@ void Call::check_elements(int64_t buffers) const {
 
 void Call::check_reduce_op() const {
     require(reduce_op_name(reduce_op) != nullptr, "there is no such operation; pass a value of kvs_reduce_op");
+}
+
+void Call::find_area(const void* data, int64_t bytes) {
+    if (shared != nullptr && shared->area() != nullptr && SharedMemory::can_reduce(*this)) area_offset = shared->area()->offset_of(data, bytes);
 }
 
 void Call::check_pointer(const void* pointer, const char* name) const {

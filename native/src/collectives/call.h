@@ -12,8 +12,9 @@ namespace kvshift {
 class Call {
 public:
     static Call all_reduce(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* data, int64_t count);
+    // is_blocking: output may be this rank's own part of input where that is summed in shared memory.
     static Call reduce_scatter(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* input, const void* output,
-                               int64_t count);
+                               int64_t count, bool is_blocking);
     static Call all_gather(const kvs_group* group, int32_t dtype, const void* input, const void* output, int64_t count);
     static Call broadcast(const kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t root);
     static Call barrier(const kvs_group* group);
@@ -38,6 +39,8 @@ public:
     const int64_t count;
     const int32_t reduce_op;
     const int32_t root;
+    // Where in the group's shared area the result comes to stand in place, in bytes; -1: elsewhere.
+    int64_t area_offset = -1;
 
 private:
     static constexpr int32_t kNone = INT32_MIN;
@@ -48,6 +51,7 @@ private:
     void require(bool holds, const std::string& text) const;
     void check_elements(int64_t buffers) const;
     void check_reduce_op() const;
+    void find_area(const void* data, int64_t bytes);
     void check_pointer(const void* pointer, const char* name) const;
 
     const char* const operation_;

@@ -104,6 +104,26 @@ extern "C" int32_t kvs_group_share_memory(kvs_group* group, int32_t* shared) {
     });
 }
 
+extern "C" int32_t kvs_shared_file(int64_t bytes, int32_t* file) {
+    return guarded([&] {
+        require(bytes > 0, "kvs_shared_file: bytes is not positive");
+        require(file != nullptr, "kvs_shared_file: file is null");
+        *file = SharedArea::make_file(bytes);
+    });
+}
+
+extern "C" int32_t kvs_group_share_area(kvs_group* group, int32_t file, void* data, int64_t bytes, int32_t* shared) {
+    return guarded([&] {
+        require(group != nullptr, "kvs_group_share_area: group is null");
+        require(file < 0 || (data != nullptr && bytes >= 8), "kvs_group_share_area: a file without memory of 8 bytes or more");
+        require(shared != nullptr, "kvs_group_share_area: shared is null");
+        *shared = 0;
+        if (group->shared == nullptr) return;
+        group->shared->use(SharedArea::open(group->communicator, group->rank, group->size, file, data, bytes));
+        *shared = group->shared->area() != nullptr ? 1 : 0;
+    });
+}
+
 extern "C" int32_t kvs_group_free(kvs_group* group) {
     return guarded([&] {
         require(group != nullptr, "kvs_group_free: group is null");

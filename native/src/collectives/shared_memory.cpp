@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 
+#include "agreement.h"
 #include "status.h"
 
 namespace kvshift {
@@ -46,8 +47,11 @@ void await(const std::atomic<int64_t>& reached, int64_t wanted) {
         if (reached.load(std::memory_order_acquire) >= wanted) return;
         pause();
     }
-    const timespec nap{0, 50'000};
-    while (reached.load(std::memory_order_acquire) < wanted) nanosleep(&nap, nullptr);
+    timespec nap{0, 50'000};
+    while (reached.load(std::memory_order_acquire) < wanted) {
+        nanosleep(&nap, nullptr);
+        nap.tv_nsec = std::min<long>(2 * nap.tv_nsec, 400'000);
+    }
 }
 
 struct Slice {
@@ -60,11 +64,6 @@ Slice slice(int64_t count, int part, int size) {
     const int64_t each = ((count + size - 1) / size + 15) / 16 * 16;
     const int64_t first = std::min(count, each * part);
     return {first, std::min(count - first, each)};
-}
-
-bool agree(MPI_Comm communicator, bool holds) {
-    int all = holds ? 1 : 0;
-    return MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, communicator) == MPI_SUCCESS && all == 1;
 }
 
 // Size of the memory of a group, and what only its ranks know, so that one of the same name elsewhere is not taken for it.
@@ -182,8 +181,28 @@ void SharedMemory::sum(const T* own, int64_t own_offset, int64_t sequence, int64
     }
 }
 
+// A call whose buffers lie in the area: one chunk that is filled where it is. This rank sums count elements of it from first on.
+template <typename T>
+void SharedMemory::reduce_in_area(const Call& call, int64_t first, int64_t count, int only_rank) {
+    const int64_t sequence = sequence_;
+    Rank& own = of(rank_);
+    begin_chunk(call, sequence);
+    own.filled.store(sequence + 1, std::memory_order_release);
+    await_chunks(call, sequence);
+    area_->sum<T>(call.area_offset + first * static_cast<int64_t>(sizeof(T)), count, only_rank);
+    own.summed.store(sequence + 1, std::memory_order_release);
+    // Others read this rank's part until then, or write to it.
+    for (int r = 0; r < size_; r++) await(of(r).summed, sequence + 1);
+    own.fetched.store(sequence + 1, std::memory_order_release);
+    sequence_++;
+}
+
 template <typename T>
 void SharedMemory::all_reduce_of(const Call& call, T* data) {
+    if (call.area_offset >= 0) {
+        const Slice part = slice(call.count, rank_, size_);
+        return reduce_in_area<T>(call, part.first, part.count, -1);
+    }
     const int64_t largest = chunk_bytes_ / static_cast<int64_t>(sizeof(T));
     const int64_t chunks = (call.count + largest - 1) / largest;
     Rank& own = of(rank_);
@@ -229,6 +248,7 @@ void SharedMemory::all_reduce_of(const Call& call, T* data) {
 
 template <typename T>
 void SharedMemory::reduce_scatter_of(const Call& call, const T* input, T* output) {
+    if (call.area_offset >= 0) return reduce_in_area<T>(call, rank_ * call.count, call.count, rank_);
     const int64_t largest = std::max<int64_t>(1, chunk_bytes_ / static_cast<int64_t>(sizeof(T)) / size_);
     const int64_t chunks = (call.count + largest - 1) / largest;
     Rank& own = of(rank_);

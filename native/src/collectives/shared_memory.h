@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "call.h"
+#include "shared_area.h"
 
 namespace kvshift {
 
@@ -21,7 +22,13 @@ public:
     // Whether a reduction can be taken: sums of float32 and float64.
     static bool can_reduce(const Call& call);
 
+    // Sums over buffers in the area are taken there, without a copy. Without one, or elsewhere, they go through chunks.
+    void use(std::unique_ptr<SharedArea> area) { area_ = std::move(area); }
+    // Null: none.
+    const SharedArea* area() const { return area_.get(); }
+
     void all_reduce(const Call& call, void* data);
+    // output may be this rank's own part of input.
     void reduce_scatter(const Call& call, const void* input, void* output);
     void all_gather(const Call& call, const void* input, void* output);
 
@@ -37,6 +44,8 @@ private:
     template <typename T>
     void sum(const T* own, int64_t own_offset, int64_t sequence, int64_t first, int64_t count, T* result) const;
     template <typename T>
+    void reduce_in_area(const Call& call, int64_t first, int64_t count, int only_rank);
+    template <typename T>
     void all_reduce_of(const Call& call, T* data);
     template <typename T>
     void reduce_scatter_of(const Call& call, const T* input, T* output);
@@ -46,6 +55,7 @@ private:
     const int64_t chunk_bytes_;
     const int rank_;
     const int size_;
+    std::unique_ptr<SharedArea> area_;
     // Chunks before this call, the same number on every rank.
     int64_t sequence_ = 0;
 };

@@ -120,7 +120,7 @@ extern "C" int32_t kvs_all_reduce_start(kvs_group* group, int32_t dtype, int32_t
 extern "C" int32_t kvs_reduce_scatter_start(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
                                             int64_t count, kvs_work** work) {
     return started(work, "reduce_scatter", [&](std::unique_ptr<kvs_work>& made) {
-        made.reset(new kvs_work(Call::reduce_scatter(group, dtype, operation, input, output, count)));
+        made.reset(new kvs_work(Call::reduce_scatter(group, dtype, operation, input, output, count, false)));
         start_reduce_scatter(*made, input, output);
     });
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Parallel.Native;
 
@@ -10,7 +11,7 @@ namespace KvShiftScale.Parallel.Native;
 internal static partial class CollectivesLibrary
 {
     private const string Library = "kvshift";
-    private const int AbiVersion = 4;
+    private const int AbiVersion = 5;
 
     /// <summary>Refuses a library that is missing or was built from another version of its header.</summary>
     public static void RequireUsable()
@@ -54,6 +55,24 @@ internal static partial class CollectivesLibrary
     public static bool ShareMemory(GroupHandle group)
     {
         Check(kvs_group_share_memory(group, out var shared));
+        return shared != 0;
+    }
+
+    /// <summary>Anonymous memory to be mapped, null where there is no room for it.</summary>
+    public static SafeFileHandle? SharedFile(long byteCount)
+    {
+        Check(kvs_shared_file(byteCount, out var file));
+        return file < 0 ? null : new SafeFileHandle(file, ownsHandle: true);
+    }
+
+    /// <summary>
+    /// From now on sums over buffers in the file's mapping at <paramref name="address"/>, whose beginning becomes zero, need no copies; false
+    /// where some rank has no such file, or cannot map those of others. Collective.
+    /// </summary>
+    public static bool ShareArea(GroupHandle group, SafeFileHandle? file, nint address, long byteCount)
+    {
+        Check(kvs_group_share_area(group, file is null ? -1 : (int)file.DangerousGetHandle(), address, byteCount, out var shared));
+        GC.KeepAlive(file);
         return shared != 0;
     }
 
@@ -151,6 +170,12 @@ internal static partial class CollectivesLibrary
 
     [LibraryImport(Library)]
     private static partial int kvs_group_share_memory(GroupHandle group, out int shared);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_shared_file(long bytes, out int file);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_group_share_area(GroupHandle group, int file, nint data, long bytes, out int shared);
 
     [LibraryImport(Library)]
     private static partial int kvs_group_free(nint group);

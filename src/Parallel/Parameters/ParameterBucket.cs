@@ -12,7 +12,7 @@ public sealed class ParameterBucket : IDisposable
     private const long PartAlignment = 16;
 
     private readonly Tensor _parameterStorage;
-    private readonly Tensor _gradientStorage;
+    private Tensor _gradientStorage;
     private readonly List<ParameterSlot> _slots = [];
     private readonly OptimizerShare _share;
     private bool _sealed;
@@ -81,13 +81,12 @@ public sealed class ParameterBucket : IDisposable
 
     internal ParameterSlot Add(string name, ParameterShard shard)
     {
-        if (_sealed) throw new InvalidOperationException($"parameter {name} comes after the first step");
+        if (_sealed) throw new InvalidOperationException($"parameter {name} comes after the first step or its reducer");
         using var scope = NewDisposeScope();
         long[] shape = [.. shard.Shape];
         var parameter = new TorchSharp.Modules.Parameter(_parameterStorage.narrow(0, Length, shard.ElementCount).view(shape));
-        var gradient = _gradientStorage.narrow(0, Length, shard.ElementCount).view(shape);
+        var gradient = GradientAt(Length, shard);
         parameter.DetachFromDisposeScope();
-        gradient.DetachFromDisposeScope();
         var slot = new ParameterSlot(name, shard, this, parameter, gradient, Length);
         _slots.Add(slot);
         Length += shard.ElementCount;
@@ -109,6 +108,24 @@ public sealed class ParameterBucket : IDisposable
         if (!_sealed) Seal();
         foreach (var slot in _slots) slot.BeginStep();
     }
+
+    /// <summary>
+    /// Gradients lie in <paramref name="storage"/> from here on, <see cref="PaddedLength"/> zeros that the bucket owns. Nobody may be using a view of
+    /// those before.
+    /// </summary>
+    internal void MoveGradients(Tensor storage)
+    {
+        if (!_sealed) Seal();
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        if (_slots.Exists(slot => slot.HasGradient)) storage.copy_(FlatGradients());
+        _gradientStorage.Dispose();
+        _gradientStorage = storage.DetachFromDisposeScope();
+        foreach (var slot in _slots) slot.MoveGradient(GradientAt(slot.Offset, slot.Shard));
+    }
+
+    private Tensor GradientAt(long offset, ParameterShard shard)
+        => _gradientStorage.narrow(0, offset, shard.ElementCount).view([.. shard.Shape]).DetachFromDisposeScope();
 
     // Padding takes part in collectives and updates; zero gradients keep it what it is.
     private void Seal()

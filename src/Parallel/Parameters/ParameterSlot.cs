@@ -43,7 +43,7 @@ public sealed class ParameterSlot : IDisposable
     }
 
     /// <summary>The gradient: a view of its bucket. Meaningless while <see cref="HasGradient"/> is false.</summary>
-    public Tensor Gradient { get; }
+    public Tensor Gradient { get; private set; }
 
     /// <summary>First element in the bucket.</summary>
     public long Offset { get; }
@@ -96,6 +96,13 @@ public sealed class ParameterSlot : IDisposable
     {
         _parameter.Dispose();
         Gradient.Dispose();
+    }
+
+    /// <summary>The gradient is that view from here on.</summary>
+    internal void MoveGradient(Tensor gradient)
+    {
+        Gradient.Dispose();
+        Gradient = gradient;
     }
 
     internal void BeginStep() => HasGradient = false;

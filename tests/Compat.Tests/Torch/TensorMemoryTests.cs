@@ -7,6 +7,29 @@ namespace KvShiftScale.Compat.Tests.Torch;
 public sealed class TensorMemoryTests
 {
     [Fact]
+    public void ATensorOverAFileSharesItOrHasItForItself()
+    {
+        using var scope = NewDisposeScope();
+        var path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(path, [.. new double[] { 1, 2, 3 }.SelectMany(BitConverter.GetBytes)]);
+            var shared = from_file(path, shared: true, size: 3, dtype: ScalarType.Float64);
+            var apart = from_file(path, size: 2, dtype: ScalarType.Float64);
+            Assert.Equal([1.0, 2.0, 3.0], shared.data<double>().ToArray());
+            apart.select(0, 1).fill_(20);
+            shared.select(0, 0).fill_(10);
+            Assert.Equal([1.0, 20.0], apart.data<double>().ToArray());
+            Assert.Equal([10.0, 2.0, 3.0], from_file(path, shared: true, size: 3, dtype: ScalarType.Float64).data<double>().ToArray());
+            Assert.Throws<ExternalException>(() => from_file(path + ".none", shared: false, size: 1));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
     public void BufferIsSharedBothWays()
     {
         using var scope = NewDisposeScope();

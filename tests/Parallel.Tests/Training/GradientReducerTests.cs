@@ -35,6 +35,11 @@ public sealed class GradientReducerTests
     [InlineData(3)]
     public void ReductionFromWithinBackwardGivesTheSameBits(int ranks) => MpiRun.Execute(ranks, "KvShiftScale.RankProgram.dll", ["overlap"]);
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void GradientsLieInMemoryThatRanksShareAsLongAsTheyAreReduced(int ranks) => MpiRun.Execute(ranks, "KvShiftScale.RankProgram.dll", ["shared-gradients"]);
+
     [Fact]
     public void AFailureOfTheCommunicationThreadComesOutOfTheStep() => MpiRun.Execute(2, "KvShiftScale.RankProgram.dll", ["overlap-failure"]);
 
