@@ -25,5 +25,6 @@ internal static class InjectedFlip
         if (InjectedFaults.Strikes("flip", "moment", step) && optimizer.StateOf(matrix) is { } state) Flip(state.ExpAvg);
     }
 
-    private static unsafe void Flip(Tensor values) => ((byte*)TensorMemory.Address(values))[values.numel() / 2 * ReplicaHash.ByteSizeOf(values.dtype)] ^= Bit;
+    private static unsafe void Flip(Tensor values)
+        => ((byte*)TensorMemory.Address(values))[values.numel() / 2 * ReplicaHash.ByteSizeOf(values.dtype)] ^= Bit;
 }

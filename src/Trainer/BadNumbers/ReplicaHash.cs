@@ -39,7 +39,8 @@ internal static class ReplicaHash
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "parameters are fp64, fp32 or bf16"),
     };
 
-    private static unsafe ulong OfPiece(nint address, long begin, long length) => OfPiece(new ReadOnlySpan<byte>((void*)(address + begin), (int)length), begin);
+    private static unsafe ulong OfPiece(nint address, long begin, long length)
+        => OfPiece(new ReadOnlySpan<byte>((void*)(address + begin), (int)length), begin);
 
     /// <summary>The part of a hash that bytes from <paramref name="begin"/> on, a multiple of 8, contribute.</summary>
     internal static ulong OfPiece(ReadOnlySpan<byte> bytes, long begin)

@@ -21,7 +21,8 @@ internal sealed record SkippedMicroBatch(IReadOnlyList<int> Ranks, long FirstRow
         var text = string.Join(';', own.Select(loss
             => FormattableString.Invariant($"{loss.FirstRow},{loss.Rows},{BitConverter.DoubleToInt64Bits(loss.LossSum)},{loss.ValidTargets}")));
         var all = ranks.World.AllGatherTexts(text);
-        return [.. all.SelectMany((texts, rank) => texts.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(part => (Rank: rank, Loss: Parse(part))))
+        return [.. all.SelectMany((texts, rank) => texts.Split(';', StringSplitOptions.RemoveEmptyEntries)
+            .Select(part => (Rank: rank, Loss: Parse(part))))
             .GroupBy(found => found.Loss.FirstRow).OrderBy(same => same.Key).Select(same => Join(ranks, [.. same]))];
     }
 

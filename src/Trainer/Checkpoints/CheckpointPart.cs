@@ -80,7 +80,8 @@ internal sealed record CheckpointPart(CheckpointFile? File, IReadOnlyList<Checkp
         var text = System.IO.File.ReadAllText(path);
         var end = text.IndexOf('\n');
         if (end < 0) throw new InvalidDataException($"{path} is not what a rank has written there");
-        return new CheckpointPart(end == 0 ? null : JsonSerializer.Deserialize<CheckpointFile>(text.AsSpan(0, end)), ManifestJson.ReadTensors(text[(end + 1)..]));
+        return new CheckpointPart(end == 0 ? null : JsonSerializer.Deserialize<CheckpointFile>(text.AsSpan(0, end)),
+            ManifestJson.ReadTensors(text[(end + 1)..]));
     }
 
     private static string PathOf(string draft, int rank) => Path.Combine(draft, FormattableString.Invariant($"rank-{rank:D5}.part"));

@@ -111,7 +111,8 @@ public sealed class CheckpointTensors : IDisposable
 
     // Neighbouring pieces are gathered until their span is as large as the buffer, then read at once. A piece that is larger goes
     // straight to its place.
-    private static long Read(SafetensorsReader reader, string entry, IEnumerable<(long Stored, long Wanted, long Length)> pieces, int width, Span<byte> packed)
+    private static long Read(SafetensorsReader reader, string entry, IEnumerable<(long Stored, long Wanted, long Length)> pieces, int width,
+        Span<byte> packed)
     {
         var found = 0L;
         var group = new List<(long Stored, long Wanted, long Length)>();

@@ -60,7 +60,8 @@ public sealed partial class RunConfigRules
         Require(run.Seed >= 0, "run.seed", run.Seed, "must not be negative", "use 0 or a positive number");
         Require(run.CheckpointEvery >= 0, "run.checkpoint_every", run.CheckpointEvery, "must not be negative",
             "use a number of steps, or 0 for a checkpoint after the last step only");
-        Require(run.FailedSaves >= 0, "run.failed_saves", run.FailedSaves, "must not be negative", "use 0 to end the run at the first save that fails");
+        Require(run.FailedSaves >= 0, "run.failed_saves", run.FailedSaves, "must not be negative",
+            "use 0 to end the run at the first save that fails");
         Require(run.VisibilitySeconds > 0 && run.VisibilitySeconds <= 86_400, "run.visibility_seconds", run.VisibilitySeconds,
             "must be above 0 and at most a day", "use a little more than the file system's longest cache of attributes, for example 120");
         Require(run.KeepCheckpoints > 0, "run.keep_checkpoints", run.KeepCheckpoints, "must be at least 1",

@@ -24,7 +24,9 @@ public sealed record RunSection
     /// <summary>Steps between checkpoints; 0 writes one after the last step only.</summary>
     public int CheckpointEvery { get; init; } = 500;
 
-    /// <summary>Write checkpoints beside training, from a copy that each rank keeps of what it saves; otherwise training waits for the disk.</summary>
+    /// <summary>
+    /// Write checkpoints beside training, from a copy that each rank keeps of what it saves; otherwise training waits for the disk.
+    /// </summary>
     public bool AsyncSave { get; init; } = true;
 
     /// <summary>
@@ -69,7 +71,9 @@ public sealed record RunSection
     /// <summary>Standard deviations above the mean of the window from which on the rule z_score sees a spike.</summary>
     public double SpikeZ { get; init; } = 6;
 
-    /// <summary>Steps between comparisons of all copies of parameters and moments; while it is not 0, each checkpoint has one before it, too.</summary>
+    /// <summary>
+    /// Steps between comparisons of all copies of parameters and moments; while it is not 0, each checkpoint has one before it, too.
+    /// </summary>
     public int ReplicaCheckEvery { get; init; } = 1000;
 
     /// <summary>

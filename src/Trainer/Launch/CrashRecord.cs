@@ -18,7 +18,8 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     private static readonly JsonSerializerOptions s_options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>How the launcher ended, in words.</summary>
-    public string Cause => ExitCode > 128 ? FormattableString.Invariant($"signal {ExitCode - 128}") : FormattableString.Invariant($"exit code {ExitCode}");
+    public string Cause => ExitCode > 128
+        ? FormattableString.Invariant($"signal {ExitCode - 128}") : FormattableString.Invariant($"exit code {ExitCode}");
 
     /// <summary>The crash of a launch before this one, if the file has it.</summary>
     public static CrashRecord? LastOf(string path, string launch)
@@ -27,7 +28,8 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
         var line = File.ReadLines(path).LastOrDefault(line => line.EndsWith('}'));
         try
         {
-            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, s_options) is { } record && record.Launch == launch ? record : null;
+            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, s_options) is { } record && record.Launch == launch
+                ? record : null;
         }
         catch (JsonException)
         {

@@ -35,7 +35,8 @@ internal sealed record Heartbeat(
     {
         try
         {
-            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), s_options) is { } heartbeat && heartbeat.Launch == launch ? heartbeat : null;
+            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), s_options) is { } heartbeat && heartbeat.Launch == launch
+                ? heartbeat : null;
         }
         catch (IOException)
         {

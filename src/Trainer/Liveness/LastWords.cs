@@ -9,10 +9,10 @@ internal static class LastWords
     public const string FileName = "last-words.txt";
 
     /// <summary>Adds what a rank has to say, in one write, so that words of several ranks do not mix.</summary>
-    public static void Append(string run, int rank, string host, int process, string text)
+    public static void Append(string run, RankAddress rank, string text)
     {
         var entry = string.Create(CultureInfo.InvariantCulture,
-            $"{DateTimeOffset.Now:yyyy-MM-dd HH:mm:ss zzz} rank {rank} on {host}, process {process}: {text.TrimEnd()}\n");
+            $"{DateTimeOffset.Now:yyyy-MM-dd HH:mm:ss zzz} rank {rank.Rank} on {rank.Host}, process {rank.ProcessId}: {text.TrimEnd()}\n");
         try
         {
             File.AppendAllText(Path.Combine(run, FileName), entry);

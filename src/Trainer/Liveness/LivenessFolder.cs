@@ -68,7 +68,11 @@ internal sealed class LivenessFolder(string run)
     }
 
     /// <summary>Removes the folder with all that is in it, and the run's folder where nothing else is in it.</summary>
-    public void Remove() => Delete(recursive: true);
+    public void Remove()
+    {
+        // A heartbeat may come between.
+        for (var attempt = 0; attempt < 3 && Directory.Exists(Path); attempt++) Delete(recursive: true);
+    }
 
     /// <summary>The same where no rank has files in it.</summary>
     public void RemoveIfEmpty() => Delete(recursive: false);

@@ -13,6 +13,12 @@ internal static class RunProgress
     /// <summary>What the run does.</summary>
     public static RunPhase Phase => (RunPhase)Volatile.Read(ref s_phase);
 
+    /// <summary>The same as a heartbeat has it.</summary>
+    public static string PhaseName => Phase.ToString().ToLowerInvariant();
+
+    /// <summary>Nothing has been trained or validated yet in this launch.</summary>
+    public static bool IsBeforeTraining => Phase == RunPhase.Loading;
+
     /// <summary>The step that it is in; before the first, 0.</summary>
     public static long Step => Interlocked.Read(ref s_step);
 

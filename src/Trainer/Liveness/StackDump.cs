@@ -20,7 +20,8 @@ internal static class StackDump
         start.ArgumentList.Add("stacks");
         foreach (var (process, file) in wanted) start.ArgumentList.Add(string.Create(CultureInfo.InvariantCulture, $"{process}:{file}"));
         // It is no rank, and has no faults to commit.
-        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OMPI_", StringComparison.Ordinal) || name.StartsWith("PMI", StringComparison.Ordinal)
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OMPI_", StringComparison.Ordinal)
+            || name.StartsWith("PMI", StringComparison.Ordinal)
             || name == Faults.InjectedFaults.Variable).ToList())
         {
             start.Environment.Remove(name);

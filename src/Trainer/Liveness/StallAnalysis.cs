@@ -10,13 +10,15 @@ internal static class StallAnalysis
     /// that gets on is only waiting.
     /// </summary>
     public static bool IsStalled(IReadOnlyList<RankView> ranks)
-        => ranks.Count > 0 && (ranks.Any(rank => rank.IsSilent || (rank.Heartbeat.IsOverdue && !rank.Heartbeat.Running.Any())) || ranks.All(rank => rank.IsStill));
+        => ranks.Count > 0 && (ranks.Any(rank => rank.IsSilent || (rank.Heartbeat.IsOverdue && !rank.Heartbeat.Running.Any()))
+            || ranks.All(rank => rank.IsStill));
 
     /// <summary>The late ranks with reasons, the surest first; none when all wait in the same collective.</summary>
     public static IReadOnlyList<LateRank> LateOf(IReadOnlyList<RankView> ranks)
     {
         var silent = ranks.Where(rank => rank.IsSilent)
-            .Select(rank => new LateRank(rank, string.Create(CultureInfo.InvariantCulture, $"its heartbeat stopped {rank.SilentSeconds:F0} s ago") + Awaited(rank, ranks)))
+            .Select(rank => new LateRank(rank, string.Create(CultureInfo.InvariantCulture, $"its heartbeat stopped {rank.SilentSeconds:F0} s ago")
+                + Awaited(rank, ranks)))
             .ToList();
         if (silent.Count > 0) return silent;
         var mismatched = Mismatched(ranks);
@@ -24,10 +26,12 @@ internal static class StallAnalysis
         var busy = ranks.Where(rank => rank.Heartbeat.IsOverdue && !rank.Heartbeat.Running.Any()).ToList();
         // Of several that have not come, those that others wait for.
         var awaited = busy.Where(rank => WaitersFor(rank, ranks).Any()).ToList();
-        if (busy.Count > 0) return [.. (awaited.Count > 0 ? awaited : busy).Select(rank => new LateRank(rank, "it is in no collective" + Awaited(rank, ranks)))];
+        if (busy.Count > 0) return [.. (awaited.Count > 0 ? awaited : busy)
+            .Select(rank => new LateRank(rank, "it is in no collective" + Awaited(rank, ranks)))];
         // Ranks that wait for each other in several collectives: the few that are not where most are, else all of them.
         var entangled = ranks.Where(rank => WaitersFor(rank, ranks).Any()).ToList();
-        var crowd = entangled.GroupBy(rank => (rank.Heartbeat.Running.First().Group, rank.Heartbeat.Running.First().Sequence)).MaxBy(same => same.Count());
+        var crowd = entangled.GroupBy(rank => (rank.Heartbeat.Running.First().Group, rank.Heartbeat.Running.First().Sequence))
+            .MaxBy(same => same.Count());
         if (crowd is not null && 2 * crowd.Count() > entangled.Count && crowd.Count() < entangled.Count) entangled = [.. entangled.Except(crowd)];
         return [.. entangled.Select(rank => new LateRank(rank, $"it is in {rank.Heartbeat.Running.First()}" + Awaited(rank, ranks)))];
     }
@@ -37,7 +41,8 @@ internal static class StallAnalysis
         var waiters = WaitersFor(rank, ranks).ToList();
         if (waiters.Count == 0) return "";
         var collective = waiters[0].Collective;
-        var numbers = string.Join(", ", waiters.Where(waiter => waiter.Collective.Group == collective.Group && waiter.Collective.Sequence == collective.Sequence)
+        var numbers = string.Join(", ",
+            waiters.Where(waiter => waiter.Collective.Group == collective.Group && waiter.Collective.Sequence == collective.Sequence)
             .Select(waiter => waiter.Rank.ToString(CultureInfo.InvariantCulture)));
         return $", and has not come to {collective}, in which rank {numbers} waits";
     }
@@ -71,6 +76,7 @@ internal static class StallAnalysis
         return [.. (isTie ? first : first.Except(common)).Select(call => new LateRank(call.Rank,
             $"it called {call.Collective} instead of {(isTie ? Others(call.Rank.Rank) : expected)}"))];
 
-        string Others(int rank) => string.Join(" and ", first.Where(call => call.Rank.Rank != rank).Select(call => $"{call.Collective} of rank {call.Rank.Rank}"));
+        string Others(int rank) => string.Join(" and ", first.Where(call => call.Rank.Rank != rank)
+            .Select(call => $"{call.Collective} of rank {call.Rank.Rank}"));
     }
 }

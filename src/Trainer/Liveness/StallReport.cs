@@ -63,7 +63,8 @@ internal sealed class StallReport(string occasion, IReadOnlyList<RankView> ranks
         rows.AddRange(ranks.Select(rank => new[]
         {
             Format($"{rank.Rank}"), rank.Heartbeat.Host, Format($"{rank.Heartbeat.ProcessId}"), Phase(rank), Format($"{rank.Heartbeat.Step}"),
-            Format($"{rank.Heartbeat.StillSeconds + (rank.IsSilent ? rank.SilentSeconds : 0):F1} s"), rank.IsSilent ? Format($"stopped {rank.SilentSeconds:F0} s ago") : "alive",
+            Format($"{rank.Heartbeat.StillSeconds + (rank.IsSilent ? rank.SilentSeconds : 0):F1} s"), rank.IsSilent
+                ? Format($"stopped {rank.SilentSeconds:F0} s ago") : "alive",
             rank.Heartbeat.Running.FirstOrDefault()?.ToString() ?? "no collective",
         }));
         var widths = Enumerable.Range(0, rows[0].Length - 1).Select(column => rows.Max(row => row[column].Length)).ToArray();

@@ -28,7 +28,8 @@ internal sealed class FolderWeights
     /// <param name="parameters">Name and shape of every parameter of the model.</param>
     /// <param name="mayLackShift">A file without any scalars of the shift will do; they are then <see cref="Missing"/>.</param>
     /// <exception cref="InvalidDataException">A tensor is missing, has another shape or element type, or has no place in the model.</exception>
-    public FolderWeights(WeightFiles files, ModelDescription description, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters, bool mayLackShift)
+    public FolderWeights(WeightFiles files, ModelDescription description, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters,
+        bool mayLackShift)
     {
         _files = files;
         _naming = description.Naming;
@@ -135,13 +136,15 @@ internal sealed class FolderWeights
 
     private InvalidDataException Lacking(StoredTensor tensor, ModelDescription description)
     {
-        var hint = tensor.Parts is [WeightLayout.Head] && !description.Model.TieEmbeddings ? " If the head is the embedding, it has to say tie_word_embeddings: true." : "";
+        var hint = tensor.Parts is [WeightLayout.Head] && !description.Model.TieEmbeddings
+            ? " If the head is the embedding, it has to say tie_word_embeddings: true." : "";
         return new InvalidDataException(
             $"{_files.Source}: has no tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] among its {_files.Names.Count}, which {ModelDescription.FileName} asks for.{hint}");
     }
 
     // A tensor that nothing reads is a part of the model that would be left out: a bias, a norm of queries, another layer.
-    private void CheckNothingElse(HashSet<string> expected, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters, ModelDescription description)
+    private void CheckNothingElse(HashSet<string> expected, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters,
+        ModelDescription description)
     {
         var isVanilla = !parameters.Any(parameter => WeightLayout.IsShift(parameter.Name)) && description.Model.KvShift != Models.KvShiftVariant.None;
         foreach (var name in _files.Names.Order(StringComparer.Ordinal))

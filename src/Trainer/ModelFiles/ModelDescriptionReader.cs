@@ -47,7 +47,8 @@ internal sealed class ModelDescriptionReader
         if (file.Length > LongestFile) throw new InvalidDataException($"{path} has {file.Length} bytes; a model's configuration is shorter");
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path),
+                new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new InvalidDataException($"{path} holds a JSON {document.RootElement.ValueKind}; wanted an object");
             return new ModelDescriptionReader(path, document.RootElement).Read();
@@ -98,7 +99,8 @@ internal sealed class ModelDescriptionReader
         model = WithSliding(model, naming, context);
         if (naming == ModelNaming.Baichuan) CheckBaichuan(model);
         if (RunConfigRules.FaultsOf(model) is [var fault, ..]) throw Fault($"{fault.Key} = {fault.Value}: {fault.Rule}");
-        return new ModelDescription(model, context) { Naming = naming, StatesShift = naming != ModelNaming.Llama, StopIds = StopIds.Read(_root, _path) };
+        return new ModelDescription(model, context) { Naming = naming, StatesShift = naming != ModelNaming.Llama,
+            StopIds = StopIds.Read(_root, _path) };
     }
 
     private ModelNaming Naming()
@@ -131,7 +133,8 @@ internal sealed class ModelDescriptionReader
             if (parameters.ValueKind != JsonValueKind.Object || RopeType(parameters) is not (null or "default"))
                 throw Fault($"'rope_parameters' is {Shorten(parameters)}, which this model does not have; wanted rope_type default");
             if (parameters.TryGetProperty("rope_theta", out var theta))
-                nested = theta.ValueKind == JsonValueKind.Number ? theta.GetDouble() : throw Fault($"'rope_parameters.rope_theta' is {Shorten(theta)}; wanted a number");
+                nested = theta.ValueKind == JsonValueKind.Number
+                    ? theta.GetDouble() : throw Fault($"'rope_parameters.rope_theta' is {Shorten(theta)}; wanted a number");
             if (parameters.TryGetProperty("partial_rotary_factor", out var factor) && !IsNeutral(factor))
                 throw Fault($"'rope_parameters.partial_rotary_factor' is {Shorten(factor)}, which this model does not have");
             if (parameters.EnumerateObject().Any(entry => entry.Value.ValueKind == JsonValueKind.Object))
@@ -158,7 +161,8 @@ internal sealed class ModelDescriptionReader
         var window = Optional("sliding_window") is null ? 0 : Extent("sliding_window", null, int.MaxValue);
         var layers = SlidingLayers(model.Layers);
         // A window that nothing is longer than hides nothing; Qwen's switch says that the number is not in use.
-        if (layers is null && (window == 0 || window >= context || Optional("use_sliding_window") is { ValueKind: JsonValueKind.False })) return model;
+        if (layers is null && (window == 0 || window >= context
+            || Optional("use_sliding_window") is { ValueKind: JsonValueKind.False })) return model;
         if (layers is { Count: 0 }) return model;
         var odd = Enumerable.Range(0, model.Layers).Where(layer => layer % 2 == 1);
         if (layers is null || !layers.SequenceEqual(odd))
@@ -168,7 +172,8 @@ internal sealed class ModelDescriptionReader
         }
         if (window == 0) throw Fault("'sliding_window' is missing, and some layers slide");
         var heads = Extent("num_swa_attention_heads", model.Heads);
-        var headSize = naming == ModelNaming.Baichuan ? HeadSizeOf(model.HiddenSize, heads, "num_swa_attention_heads") : Extent("swa_head_dim", model.HeadSize);
+        var headSize = naming == ModelNaming.Baichuan
+            ? HeadSizeOf(model.HiddenSize, heads, "num_swa_attention_heads") : Extent("swa_head_dim", model.HeadSize);
         return model with
         {
             SlidingWindow = window,

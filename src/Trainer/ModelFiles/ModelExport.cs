@@ -109,12 +109,14 @@ internal sealed class ModelExport : IDisposable
         if (Directory.Exists(full)) Directory.Delete(full);
         Directory.Move(draft, full);
         DurableFile.FlushDirectory(Path.GetDirectoryName(full)!);
-        return new ExportSummary(tensors.Count, tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)), total, shards.Count);
+        return new ExportSummary(tensors.Count, tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)), total,
+            shards.Count);
     }
 
     public void Dispose() => _shape.Dispose();
 
-    private static string DataTypeName(IEnumerable<SafetensorsEntry> entries) => entries.Where(entry => entry.Shape.Count > 1).GroupBy(entry => entry.Type)
+    private static string DataTypeName(IEnumerable<SafetensorsEntry> entries)
+        => entries.Where(entry => entry.Shape.Count > 1).GroupBy(entry => entry.Type)
         .MaxBy(group => group.Sum(entry => entry.ByteCount))!.Key switch
     {
         SafetensorsType.BF16 => "bfloat16",
@@ -146,7 +148,8 @@ internal sealed class ModelExport : IDisposable
     {
         var types = tensor.Parts.Select(part => _weights.Has(part) ? _weights.TypeOf(part) : SafetensorsType.F32).Distinct().ToArray();
         var own = types is [var only] ? only : SafetensorsType.F32;
-        if (_options.Naming != ModelNaming.Baichuan && WeightLayout.IsShift(tensor.Name)) return own == SafetensorsType.F64 ? own : SafetensorsType.F32;
+        if (_options.Naming != ModelNaming.Baichuan && WeightLayout.IsShift(tensor.Name))
+            return own == SafetensorsType.F64 ? own : SafetensorsType.F32;
         return _options.DataType ?? own;
     }
 

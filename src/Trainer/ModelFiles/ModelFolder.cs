@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
-/// <summary>A model on disk: config.json, weights and its tokenizer's files. A checkpoint is one too, with its weights in slices and more files.</summary>
+/// <summary>
+/// A model on disk: config.json, weights and its tokenizer's files. A checkpoint is one too, with its weights in slices and more files.
+/// </summary>
 internal static class ModelFolder
 {
     private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];

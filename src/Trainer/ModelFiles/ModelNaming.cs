@@ -9,6 +9,8 @@ internal enum ModelNaming
     /// <summary>Llama's names. Shift tensors may be there; config.json does not speak of them.</summary>
     Llama,
 
-    /// <summary>Baichuan-M1: <c>W_pack</c> for q, k and v together, <c>conv_k</c> and <c>conv_v</c>, and rows of the head scaled to length 1.</summary>
+    /// <summary>
+    /// Baichuan-M1: <c>W_pack</c> for q, k and v together, <c>conv_k</c> and <c>conv_v</c>, and rows of the head scaled to length 1.
+    /// </summary>
     Baichuan,
 }

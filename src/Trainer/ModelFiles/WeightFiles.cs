@@ -101,7 +101,8 @@ internal sealed class WeightFiles : IDisposable
     {
         if (File.Exists(path)) return path;
         var other = Directory.Exists(directory)
-            ? Directory.EnumerateFiles(directory, "*.bin").Concat(Directory.EnumerateFiles(directory, "*.pt*")).Select(Path.GetFileName).Order().FirstOrDefault()
+            ? Directory.EnumerateFiles(directory, "*.bin").Concat(Directory.EnumerateFiles(directory, "*.pt*")).Select(Path.GetFileName).Order()
+                .FirstOrDefault()
             : null;
         throw new FileNotFoundException($"{path} does not exist, and neither does {IndexFileName} beside it"
             + (other is null ? "" : $"; {other} is a pickled checkpoint, which is not read here: save it as safetensors"), path);
@@ -132,7 +133,8 @@ internal sealed class WeightFiles : IDisposable
             if (!File.Exists(path))
             {
                 var tensor = listed.First(entry => entry.Value == file).Key;
-                throw new FileNotFoundException($"{index}: '{tensor}' should be in {file}, which does not exist. The folder was copied incompletely.", path);
+                throw new FileNotFoundException($"{index}: '{tensor}' should be in {file}, which does not exist. The folder was copied incompletely.",
+                    path);
             }
             foreach (var entry in Add(path).Entries)
             {

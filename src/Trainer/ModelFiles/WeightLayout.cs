@@ -13,7 +13,8 @@ internal static partial class WeightLayout
     /// <param name="parameters">Name and shape of every parameter of the model.</param>
     public static IReadOnlyList<StoredTensor> Of(ModelNaming naming, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters)
     {
-        if (naming != ModelNaming.Baichuan) return [.. parameters.Select(parameter => new StoredTensor(parameter.Name, parameter.Shape, [parameter.Name]))];
+        if (naming != ModelNaming.Baichuan)
+            return [.. parameters.Select(parameter => new StoredTensor(parameter.Name, parameter.Shape, [parameter.Name]))];
         var shapes = parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape);
         var tensors = new List<StoredTensor>();
         foreach (var (name, shape) in parameters)
@@ -28,7 +29,8 @@ internal static partial class WeightLayout
             else if (Shift().Match(name) is { Success: true } shift)
             {
                 // (1, 1, kv_heads, 1, window): kernels that broadcast over batch, tokens and channels. The order of slots is ours.
-                tensors.Add(new StoredTensor($"{shift.Groups["attention"].Value}.conv_{shift.Groups["which"].Value}", [1, 1, shape[0], 1, shape[1]], [name]));
+                tensors.Add(new StoredTensor($"{shift.Groups["attention"].Value}.conv_{shift.Groups["which"].Value}", [1, 1, shape[0], 1, shape[1]],
+                    [name]));
             }
             else
             {

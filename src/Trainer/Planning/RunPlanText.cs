@@ -79,8 +79,8 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         {
             var memory = plan.MemoryOfRank(precision);
             var name = ConfigKeys.NameOf(precision.ToString()) + (precision == plan.Config.Precision ? " (this run)" : "");
-            table.AddRow(name, Quantity.Bytes(memory.Parameters), Quantity.Bytes(memory.Gradients), Quantity.Bytes(memory.Optimizer), Quantity.Bytes(memory.Staging),
-                Quantity.Bytes(memory.Total));
+            table.AddRow(name, Quantity.Bytes(memory.Parameters), Quantity.Bytes(memory.Gradients), Quantity.Bytes(memory.Optimizer),
+                Quantity.Bytes(memory.Staging), Quantity.Bytes(memory.Total));
         }
         console.Write(table);
     }

@@ -44,7 +44,8 @@ internal sealed class Replayer
     /// <summary>
     /// Poisoned micro-batches that <paramref name="faults"/> names by their rank, named by their first row instead, which one process has, too.
     /// </summary>
-    public string Translate(string faults) => string.Join(';', faults.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+    public string Translate(string faults)
+        => string.Join(';', faults.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         .SelectMany(text => InjectedFault.Parse(text) is { Action: "poison", Point: "batch" } fault ? RowsOf(fault) : [text]));
 
     /// <summary>Computes a step again.</summary>
@@ -54,14 +55,15 @@ internal sealed class Replayer
         var records = File.Exists(_folder.Metrics) ? MetricsLog.Read(_folder.Metrics) : [];
         var catalog = OpenData();
         using var ranks = ParallelContext.Single();
-        using var model = TrainingRun.BuildModel(_config, ranks);
-        using var optimizer = new AdamW(model.Parameters, _config.Optimizer);
-        using var reducer = TrainingRun.BuildReducer(_config, ranks, model);
-        var state = Restore(step, catalog, ranks, model, optimizer, out var checkpoint);
+        using var trained = new TrainableModel(_config, ranks);
+        var model = trained.Model;
+        var state = Restore(step, catalog, ranks, trained, out var checkpoint);
         var guard = new StepGuard(_config.Run, state.Guard);
-        var training = new TrainingStep(model, ranks, reducer, optimizer, new LearningRateSchedule(_config.Optimizer, _config.Run.Steps),
+        var training = new TrainingStep(model, ranks, trained.Reducer, trained.Optimizer,
+            new LearningRateSchedule(_config.Optimizer, _config.Run.Steps),
             _config.Optimizer.ClipNorm, guard);
-        using var batches = new TrainingBatches(catalog, _config.Data, _config.Run.Seed, _config.Model.VocabSize, new DataShare(0, 1), state.Step, _access);
+        using var batches = new TrainingBatches(catalog, _config.Data, _config.Run.Seed, _config.Model.VocabSize, new DataShare(0, 1), state.Step,
+            _access);
 
         var (compared, difference) = (0, 0.0);
         for (var earlier = state.Step + 1; earlier < step; earlier++)
@@ -98,7 +100,8 @@ internal sealed class Replayer
         {
             var poisoned = step.MicroBatches.SelectMany(batch => batch.Ranks.Select(rank => (Rank: rank, batch.FirstRow)))
                 .GroupBy(pair => pair.Rank).Where(same => (fault.Rank ?? same.Key) == same.Key);
-            foreach (var row in poisoned.Select(same => same.Min(pair => pair.FirstRow)).Distinct()) yield return FormattableString.Invariant($"poison@row:{row}");
+            var rows = poisoned.Select(same => same.Min(pair => pair.FirstRow)).Distinct();
+            foreach (var row in rows) yield return FormattableString.Invariant($"poison@row:{row}");
         }
     }
 
@@ -111,18 +114,18 @@ internal sealed class Replayer
         Notice = _say,
     }, _access);
 
-    private TrainingState Restore(long step, ShardCatalog catalog, ParallelContext ranks, KvShiftTransformer model, AdamW optimizer, out string? checkpoint)
+    private TrainingState Restore(long step, ShardCatalog catalog, ParallelContext ranks, TrainableModel trained, out string? checkpoint)
     {
         checkpoint = NewestGoodBefore(step);
         var loader = LoaderState.Of(catalog, _config.Data, _config.Run.Seed, step: 0);
         if (checkpoint is null)
         {
-            model.Initialize(_config.Run.Seed);
-            if (_config.Run.InitializeFrom is { Length: > 0 } folder) _say(InitialModel.Load(folder, model));
-            optimizer.TakeMasters();
+            trained.Model.Initialize(_config.Run.Seed);
+            if (_config.Run.InitializeFrom is { Length: > 0 } folder) _say(InitialModel.Load(folder, trained.Model));
+            trained.Optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
-        var state = new TrainingCheckpoint(model, optimizer, ranks, _config).Load(checkpoint);
+        var state = new TrainingCheckpoint(trained.Model, trained.Optimizer, ranks, _config).Load(checkpoint);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");
         return state;
@@ -149,8 +152,8 @@ internal sealed class Replayer
     {
         using var mode = no_grad();
         var rows = new List<RowReplay>();
-        using var batches = new TrainingBatches(catalog, _config.Data with { MicroBatch = 1 }, _config.Run.Seed, _config.Model.VocabSize, new DataShare(0, 1),
-            step - 1, _access);
+        using var batches = new TrainingBatches(catalog, _config.Data with { MicroBatch = 1 }, _config.Run.Seed, _config.Model.VocabSize,
+            new DataShare(0, 1), step - 1, _access);
         for (var i = 0; i < batches.MicroBatchesPerStep; i++)
         {
             using var scope = NewDisposeScope();

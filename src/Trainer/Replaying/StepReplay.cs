@@ -59,5 +59,6 @@ internal sealed record StepReplay
 
     /// <summary>Relative difference; 0 between equal numbers that are not finite, infinite between others.</summary>
     internal static double Difference(double a, double b)
-        => a.Equals(b) ? 0 : double.IsFinite(a) && double.IsFinite(b) ? Math.Abs(a - b) / Math.Max(Math.Abs(a), double.Epsilon) : double.PositiveInfinity;
+        => a.Equals(b) ? 0 : double.IsFinite(a) && double.IsFinite(b)
+            ? Math.Abs(a - b) / Math.Max(Math.Abs(a), double.Epsilon) : double.PositiveInfinity;
 }

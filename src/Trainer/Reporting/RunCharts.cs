@@ -95,7 +95,8 @@ public static class RunCharts
 
     // Some, so that a run that skips often still shows its curve.
     private static IEnumerable<ChartMark> Skips(IReadOnlyList<StepRecord> records) =>
-        records.Where(record => record.Skipped).Take(MostSkips).Select(record => new ChartMark(record.Step, Quantity.Format($"skipped {record.Step}")));
+        records.Where(record => record.Skipped).Take(MostSkips)
+            .Select(record => new ChartMark(record.Step, Quantity.Format($"skipped {record.Step}")));
 
     private static IReadOnlyList<ChartMark> Marks(IReadOnlyList<long> resumedAfterSteps) =>
         [.. resumedAfterSteps.Select(step => new ChartMark(step, Quantity.Format($"resumed after {step}")))];

@@ -4,7 +4,10 @@ using KvShiftScale.Parallel.Ledger;
 
 namespace KvShiftScale.Trainer.Telemetry;
 
-/// <summary>The instruments of communication: a series for each operation of each kind of group. They are read when metrics are exported, never in a step.</summary>
+/// <summary>
+/// The instruments of communication: a series for each operation of each kind of group. They are read when metrics are exported, never in a
+/// step.
+/// </summary>
 internal static class CollectiveMeter
 {
     /// <summary>Adds the instruments to a meter.</summary>

@@ -6,7 +6,9 @@ public sealed record StepRecord
     /// <summary>Number of the step; the first is 1, and 0 stands for the state before any.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step, and where it was not finite.</summary>
+    /// <summary>
+    /// Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step, and where it was not finite.
+    /// </summary>
     public required double Loss { get; init; }
 
     /// <summary>Tokens trained on since the run began, earlier launches included.</summary>

@@ -57,7 +57,8 @@ public sealed class TrainingMeter : IDisposable
         _dataWait = _meter.CreateGauge<double>("kvshift.data.wait", "1", "Share of the step's time spent waiting for its batch, 0 to 1.");
         _communicationHidden = _meter.CreateGauge<double>("kvshift.communication.hidden", "1",
             "Share of reductions and gathers beside which the rank went on computing, 0 to 1.");
-        _communicationExposed = _meter.CreateGauge<double>("kvshift.communication.exposed", "s", "Seconds a step spent waiting for reductions and gathers.");
+        _communicationExposed = _meter.CreateGauge<double>("kvshift.communication.exposed", "s",
+            "Seconds a step spent waiting for reductions and gathers.");
         _readRetries = _meter.CreateCounter<long>("kvshift.data.read_retries", "{read}", "Reads of shards that had to be repeated.");
         _skippedSteps = _meter.CreateCounter<long>("kvshift.train.skipped_steps", "{step}", "Steps without update, because their numbers were bad.");
         _validationLoss = _meter.CreateGauge<double>("kvshift.validation.loss", "{nat}", "Mean loss over the validation data.");

@@ -39,7 +39,8 @@ internal static class RankAgreement
     }
 
     /// <summary>As <see cref="Together(ProcessGroup, Func{string}, string, int)"/>, for work without a result.</summary>
-    public static void Together(ProcessGroup world, Action work, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0) => Together(world, () =>
+    public static void Together(ProcessGroup world, Action work, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
+        => Together(world, () =>
     {
         work();
         return "";

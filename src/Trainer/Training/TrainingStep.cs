@@ -62,7 +62,8 @@ internal sealed class TrainingStep(
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
         var (loss, targets, allTokens) = Sum(leaves, validTargets, tokens);
         var scale = 1.0 / Math.Max(1, targets);
-        var norm = (reducer.IsCanonical ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
+        var norm = (reducer.IsCanonical
+            ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
         Span<double> joint = [loss * scale, norm];
         JointNumber.Agree(ranks.World, joint);
         var verdict = guard.Decide(joint[0], joint[1]);

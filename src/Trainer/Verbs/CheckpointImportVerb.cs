@@ -14,8 +14,10 @@ internal static class CheckpointImportVerb
     public static Command Build(RankEnvironment launch)
     {
         var model = new Option<string>("--model") { Description = "Model folder to begin from.", Required = true };
-        var run = new Option<string>("--run") { Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.", Required = true };
-        var command = new Command("import", "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
+        var run = new Option<string>("--run") { Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
+            Required = true };
+        var command = new Command("import",
+            "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
         command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
         return command;
     }
@@ -37,7 +39,8 @@ internal static class CheckpointImportVerb
         using var scope = NewDisposeScope();
         using var draft = checkpoints.Begin(0);
         var (file, tensors) = SliceFile.Write(draft.PathOf("rank-00000.safetensors"), [.. model.Parameters.Slots.Select(slot =>
-            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount), slot.Parameter.detach().view(-1)))], get_num_threads());
+            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount),
+                slot.Parameter.detach().view(-1)))], get_num_threads());
         ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), folder);
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), new TrainingState { Step = 0, Tokens = 0, Loader = null }.ToJson());
         return draft.Commit(new CheckpointContent { Versions = TrainingCheckpoint.Versions, Tensors = TrainingCheckpoint.Joined(tensors) }, [file]);

@@ -37,7 +37,8 @@ internal static class CheckpointInspectVerb
         console.Write(facts);
 
         var files = Columns(["file"], ["bytes", "slices"]);
-        var slices = tensors.All.SelectMany(tensor => tensor.Slices).GroupBy(slice => slice.File).ToDictionary(same => same.Key, same => same.Count());
+        var slices = tensors.All.SelectMany(tensor => tensor.Slices).GroupBy(slice => slice.File)
+            .ToDictionary(same => same.Key, same => same.Count());
         foreach (var file in manifest.Files)
             Row(files, file.Name, Quantity.Whole(file.ByteCount), slices.TryGetValue(file.Name, out var count) ? Quantity.Whole(count) : "");
         console.Write(files);

@@ -9,7 +9,8 @@ internal static class CheckpointVerifyVerb
     public static Command Build()
     {
         var path = new Argument<string>("path") { Description = CheckpointPath.Description };
-        var command = new Command("verify", "Reads every byte of one checkpoint or of all of a run; names file and tensor of what has changed, and ends with code 1 then.") { path };
+        var command = new Command("verify",
+            "Reads every byte of one checkpoint or of all of a run; names file and tensor of what has changed, and ends with code 1 then.") { path };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path)));
         return command;
     }

@@ -38,7 +38,8 @@ internal static class DataInspectVerb
         var console = PlainConsole.Create();
         var facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
         var lengths = shards.LengthSummary;
-        Row(shards.FileCount == 1 ? "file" : "files", Format($"{(shards.FileCount == 1 ? "" : Format($"{shards.FileCount:N0} in "))}{shards.Path} ({shards.ByteCount:N0} bytes)"));
+        Row(shards.FileCount == 1 ? "file" : "files",
+            Format($"{(shards.FileCount == 1 ? "" : Format($"{shards.FileCount:N0} in "))}{shards.Path} ({shards.ByteCount:N0} bytes)"));
         Row("written by", Joined(shards.Writers));
         Row("tokenizer", Joined(shards.TokenizerHashes));
         Row("vocabulary", Joined([.. shards.VocabularySizes.Select(size => Format($"{size:N0}"))]));
@@ -57,7 +58,8 @@ internal static class DataInspectVerb
 
         var chart = new BarChart().Width(ChartWidth).Label("documents by number of tokens").LeftAlignLabel();
         foreach (var bin in shards.Lengths)
-            chart.AddItem(bin.Shortest == bin.Longest ? Format($"{bin.Shortest}") : Format($"{bin.Shortest:N0} to {bin.Longest:N0}"), bin.Documents, Color.SteelBlue);
+            chart.AddItem(bin.Shortest == bin.Longest ? Format($"{bin.Shortest}") : Format($"{bin.Shortest:N0} to {bin.Longest:N0}"), bin.Documents,
+                Color.SteelBlue);
         console.Write(chart);
         for (var i = 0; i < shards.FirstDocuments.Count; i++)
         {

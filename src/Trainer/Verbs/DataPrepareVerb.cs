@@ -22,11 +22,13 @@ internal static class DataPrepareVerb
         };
         var tokenizer = new Option<string>("--tokenizer") { Description = "Tokenizer folder, tokenizer.json or .tiktoken file.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
-        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => TextDocuments.DefaultField };
+        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.",
+            DefaultValueFactory = _ => TextDocuments.DefaultField };
         var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };
         var shardTokens = new Option<long>("--shard-tokens") { Description = "Tokens of one shard.", DefaultValueFactory = _ => 64L << 20 };
         var threads = new Option<int>("--threads") { Description = "Threads that tokenize; 0 for as many as there are cores." };
-        var command = new Command("prepare", "Tokenizes text into Parquet shards, one row a document, in the input's order; goes on where it was interrupted.")
+        var command = new Command("prepare",
+            "Tokenizes text into Parquet shards, one row a document, in the input's order; goes on where it was interrupted.")
         {
             input, tokenizer, output, field, noEndOfText, shardTokens, threads,
         };

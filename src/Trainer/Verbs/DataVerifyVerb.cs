@@ -10,7 +10,8 @@ internal static class DataVerifyVerb
     public static Command Build()
     {
         var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
-        var command = new Command("verify", "Reads every page, and holds a prepared folder against its manifest; the last line of output is a JSON object.") { path };
+        var command = new Command("verify",
+            "Reads every page, and holds a prepared folder against its manifest; the last line of output is a JSON object.") { path };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path)));
         return command;
     }
@@ -23,7 +24,8 @@ internal static class DataVerifyVerb
         // The line that scripts read comes last, also where the folder is not what it was.
         var differences = Directory.Exists(path) ? ManifestCheck.Differences(path, files, each) : [];
         foreach (var difference in differences) Console.Error.WriteLine($"kvshift: {path}: {difference}");
-        Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["rows"] = whole.Rows, ["tokens"] = whole.Tokens, ["sha256"] = whole.Sha256 }));
+        var result = new Dictionary<string, object> { ["rows"] = whole.Rows, ["tokens"] = whole.Tokens, ["sha256"] = whole.Sha256 };
+        Console.WriteLine(JsonSerializer.Serialize(result));
         return differences.Count == 0 ? ExitCode.Done : ExitCode.Failed;
     }
 }

@@ -21,7 +21,8 @@ internal static class EvalVerb
     public static Command Build(RankEnvironment launch)
     {
         var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
-        var data = new Option<string[]>("--data") { Description = "Token shards: files, folders or globs.", Required = true, AllowMultipleArgumentsPerToken = true };
+        var data = new Option<string[]>("--data") { Description = "Token shards: files, folders or globs.", Required = true,
+            AllowMultipleArgumentsPerToken = true };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
         var set = new Option<string[]>("--set")
         {
@@ -62,15 +63,17 @@ internal static class EvalVerb
             var batches = new EvaluationBatches(catalog, context, rows, vocabulary, new DataShare(ranks.Data.Rank, ranks.Data.Size));
             var (loss, targets) = new Validation(model, ranks).Run(batches, (targets, mean) => progress?.Update(FormattableString.Invariant(
                 $"eval: {100.0 * targets / Math.Max(1, share):F1} % of {share:N0} tokens, mean loss so far {mean:F4}")))!.Value;
-            if (isFirst)
-                Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) }));
+            if (!isFirst) return ExitCode.Done;
+            var result = new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) };
+            Console.WriteLine(JsonSerializer.Serialize(result));
             return ExitCode.Done;
         });
     }
 
     // No document is longer than its row group. Rows and rotary tables need not be either, whatever length a model was made for.
     private static int LongestWindow(ShardCatalog catalog)
-        => Math.Max(1, catalog.Sources.SelectMany(source => source.Shards).SelectMany(shard => shard.RowGroups).Select(group => group.Tokens).DefaultIfEmpty().Max() - 1);
+        => Math.Max(1, catalog.Sources.SelectMany(source => source.Shards).SelectMany(shard => shard.RowGroups).Select(group => group.Tokens)
+            .DefaultIfEmpty().Max() - 1);
 
     private static bool IsSet(IReadOnlyList<ConfigOverride> settings, string key) => settings.Any(setting => setting.Key == key);
 
@@ -91,7 +94,8 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.OpenUncounted([.. data.Select(glob => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
+            return ShardCatalog.OpenUncounted([.. data.Select(glob
+                => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
         }
         catch (FileNotFoundException missing)
         {

@@ -16,11 +16,15 @@ internal static class GenerateVerb
         var prompt = new Option<string>("--prompt") { Description = "Text to continue.", Required = true };
         var maxTokens = new Option<int>("--max-tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
         var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token." };
-        var temperature = new Option<double>("--temperature") { Description = "Divides the logits; 0 always takes the most likely token.", DefaultValueFactory = _ => 0.8 };
+        var temperature = new Option<double>("--temperature") { Description = "Divides the logits; 0 always takes the most likely token.",
+            DefaultValueFactory = _ => 0.8 };
         var topP = new Option<double>("--top-p") { Description = "Share of the probability mass to sample from.", DefaultValueFactory = _ => 0.95 };
         var seed = new Option<long>("--seed") { Description = "Seed of the draws.", DefaultValueFactory = _ => 1 };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
-        var command = new Command("generate", "Continues a prompt, token by token.") { model, prompt, maxTokens, greedy, temperature, topP, seed, vanilla };
+        var command = new Command("generate", "Continues a prompt, token by token.")
+        {
+            model, prompt, maxTokens, greedy, temperature, topP, seed, vanilla,
+        };
         command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompt),
             new SamplingOptions(parsed.GetValue(maxTokens), parsed.GetValue(greedy), parsed.GetValue(temperature), parsed.GetValue(topP),
                 parsed.GetValue(seed)),
@@ -51,7 +55,8 @@ internal static class GenerateVerb
 
         var generator = new TextGenerator(model, tokenizer, StopIds.Of(folder, source.Description));
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
-        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
+        using var output = new StreamWriter(Console.OpenStandardOutput(),
+            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
         output.Write(prompt);
         foreach (var text in generator.Generate(prompt, options)) output.Write(text);
         output.Write('\n');

@@ -16,11 +16,13 @@ internal static class ModelConvertVerb
 
     public static Command Build()
     {
-        var model = new Option<string>("--model") { Description = "Folder to read: of this program, Llama's or Baichuan-M1's, or a checkpoint.", Required = true };
+        var model = new Option<string>("--model") { Description = "Folder to read: of this program, Llama's or Baichuan-M1's, or a checkpoint.",
+            Required = true };
         var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
         var naming = new Option<string>("--naming") { Description = "kvshift, llama or baichuan.", DefaultValueFactory = _ => "kvshift" };
         var dtype = new Option<string?>("--dtype") { Description = "f32, bf16 or f16; each tensor keeps its own by default." };
-        var shard = new Option<string>("--max-shard-size") { Description = "Size after which another file begins: 5GiB, 500MB.", DefaultValueFactory = _ => "5GiB" };
+        var shard = new Option<string>("--max-shard-size") { Description = "Size after which another file begins: 5GiB, 500MB.",
+            DefaultValueFactory = _ => "5GiB" };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
         var command = new Command("convert", "Reads a model folder and writes it in another form.") { model, output, naming, dtype, shard, vanilla };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), new ExportOptions(
@@ -41,12 +43,14 @@ internal static class ModelConvertVerb
         if (source.Note is { } note) Console.Error.WriteLine($"kvshift: {note}");
         using var export = new ModelExport(source, options);
         using var progress = new ProgressLine();
-        var summary = export.Write(output, (written, total) => progress.Update(FormattableString.Invariant($"convert: {written >> 20:N0} of {total >> 20:N0} MiB")));
+        var summary = export.Write(output,
+            (written, total) => progress.Update(FormattableString.Invariant($"convert: {written >> 20:N0} of {total >> 20:N0} MiB")));
         Console.WriteLine(FormattableString.Invariant(
             $"{output}: {summary.Tensors} tensors, {summary.Elements:N0} parameters, {summary.Bytes:N0} bytes in {summary.Files} {(summary.Files == 1 ? "file" : "files")}, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
         return ExitCode.Done;
     }
 
     private static T Choose<T>(string option, string value, Dictionary<string, T> known)
-        => known.TryGetValue(value, out var found) ? found : throw new UsageException($"found {option} {value}; wanted {string.Join(", ", known.Keys)}");
+        => known.TryGetValue(value, out var found)
+            ? found : throw new UsageException($"found {option} {value}; wanted {string.Join(", ", known.Keys)}");
 }

@@ -14,8 +14,10 @@ internal static class ReplayVerb
     {
         var run = new Argument<string>("run") { Description = "A run's folder, or the configuration of one." };
         var step = new Option<long>("--step") { Description = "The step, from 1 on.", Required = true };
-        var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the configuration has.", DefaultValueFactory = _ => [] };
-        var command = new Command("replay", "Computes a step of a run again, from the newest checkpoint before it, and names the first bad parameter, layer and row.")
+        var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the configuration has.",
+            DefaultValueFactory = _ => [] };
+        var command = new Command("replay",
+            "Computes a step of a run again, from the newest checkpoint before it, and names the first bad parameter, layer and row.")
         {
             run, step, set,
         };
@@ -42,7 +44,8 @@ internal static class ReplayVerb
         if (!Directory.Exists(path))
         {
             var config = RunConfigReader.Read(path, overrides);
-            return Directory.Exists(config.Run.Folder) ? config : throw new UsageException($"found no run in {config.Run.Folder}; wanted the folder of one that was trained");
+            return Directory.Exists(config.Run.Folder)
+                ? config : throw new UsageException($"found no run in {config.Run.Folder}; wanted the folder of one that was trained");
         }
         var saved = Path.Combine(path, RunFolder.ConfigurationName);
         if (!File.Exists(saved)) throw new UsageException($"found no {RunFolder.ConfigurationName} in {path}; wanted the folder of a run");

@@ -20,14 +20,15 @@ internal static class RestartVerb
         var exitCode = new Option<int>("--exit-code") { Description = "Exit code of the launcher.", Required = true };
         var ranks = new Option<int>("--ranks") { Description = "Ranks that ran.", Required = true };
         var left = new Option<int?>("--ranks-left") { Description = "Ranks that are left." };
-        var command = new Command("restart", "Says how a run goes on after a crash: prints the number of ranks and a pause in seconds, or fails with the reason.")
+        var command = new Command("restart",
+            "Says how a run goes on after a crash: prints the number of ranks and a pause in seconds, or fails with the reason.")
         {
             config, set, acceptData, launch, crash, restarts, exitCode, ranks, left,
         };
         command.SetAction(parsed => Run(
             RunConfigReader.Read(parsed.GetRequiredValue(config), [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]),
-            new CrashRecord(DateTimeOffset.Now, parsed.GetRequiredValue(launch), parsed.GetRequiredValue(crash), parsed.GetRequiredValue(exitCode), 0, null,
-                parsed.GetRequiredValue(ranks)),
+            new CrashRecord(DateTimeOffset.Now, parsed.GetRequiredValue(launch), parsed.GetRequiredValue(crash), parsed.GetRequiredValue(exitCode),
+                0, null, parsed.GetRequiredValue(ranks)),
             parsed.GetRequiredValue(restarts), parsed.GetValue(left)));
         return command;
     }
@@ -51,7 +52,8 @@ internal static class RestartVerb
             return ExitCode.Failed;
         }
         var pause = RestartDecision.PauseSeconds(decided.Crash);
-        var from = decided.Checkpoint is { } step ? FormattableString.Invariant($"from the newest good checkpoint, step {step} or before") : "from the beginning";
+        var from = decided.Checkpoint is { } step
+            ? FormattableString.Invariant($"from the newest good checkpoint, step {step} or before") : "from the beginning";
         var layout = FormattableString.Invariant(
             $"{ranks} of {decided.Ranks} rank(s), data {ranks / config.Parallel.Tensor / config.Parallel.Context} x context {config.Parallel.Context} x tensor {config.Parallel.Tensor}");
         Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {what}; restart {decided.Crash} of {restarts} in {pause} s {from}, with {layout}"));

@@ -33,7 +33,8 @@ internal static class TrainVerb
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew), parsed.GetValue(acceptData)));
+                : Run(launch, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
+                    parsed.GetValue(acceptData)));
         return command;
     }
 
@@ -63,7 +64,7 @@ internal static class TrainVerb
             using var reporter = RunReporter.Start(config, ranks);
             try
             {
-                return new TrainingRun(config, ranks, threads, acceptChangedData, reporter, stop).Execute();
+                return new TrainingRun(new LaunchedRun(config, ranks, reporter, stop), threads, acceptChangedData).Execute();
             }
             catch (Exception exception) when (watch.Hear(exception))
             {

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Checkpoints;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
@@ -60,6 +62,29 @@ public sealed class FlippedBitTests(TrainingFixture fixture)
 
         Assert.Contains($"{run.Checkpoint(20)}: good", verify.Output);
         Assert.Contains($"{run.Checkpoint(16)}: rank-00001.safetensors: tensor 'exp_avg_sq.lm_head.weight' is changed in 'exp_avg_sq.lm_head.weight'", verify.Output);
+    }
+
+    // In the file of a rank that is not the one which looks for checkpoints.
+    [Fact]
+    public void TwoRanksGoOnFromTheCheckpointBeforeToTheBitsOfAnUnbrokenRun()
+    {
+        const string Setting = "run.deterministic=true";
+        var unbroken = fixture.TrainOnTwoRanks("unbroken-on-two", Setting);
+        var run = unbroken.CopyTo(fixture.RunOf("flipped-on-two").Path);
+        var path = Path.Combine(run.Checkpoint(TrainingFixture.Steps), "rank-00001.safetensors");
+        var bytes = File.ReadAllBytes(path);
+        var place = DataStartOf(bytes) + (bytes.Length - DataStartOf(bytes)) / 3;
+        bytes[place] ^= 1;
+        File.WriteAllBytes(path, bytes);
+
+        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("flipped-on-two", Setting));
+
+        Assert.Matches($@"checkpoint rejected: {run.Checkpoint(TrainingFixture.Steps)}: rank-00001\.safetensors: "
+            + $"tensor '{Regex.Escape(TensorAt(bytes, path, place)!)}' is changed", output);
+        Assert.Single(Regex.Matches(output, "checkpoint rejected"));
+        Assert.Contains("going on from the checkpoint of step 16", output);
+        run.AssertSameCurve(unbroken, 0);
+        Assert.Equal(unbroken.Tensors(TrainingFixture.Steps), run.Tensors(TrainingFixture.Steps));
     }
 
     private static int DataStartOf(byte[] file) => 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(file);

@@ -49,7 +49,7 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
         {
             var reporter = new Reporter(progress, FormattableString.Invariant(
                 $"compare: run {i + 1} of {runs.Count}, {ShiftName.Of(runs[i].Variant)}, seed {runs[i].Seed}"), runs[i].Config.Run.Steps);
-            var code = new TrainingRun(runs[i].Config, ranks, threads, acceptChangedData: false, reporter, stop).Execute();
+            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
             if (code != ExitCode.Done) return code;
         }
         if (!isFirst) return ExitCode.Done;

@@ -44,7 +44,8 @@ internal static class InductionCharts
                 .Select(group => (X: Math.Log2(group.Width), Last: group.Results.Select(result => result.Curve[^1].Accuracy).ToArray())).ToArray();
             series.Add(new ChartSeries("", ChartSeriesStyle.Faint,
                 [.. widths.SelectMany(at => new[] { (at.X, at.Last.Min()), (at.X, at.Last.Max()), (at.X, double.NaN) })]) { Hue = Hue(study, arm) });
-            series.Add(new ChartSeries(arm.Name, ChartSeriesStyle.Dots, [.. widths.Select(at => (at.X, at.Last.Average()))]) { Hue = Hue(study, arm) });
+            series.Add(new ChartSeries(arm.Name, ChartSeriesStyle.Dots,
+                [.. widths.Select(at => (at.X, at.Last.Average()))]) { Hue = Hue(study, arm) });
         }
         return new SvgChart
         {

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using KvShiftScale.Data;
+using KvShiftScale.Models;
+using KvShiftScale.Models.Probing;
+using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Trainer.Telemetry;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>What is due after some steps, the last among them: the loss of the validation data, and a probe of the heads.</summary>
+internal sealed class Measurement
+{
+    // Enough for sequences that nothing but their repetition foretells, few enough that training meets each of them early.
+    private const int MostProbedIds = 1024;
+
+    private readonly LaunchedRun _run;
+    private readonly ShardCatalog? _data;
+    private readonly Validation _validation;
+    private readonly InductionProbe? _probe;
+
+    /// <param name="run">The run.</param>
+    /// <param name="model">What is measured.</param>
+    /// <param name="data">Shards to validate on, and to take ids for the probe from.</param>
+    public Measurement(LaunchedRun run, KvShiftTransformer model, RunData data)
+    {
+        _run = run;
+        _data = data.Validation;
+        _validation = new Validation(model, run.Ranks);
+        if (run.Config.Run.ProbeEvery > 0) _probe = new InductionProbe(model, ProbedIds(run.Config, data.Training));
+    }
+
+    /// <summary>There is data to validate on.</summary>
+    public bool CanValidate => _data is not null;
+
+    /// <summary>Whether something is due after a step.</summary>
+    public bool IsDue(long step) => IsValidated(step) || IsProbed(step);
+
+    /// <summary>Adds what is due after a step to its line of the log. Collective.</summary>
+    /// <param name="record">The line.</param>
+    /// <param name="givesUp">As in <see cref="Validate"/>.</param>
+    /// <returns>Null when the ranks gave it up.</returns>
+    public StepRecord? Complete(StepRecord record, Func<bool> givesUp)
+    {
+        if (IsValidated(record.Step))
+        {
+            if (Validate(givesUp) is not { } loss) return null;
+            record = record with { ValidationLoss = loss };
+        }
+        return IsProbed(record.Step) ? record with { Probe = Probe() } : record;
+    }
+
+    /// <summary>The loss of the validation data. Collective.</summary>
+    /// <param name="givesUp">Asked about once a second by all ranks together.</param>
+    /// <returns>Null when the ranks gave it up.</returns>
+    public double? Validate(Func<bool> givesUp)
+    {
+        RunProgress.Enter(RunPhase.Evaluate);
+        var config = _run.Config;
+        var batches = new EvaluationBatches(_data!, config.Data.Context, config.Data.MicroBatch, config.Model.VocabSize, _run.Share,
+            config.Run.ValidationRows > 0 ? config.Run.ValidationRows : null, _run.Access);
+        return _validation.Run(batches, givesUp: givesUp)?.Loss;
+    }
+
+    private bool IsValidated(long step) => CanValidate && IsDue(step, _run.Config.Run.ValidateEvery);
+
+    private bool IsProbed(long step) => _probe is not null && IsDue(step, _run.Config.Run.ProbeEvery);
+
+    private bool IsDue(long step, int every) => step == _run.Config.Run.Steps || Rhythm.IsDue(step, every);
+
+    // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
+    private ProbeRecord Probe()
+    {
+        RunProgress.Enter(RunPhase.Probe);
+        var start = Stopwatch.GetTimestamp();
+        var scores = _probe!.Run();
+        return new ProbeRecord(scores, Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
+
+    private static IReadOnlyList<int> ProbedIds(RunConfig config, ShardCatalog training)
+    {
+        var frequent = FrequentIds.Of(training, config.Model.VocabSize, MostProbedIds);
+        return frequent.Count >= 2 ? frequent : [.. Enumerable.Range(0, Math.Min(MostProbedIds, config.Model.VocabSize))];
+    }
+}

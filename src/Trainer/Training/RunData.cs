@@ -1,0 +1,115 @@
+using KvShiftScale.Data;
+using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Configuration;
+
+namespace KvShiftScale.Trainer.Training;
+
+/// <summary>The shards of a run.</summary>
+/// <param name="Training">Shards that it trains on.</param>
+/// <param name="Validation">Shards that it is validated on; null: it is not.</param>
+internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
+{
+    /// <summary>Opens them, and looks whether they fit the configuration and are the same for all ranks. Collective.</summary>
+    /// <exception cref="ConfigException">They do not fit.</exception>
+    /// <exception cref="InvalidDataException">Ranks see different files.</exception>
+    public static RunData Open(LaunchedRun run)
+    {
+        var data = run.Config.Data;
+        var training = Open(run, "data.train", data.Train);
+        var validation = data.Validation.Count == 0 ? null : Open(run, "data.validation", data.Validation);
+        CheckTokenizer(run.Config, training, validation);
+        RequireSameOnAllRanks(run.Ranks, training);
+        if (validation is not null) RequireSameOnAllRanks(run.Ranks, validation);
+        return new RunData(training, validation);
+    }
+
+    /// <summary>
+    /// The same with the training tokens counted that footers do not state: by all ranks together, and kept in the run's folder.
+    /// Collective.
+    /// </summary>
+    public RunData Count(LaunchedRun run) => this with
+    {
+        Training = Training.Count(new CountingOptions
+        {
+            PaddedContext = run.Config.Data.Packing == Packing.Pad ? run.Config.Data.Context : null,
+            File = run.Folder.RowGroupCounts,
+            Share = new DataShare(run.Ranks.World.Rank, run.Ranks.World.Size),
+            SumOverShares = values => Sum(run.Ranks.World, values),
+            Threads = run.Config.Data.ReaderThreads,
+            Notice = run.Reporter.Say,
+        }, run.Access),
+    };
+
+    private static ShardCatalog Open(LaunchedRun run, string key, IReadOnlyList<DataSource> sources)
+    {
+        ShardCatalog catalog;
+        try
+        {
+            catalog = ShardCatalog.OpenUncounted(sources, run.Access);
+        }
+        catch (FileNotFoundException missing)
+        {
+            throw new ConfigException(new ConfigFault(key, string.Join(", ", sources.Select(source => source.Glob)), "every glob must match a file",
+                missing.Message));
+        }
+        if (catalog.VocabularySize is { } size && size > run.Config.Model.VocabSize)
+        {
+            throw new ConfigException(new ConfigFault("model.vocab_size", $"{run.Config.Model.VocabSize}",
+                $"must be at least the vocabulary of {key}, which its shards give as {size}",
+                $"set model.vocab_size: {size}, or prepare the data with a smaller tokenizer"));
+        }
+        return catalog;
+    }
+
+    // The sample and the checkpoints need the tokenizer; that it is missing or another one is better known before training than after.
+    private static void CheckTokenizer(RunConfig config, params ShardCatalog?[] catalogs)
+    {
+        if (config.Data.Tokenizer is not { } path) return;
+        TokenizerModel tokenizer;
+        try
+        {
+            tokenizer = TokenizerModel.Load(path);
+        }
+        catch (IOException missing)
+        {
+            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder or a tokenizer.json", missing.Message));
+        }
+        if (tokenizer.VocabularySize > config.Model.VocabSize)
+        {
+            throw new ConfigException(new ConfigFault("model.vocab_size", $"{config.Model.VocabSize}",
+                $"must be at least the tokenizer's vocabulary of {tokenizer.VocabularySize}", $"set model.vocab_size: {tokenizer.VocabularySize}"));
+        }
+        foreach (var catalog in catalogs)
+        {
+            if (catalog?.TokenizerHash is { } hash && hash != tokenizer.Hash)
+            {
+                throw new ConfigException(new ConfigFault("data.tokenizer", $"{path} ({tokenizer.Hash})",
+                    $"must be the tokenizer that made the shards, {hash}", "prepare the shards again, or name the tokenizer that made them"));
+            }
+        }
+    }
+
+    // Ranks that see different files, on machines of their own or while somebody writes, would train on a mixture of two orders. Weights and
+    // globs come from one configuration, so that a difference lies in the files.
+    private static void RequireSameOnAllRanks(ParallelContext ranks, ShardCatalog catalog)
+    {
+        var seen = $"{string.Join("; ", catalog.Sources.Select(source => source.Identity))} on {Environment.MachineName}";
+        var first = ranks.BroadcastText(seen);
+        var differs = new long[ranks.World.Size];
+        differs[ranks.World.Rank] = WithoutMachine(first) == WithoutMachine(seen) ? 0 : 1;
+        Sum(ranks.World, differs);
+        var other = Array.IndexOf(differs, 1);
+        if (other < 0) return;
+        throw new InvalidDataException(
+            $"rank {other} sees other files than rank 0. Rank 0: {first}. Rank {other}: {ranks.BroadcastText(seen, other)}. All ranks have to see the same files, "
+            + "and nobody may write them during a run.");
+
+        static string WithoutMachine(string text) => text[..text.LastIndexOf(" on ", StringComparison.Ordinal)];
+    }
+
+    private static unsafe void Sum(ProcessGroup group, long[] values)
+    {
+        fixed (long* address = values) group.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
+    }
+}

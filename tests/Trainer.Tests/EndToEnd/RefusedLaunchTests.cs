@@ -1,0 +1,72 @@
+using KvShiftScale.Testing;
+
+namespace KvShiftScale.Trainer.Tests.EndToEnd;
+
+/// <summary>A launch that ends before it trains leaves the folder of a good earlier run as it was: not a file more, none changed.</summary>
+[Collection(nameof(EndToEndGroup))]
+public sealed class RefusedLaunchTests(TrainingFixture fixture)
+{
+    private static readonly string[] s_good = [];
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void AConfigurationThatDoesNotFitTheRunIsRefused(int ranks)
+        => LeavesNothing(ranks, ExitCode.Usage, "data.context was 48 and is 40", s_good, "data.context=40");
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void ARunWithoutAGoodCheckpointIsNotGoneOnWith(int ranks)
+        => LeavesNothing(ranks, ExitCode.Failed, "No checkpoint of", ["step-00000008", "step-00000016", "step-00000020"]);
+
+    // The first rank waits for it meanwhile. By the twelfth collective the watch looks after both, and data is open.
+    [Theory]
+    [InlineData("throw", ExitCode.Failed, "kvshift (rank 1): injected fault at collective")]
+    [InlineData("kill", 128 + 9, "phase loading, step 0: it died without a word, says rank 0")]
+    public void ARankThatFailsAloneEndsAll(string fault, int exitCode, string told)
+    {
+        using var faults = new InjectedEnvironment($"{fault}@collective:12,rank=1");
+        LeavesNothing(2, exitCode, told, s_good, "run.steps=24");
+    }
+
+    // By the signal alone, after seconds in which the ranks do not meet; nobody is told of as dead.
+    [Fact]
+    public void ASignalThatNobodyAnswersEndsAll()
+    {
+        using var faults = new InjectedEnvironment("term@collective:12,rank=0; slow@collective:12,rank=1");
+        var output = LeavesNothing(2, ExitCode.Stopped, "stopped by a signal before training", s_good, "run.steps=24");
+        Assert.DoesNotContain("died", output);
+    }
+
+    private string LeavesNothing(int ranks, int exitCode, string told, string[] damaged, params string[] settings)
+    {
+        var name = $"refused-{ranks}-{exitCode}-{settings.Length}";
+        var run = fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
+        foreach (var checkpoint in damaged) File.WriteAllText(run.PathOf("checkpoints", checkpoint, "manifest.json"), "{}");
+        var before = Content(run);
+        var arguments = fixture.TrainArguments(name, settings);
+
+        string output;
+        if (ranks > 1)
+        {
+            output = MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+        }
+        else
+        {
+            using var process = ProgramRun.Execute(exitCode, arguments);
+            output = process.Error;
+        }
+
+        Assert.Contains(told, output);
+        var after = Content(run);
+        Assert.Equal(before.Keys, after.Keys);
+        Assert.Equal(before.Values, after.Values);
+        return output;
+    }
+
+    // Folders with their names, files with every byte.
+    private static SortedDictionary<string, string> Content(TrainedRun run)
+        => new(Directory.EnumerateFileSystemEntries(run.Path, "*", SearchOption.AllDirectories)
+            .ToDictionary(path => path, path => Directory.Exists(path) ? "folder" : Convert.ToHexString(File.ReadAllBytes(path))), StringComparer.Ordinal);
+}
