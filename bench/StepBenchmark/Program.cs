@@ -24,7 +24,7 @@ var options = new Dictionary<string, int>
     // Rows of one rank; 0: four, divided among the ranks.
     ["--rows"] = 0,
     ["--overlap"] = 1,
-    ["--zero1"] = 0,
+    ["--zero1"] = 1,
     ["--recompute"] = 0,
 };
 for (var i = 0; i + 1 < args.Length; i += 2)
