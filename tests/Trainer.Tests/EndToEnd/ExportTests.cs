@@ -28,8 +28,8 @@ public sealed class ExportTests(TrainingFixture fixture)
         Assert.Equal("{call}", collector.Metrics["kvshift.collective.calls" + Reductions].Unit);
         // In each step the sums of the loss; in three validations, at 0, 10 and 20, the loss.
         Assert.True(Number(calls[0].Value) >= TrainingFixture.Steps + 3, calls[0].Value);
-        // Gradients travel beside backward, in groups of their own, but for the first step.
-        const string Beside = "{group=replicas beside,operation=all_reduce}";
+        // Gradients travel beside backward, in groups of their own, each rank's part to that rank.
+        const string Beside = "{group=replicas beside,operation=reduce_scatter}";
         const int GradientBytes = 38_000 * sizeof(float);
         var bytes = Number(collector.Metrics["kvshift.collective.bytes" + Reductions].Value) + Number(collector.Metrics["kvshift.collective.bytes" + Beside].Value);
         Assert.InRange(bytes, TrainingFixture.Steps * GradientBytes * 0.9, TrainingFixture.Steps * GradientBytes * 1.1);

@@ -54,7 +54,7 @@ public sealed class StallTests(TrainingFixture fixture)
         // Without a thread for communication the other ranks are in the same group at that moment.
         var run = Fails("compared", "mismatch-count@step:5,rank=3", "run.check_collectives=true", "parallel.overlap=false");
 
-        Assert.Matches(@"rank 3 is at all_reduce of 1 int32 \(sum\) #\d+ at src/Trainer/Faults/InjectedCollectives\.cs:\d+; rank 0, 1, 2 at all_reduce of \d+ float32",
+        Assert.Matches(@"rank 3 is at all_reduce of 1 int32 \(sum\) #\d+ at src/Trainer/Faults/InjectedCollectives\.cs:\d+; rank 0, 1, 2 at reduce_scatter of \d+ float32",
             run.Error);
         Assert.Contains("different collectives", LastWordsOf("compared"), StringComparison.Ordinal);
         NothingIsLeft("compared");
