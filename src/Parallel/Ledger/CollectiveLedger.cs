@@ -97,14 +97,13 @@ public sealed class CollectiveLedger
     {
         var number = Interlocked.Increment(ref _begun);
         ref var slot = ref _slots[number % Capacity];
-        // Nobody trusts what a slot without a number holds.
-        Interlocked.Exchange(ref slot.Number, 0);
-        slot.Group = group;
-        slot.Sequence = sequence;
-        slot.Call = call;
-        slot.State = (int)CollectiveState.Running;
-        slot.BeganAt = slot.ChangedAt = Stopwatch.GetTimestamp();
-        Volatile.Write(ref slot.Number, number);
+        // A thread that lost its core in the middle of writing here still has the slot, for as many beginnings as there are slots: then this
+        // entry is forgotten.
+        if (Interlocked.CompareExchange(ref slot.IsTaken, 1, 0) == 0)
+        {
+            if (slot.Number < number) Write(ref slot, number, group, sequence, call);
+            Volatile.Write(ref slot.IsTaken, 0);
+        }
         Interlocked.Increment(ref _changes);
         return number;
     }
@@ -121,8 +120,23 @@ public sealed class CollectiveLedger
         Interlocked.Increment(ref _changes);
     }
 
+    private static void Write(ref Slot slot, long number, GroupIdentity group, long sequence, in CollectiveCall call)
+    {
+        // Nobody trusts what a slot without a number holds.
+        Interlocked.Exchange(ref slot.Number, 0);
+        slot.Group = group;
+        slot.Sequence = sequence;
+        slot.Call = call;
+        slot.State = (int)CollectiveState.Running;
+        slot.BeganAt = slot.ChangedAt = Stopwatch.GetTimestamp();
+        Volatile.Write(ref slot.Number, number);
+    }
+
     private struct Slot
     {
+        // 1 while a thread writes the entry.
+        public int IsTaken;
+
         // 0 while the slot is empty or being written.
         public long Number;
         public GroupIdentity Group;
