@@ -42,8 +42,8 @@ public sealed record ParallelConfig
     public bool IsSequenceParallel => Tensor > 1 && Sequence != false;
 
     /// <summary>
-    /// How optimizer state is spread over data-parallel ranks. Sharing it is both smaller and faster: each rank updates its part alone, and the
-    /// parameters come back behind the next forward.
+    /// How optimizer state is spread over data-parallel ranks. Where they share it, each updates its part alone and parameters are gathered
+    /// behind the next forward.
     /// </summary>
     public OptimizerSharding OptimizerSharding { get; init; } = OptimizerSharding.Zero1;
 
