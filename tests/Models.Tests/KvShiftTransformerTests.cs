@@ -1,3 +1,4 @@
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Tests;
@@ -72,7 +73,7 @@ public sealed class KvShiftTransformerTests
     {
         using var fixture = new ModelFixture((window == 0 ? ModelFixture.Config : ModelFixture.Sliding(window)) with { KvShift = variant }, dtype);
         fixture.LossAndGradients();
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         for (var step = 0; step < 10; step++) fixture.LossAndGradients();
         Assert.Equal(before, Tensor.TotalCount);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Compat.Tests.Torch;
@@ -59,7 +60,7 @@ public sealed class AutogradFunctionTests
     public void MissingGradientsArriveInvalidWhereThatIsAskedFor()
     {
         using var scope = NewDisposeScope();
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         var x = tensor([2f], requires_grad: true);
         var seen = new List<bool>();
         var outputs = GradientProbeFunction.apply(x, seen);
@@ -189,8 +190,7 @@ public sealed class AutogradFunctionTests
     [Fact]
     public void ThousandsOfApplicationsWithACollectorAtWorkLeakNothing()
     {
-        Collect();
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         using (NewDisposeScope())
         {
             var x = tensor([1f, 2f], requires_grad: true);
@@ -200,13 +200,13 @@ public sealed class AutogradFunctionTests
                 var outputs = SumAndProductFunction.apply(SquareFunction.apply(x), IdentityFunction.apply(x, new List<float>()));
                 // x^2 + x + x^3: 2x + 1 + 3x^2.
                 (outputs[0] + outputs[1]).sum().backward();
-                if (i % 200 == 0) Collect();
+                if (i % 200 == 0) LiveTensors.Collect();
                 // Every tenth graph is dropped without a backward.
                 if (i % 10 == 0) _ = SquareFunction.apply(x);
             }
             Assert.Equal([12000f, 34000f], x.grad!.data<float>().ToArray());
         }
-        Collect();
+        LiveTensors.Collect();
         Assert.Equal(before, Tensor.TotalCount);
     }
 
@@ -243,11 +243,5 @@ public sealed class AutogradFunctionTests
             }
             return null;
         }
-    }
-
-    private static void Collect()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
     }
 }

@@ -1,3 +1,4 @@
+using KvShiftScale.Testing;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -88,7 +89,7 @@ public sealed class DisposeScopeTests
     [Fact]
     public void ExceptionThroughScopesDisposesThem()
     {
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         Assert.Throws<TimeoutException>((Action)Fail);
         Assert.Equal(before, Tensor.TotalCount);
         using var after = zeros(1);
@@ -138,12 +139,11 @@ public sealed class DisposeScopeTests
     [Fact]
     public void TensorsWithoutAScopeAreLeftToTheCollector()
     {
-        Collect();
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         Forget();
         Assert.Equal(before + 100, Tensor.TotalCount);
         Assert.True(Tensor.PeakCount >= before + 100);
-        Collect();
+        LiveTensors.Collect();
         Assert.Equal(before, Tensor.TotalCount);
     }
 
@@ -159,11 +159,5 @@ public sealed class DisposeScopeTests
     private static void Forget()
     {
         for (var i = 0; i < 100; i++) _ = zeros(1);
-    }
-
-    private static void Collect()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
     }
 }

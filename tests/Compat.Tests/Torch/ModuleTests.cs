@@ -1,3 +1,4 @@
+using KvShiftScale.Testing;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -45,7 +46,7 @@ public sealed class ModuleTests
     [Fact]
     public void DisposalReachesSubmodules()
     {
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         var outer = new Outer();
         var parameters = outer.parameters().ToList();
         outer.Dispose();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Compat.Tests.Torch;
@@ -55,12 +56,12 @@ public sealed class TensorMemoryTests
     public void BufferLivesAsLongAsTheLastTensorOverIt()
     {
         var (view, array) = ViewOfBuffer();
-        Collect();
+        LiveTensors.Collect();
         Assert.True(array.IsAlive);
         Assert.Equal([2f, 3f], view.data<float>().ToArray());
 
         view.Dispose();
-        Collect();
+        LiveTensors.Collect();
         Assert.False(array.IsAlive);
     }
 
@@ -144,7 +145,7 @@ public sealed class TensorMemoryTests
     [Fact]
     public void HandleMovesBetweenWrappers()
     {
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         var first = tensor([3f]);
         var second = Tensor.UnsafeCreateTensor(first.DecoupleFromNativeHandle());
         Assert.True(first.IsInvalid);
@@ -163,12 +164,5 @@ public sealed class TensorMemoryTests
         float[] array = [1, 2, 3];
         using var whole = frombuffer(array, ScalarType.Float32);
         return (whole.narrow(0, 1, 2), new WeakReference(array));
-    }
-
-    private static void Collect()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        GC.Collect();
     }
 }

@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Tests.Probing;
@@ -194,7 +195,7 @@ public sealed class InductionProbeTests
         probe.Run();
 
         manual_seed(3);
-        var before = Tensor.TotalCount;
+        var before = LiveTensors.Settled();
         var scores = probe.Run();
         Assert.Equal(before, Tensor.TotalCount);
         using var drawnAfter = randn([4]);

@@ -32,7 +32,7 @@ internal static class OverlapLifeScenario
         {
             // The runtime compiles again what is called often, with malloc's memory: that is over after some hundred steps.
             Steps(reducer, parameters, weights, context, 300);
-            var (tensors, bytes) = (Tensor.TotalCount, Settled());
+            var (tensors, bytes) = (LiveTensors.Settled(), Settled());
             Steps(reducer, parameters, weights, context, 300);
             Expect.Equal(tensors, Tensor.TotalCount, "tensors after 300 steps");
             // A bucket's buffer lost in each step would be 10 MB.
