@@ -2,7 +2,7 @@ using KvShiftScale.CrashProgram;
 
 namespace KvShiftScale.Crash.Tests;
 
-/// <summary>launch/train --restart and launch/train.slurm.</summary>
+/// <summary>launch/train --restart.</summary>
 [Collection(nameof(WorkshopGroup))]
 public sealed class RestartTests(WorkshopFixture fixture)
 {
@@ -41,34 +41,6 @@ public sealed class RestartTests(WorkshopFixture fixture)
         Assert.Contains("crash 2 (signal 9) after step 10; not started again: it crashed at step 10 before", launch.Output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void Slurm_script_requeues_a_job_that_is_stopped()
-    {
-        var (folder, traces) = New("requeued");
-        using var job = StartSlurm(_workshop.SignalConfig, folder, null);
-        Assert.True(SpinWait.SpinUntil(() => traces.LoggedSteps >= 3, TimeSpan.FromSeconds(60)), job.Output);
-
-        SystemProcesses.Signal(job.ProcessId, SystemProcesses.SigUsr2);
-
-        Assert.True(job.Wait() == 75, job.Output);
-        Assert.Equal("requeue 4711\n", File.ReadAllText(Path.Combine(folder, "scontrol.log")));
-        Assert.InRange(Assert.Single(traces.Finished()).Step, 3, Workshop.SignalSteps - 1);
-    }
-
-    [Fact]
-    public void Slurm_script_restarts_after_crashes_as_often_as_allowed()
-    {
-        var (folder, _) = New("crashed");
-        using var job = StartSlurm(_workshop.CrashConfig, folder, "kill@file.rename:6,rank=0");
-
-        Assert.True(job.Wait() == 137, job.Output);
-
-        Assert.Contains("restart 1 of 1", job.Output, StringComparison.Ordinal);
-        Assert.Contains("crash 2 (signal 9)", job.Output, StringComparison.Ordinal);
-        Assert.Contains("not started again: --restart 1 allows no more", job.Output, StringComparison.Ordinal);
-        Assert.False(File.Exists(Path.Combine(folder, "scontrol.log")));
-    }
-
     private (string Folder, RunTraces Traces) New(string name)
     {
         var folder = _workshop.NewFolder(name);
@@ -77,33 +49,4 @@ public sealed class RestartTests(WorkshopFixture fixture)
 
     private string[] Train(string folder, params string[] options)
         => ["bash", Path.Combine(Workshop.Checkout, "launch", "train"), "--ranks", "2", .. options, .. Workshop.Arguments(_workshop.CrashConfig, folder, s_two).Skip(1)];
-
-    // Slurm's part is played by two scripts: srun starts ranks of this machine, scontrol writes down what it was asked.
-    private static RunningLaunch StartSlurm(string config, string folder, string? faults)
-    {
-        var programs = Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName;
-        Write("srun", $"""
-            ranks=1
-            while [[ "$1" = -* ]]; do case "$1" in --ntasks=*) ranks="$(echo "$1" | cut -d= -f2)" ;; esac; shift; done
-            exec {string.Join(' ', Workshop.MpiRun(1)[..^1])} "$ranks" "$@"
-            """);
-        Write("scontrol", $"echo \"$@\" >> {folder}/scontrol.log");
-        return RunningLaunch.Start(
-            ["bash", Path.Combine(Workshop.Checkout, "launch", "train.slurm"), .. Workshop.Arguments(config, folder, s_two).Skip(1)], folder, faults,
-            new Dictionary<string, string>
-            {
-                ["PATH"] = $"{programs}:{Environment.GetEnvironmentVariable("PATH")}",
-                ["KVSHIFT_ROOT"] = Workshop.Checkout,
-                ["KVSHIFT_RESTARTS"] = "1",
-                ["SLURM_JOB_ID"] = "4711",
-                ["SLURM_NTASKS"] = "2",
-            });
-
-        void Write(string name, string script)
-        {
-            var path = Path.Combine(programs, name);
-            File.WriteAllText(path, $"#!/usr/bin/env bash\n{script}\n");
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        }
-    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace KvShiftScale.Trainer.Launch;
 
@@ -20,6 +21,10 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     /// <summary>How the launcher ended, in words.</summary>
     public string Cause => ExitCode > 128
         ? FormattableString.Invariant($"signal {ExitCode - 128}") : FormattableString.Invariant($"exit code {ExitCode}");
+
+    /// <summary>What this launcher's call was told to be called (<see cref="StopMark.LaunchVariable"/>): each restart is one of its own.</summary>
+    [JsonIgnore]
+    public string LaunchName => FormattableString.Invariant($"{Launch}.{Crash}");
 
     /// <summary>The crash of a launch before this one, if the file has it.</summary>
     public static CrashRecord? LastOf(string path, string launch)

@@ -14,6 +14,9 @@ internal sealed record LaunchedRun(RunConfig Config, ParallelContext Ranks, IRun
     /// <summary>The run's folder.</summary>
     public RunFolder Folder { get; } = new(Config);
 
+    /// <summary>What the script that started the launch calls it; null or empty where there is none.</summary>
+    public string? LaunchName { get; init; }
+
     /// <summary>How shards are read.</summary>
     public ReadAccess Access { get; } = new() { Retries = Config.Data.ReadRetries, Notice = Reporter.Warn };
 

@@ -1,5 +1,6 @@
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Training;
@@ -51,5 +52,5 @@ internal sealed class RunFolder(RunConfig config)
 
     /// <summary>Some launch has begun here. What one that never came so far has left of its end does not count.</summary>
     public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName)
-        .Any(name => name is not (LivenessFolder.Name or LivenessFolder.StacksName or LivenessFolder.ReportName or LastWords.FileName));
+        .Any(name => name is not (LivenessFolder.Name or LivenessFolder.StacksName or LivenessFolder.ReportName or LastWords.FileName or StopMark.FileName));
 }

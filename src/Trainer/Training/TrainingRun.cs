@@ -2,6 +2,7 @@ using System.Diagnostics;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
 
@@ -58,19 +59,22 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         if (stopped && state.Step == 0) return StoppedBeforeTraining();
         if (run.IsFirstRank) new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size).Write(state, trained.Model, stopped);
         if (!stopped) return ExitCode.Done;
-        run.Reporter.Say($"stopped by a signal after step {state.Step}; the same command goes on from there");
-        return ExitCode.Stopped;
+        return Stopped($"stopped by a signal after step {state.Step}; the same command goes on from there");
     }
 
-    private int StoppedBeforeTraining()
+    private int StoppedBeforeTraining() => Stopped("stopped by a signal before the first step; the same command begins again");
+
+    private int Stopped(string sentence)
     {
-        run.Reporter.Say("stopped by a signal before the first step; the same command begins again");
+        run.Reporter.Say(sentence);
+        if (run.IsFirstRank) StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
         return ExitCode.Stopped;
     }
 
     private void EndBeforeTraining()
     {
         Console.Error.WriteLine("kvshift: stopped by a signal before training; the same command begins again");
+        StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
         // Nobody is to tell of a rank that died.
         new LivenessFolder(run.Folder.Path).Remove();
         run.Ranks.Abort(ExitCode.Stopped);

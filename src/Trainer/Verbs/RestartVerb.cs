@@ -21,7 +21,7 @@ internal static class RestartVerb
         var ranks = new Option<int>("--ranks") { Description = "Ranks that ran.", Required = true };
         var left = new Option<int?>("--ranks-left") { Description = "Ranks that are left." };
         var command = new Command("restart",
-            "Says how a run goes on after a crash: prints the number of ranks and a pause in seconds, or fails with the reason.")
+            "Says how a run goes on after a crash: prints the number of ranks and a pause in seconds, or fails with the reason: with 75 when the launch was stopped by a signal.")
         {
             config, set, acceptData, launch, crash, restarts, exitCode, ranks, left,
         };
@@ -37,6 +37,11 @@ internal static class RestartVerb
     {
         var folder = new RunFolder(config);
         Directory.CreateDirectory(folder.Path);
+        if (StopMark.IsOf(folder.Path, crash.LaunchName))
+        {
+            Console.Error.WriteLine($"kvshift: the launch left with {crash.Cause}, but a signal had stopped it before, and what it was to save is saved");
+            return ExitCode.Stopped;
+        }
         var before = CrashRecord.LastOf(folder.Restarts, crash.Launch);
         var decided = RestartDecision.Make(crash with
         {

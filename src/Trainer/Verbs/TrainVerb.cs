@@ -64,7 +64,8 @@ internal static class TrainVerb
             using var reporter = RunReporter.Start(config, ranks);
             try
             {
-                return new TrainingRun(new LaunchedRun(config, ranks, reporter, stop), threads, acceptChangedData).Execute();
+                var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = Environment.GetEnvironmentVariable(StopMark.LaunchVariable) };
+                return new TrainingRun(run, threads, acceptChangedData).Execute();
             }
             catch (Exception exception) when (watch.Hear(exception))
             {
