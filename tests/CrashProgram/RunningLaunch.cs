@@ -7,8 +7,8 @@ namespace KvShiftScale.CrashProgram;
 internal sealed class RunningLaunch : IDisposable
 {
     // Far beyond what a launch takes; machines that do other work are slow.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan s_processesEnd = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan s_processesEnd = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
     private readonly string _folder;

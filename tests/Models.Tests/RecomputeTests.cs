@@ -110,19 +110,22 @@ public sealed class RecomputeTests
         using var fixture = new ModelFixture(config, ScalarType.Float32, context: tokens, recompute: recompute);
         var places = Enumerable.Range(0, tokens);
         var rows = new TestRows([[.. places.Select(t => t * 7 % 13)]], [[.. places.Select(t => t * 5 % 13)]], [[.. places]]);
-        var held = 0L;
+        var held = new List<long>();
         // The first step also makes what lasts: workspaces of kernels.
-        for (var step = 0; step < 2; step++)
+        for (var step = 0; step < 6; step++)
         {
+            // What earlier tests have left would be freed between the two looks.
+            LiveTensors.Collect();
             using var scope = NewDisposeScope();
             fixture.Model.Parameters.BeginStep();
             var (ids, targets, layout) = (rows.IdTensor(), rows.TargetTensor(), rows.Layout());
             var before = NativeHeap.Bytes;
             Tensor loss;
             using (NewDisposeScope()) loss = fixture.Model.LossSum(ids, targets, layout).MoveToOuterDisposeScope();
-            held = NativeHeap.Bytes - before;
+            if (step > 0) held.Add(NativeHeap.Bytes - before);
             loss.backward();
         }
-        return held;
+        // The median: other threads of this process use the heap too.
+        return held.Order().ElementAt(held.Count / 2);
     }
 }

@@ -45,9 +45,10 @@ internal static class OptimizerMemory
 
     private static long ResidentBytes()
     {
-        const string Key = "VmRSS:";
-        var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(Key, StringComparison.Ordinal));
-        // "VmRSS:     1234 kB"
+        // Counted page by page, where VmRSS is a sum of counters that each processor adds to from time to time.
+        const string Key = "Rss:";
+        var line = File.ReadLines("/proc/self/smaps_rollup").First(line => line.StartsWith(Key, StringComparison.Ordinal));
+        // "Rss:     1234 kB"
         return long.Parse(line[Key.Length..^2].Trim(), CultureInfo.InvariantCulture) << 10;
     }
 }

@@ -15,10 +15,19 @@ internal static class LiveTensors
         return torch.Tensor.TotalCount;
     }
 
-    /// <summary>Returns when the finalizers of everything that nothing holds have run.</summary>
+    /// <summary>
+    /// Returns when the finalizers of everything that nothing holds have run, of what only such objects held too: a finalizer may free a strong
+    /// handle, and what hung on that is garbage for the next collection only.
+    /// </summary>
     public static void Collect()
     {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
+        // Each round but the last two frees something, so that this ends.
+        for (long before = -1, count = -2; before != count;)
+        {
+            before = count;
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            count = torch.Tensor.TotalCount;
+        }
     }
 }

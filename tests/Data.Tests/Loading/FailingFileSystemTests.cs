@@ -40,7 +40,7 @@ public sealed class FailingFileSystemTests : IDisposable
         Assert.True(files.Failures > 50, $"only {files.Failures} reads failed");
         Assert.Equal(files.Failures, access.RetryCount);
         Assert.Equal(files.Failures, _notices.Count);
-        Assert.All(_notices, notice => Assert.Matches(@"\.parquet: reading \d+ bytes at byte \d+ failed: Input/output error\. Repetition 1?\d of 40 in 0", notice));
+        Assert.All(_notices, notice => Assert.Matches(@"\.parquet: reading \d+ bytes at byte \d+ failed: Input/output error\. Repetition \d+ of 40 in ", notice));
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed class FailingFileSystemTests : IDisposable
 
         file.ReadExactly(new byte[10]);
 
-        Assert.Matches(@"0\.parquet: reading \d+ bytes took 0\.0 s; the file system is slow", Assert.Single(_notices));
+        Assert.Matches(@"0\.parquet: reading \d+ bytes took \d+\.\d s; the file system is slow", Assert.Single(_notices));
     }
 
     [Fact]
@@ -187,12 +187,12 @@ public sealed class FailingFileSystemTests : IDisposable
     {
         var access = new ReadAccess { FirstPause = TimeSpan.FromMinutes(5), Files = new FaultyFiles { FailsOpen = _ => true } };
         var batches = new TrainingBatches(_folder.Catalog(), Config, seed: 1, Vocabulary, DataShare.Whole, access: access);
-        Assert.True(SpinWait.SpinUntil(() => access.RetryCount > 0, TimeSpan.FromSeconds(10)));
+        Assert.True(SpinWait.SpinUntil(() => access.RetryCount > 0, TimeSpan.FromSeconds(60)));
 
         var disposing = new Thread(batches.Dispose);
         disposing.Start();
 
-        Assert.True(disposing.Join(TimeSpan.FromSeconds(10)), "the pause of five minutes was not ended");
+        Assert.True(disposing.Join(TimeSpan.FromSeconds(60)), "the pause of five minutes was not ended");
     }
 
     private static void Overwrite(string path, ReadOnlySpan<byte> bytes)

@@ -23,19 +23,26 @@ public sealed class SteadyStateTests : IDisposable
         _folder.Write("a.parquet", ShardFolder.Consecutive(0, [.. Enumerable.Repeat(50, 3200)]), options: ShardFolder.Options(Vocabulary));
         var config = new DataConfig { Packing = packing, Context = 16, GlobalBatch = 2, MicroBatch = 2, PrefetchBatches = 8 };
         var catalog = ShardCatalog.Open([new DataSource(_folder.Glob)], new CountingOptions { PaddedContext = 16 });
-        using var batches = new TrainingBatches(catalog, config, seed: 1, Vocabulary, DataShare.Whole);
-        Take(batches, 400);
-        // The next window is being decoded in the background; then there is nothing left but batches.
-        Thread.Sleep(300);
+        // The smallest object has 24 bytes. The test host may write a line or two meanwhile, hence not zero; and more at times, hence three rounds.
+        var least = long.MaxValue;
+        for (var round = 1; round <= 3 && least >= Batches * 8; round++) least = Math.Min(least, Allocated(pause: TimeSpan.FromSeconds(0.3 * round * round)));
+        Assert.True(least < Batches * 8, $"{least} bytes for {Batches} batches");
 
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        Take(batches, Batches);
-        var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        long Allocated(TimeSpan pause)
+        {
+            using var batches = new TrainingBatches(catalog, config, seed: 1, Vocabulary, DataShare.Whole);
+            Take(batches, 400);
+            // The next window is being decoded in the background; then there is nothing left but batches.
+            Thread.Sleep(pause);
 
-        // The smallest object has 24 bytes. The test host may write a line or two meanwhile, hence not zero.
-        Assert.True(allocated < Batches * 8, $"{allocated} bytes for {Batches} batches");
-        // Those in the queue, one being made, one in use.
-        Assert.InRange(batches.BatchesMade, 1, 8 + 2);
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            Take(batches, Batches);
+            var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+
+            // Those in the queue, one being made, one in use.
+            Assert.InRange(batches.BatchesMade, 1, 8 + 2);
+            return allocated;
+        }
     }
 
     [Fact]

@@ -4,6 +4,8 @@ namespace KvShiftScale.Parallel.Tests.Collectives;
 
 public sealed class CollectiveLedgerTests
 {
+    private const int Wanted = 100_000;
+
     private static readonly GroupIdentity s_group = new("data", [0, 2]);
 
     // Count and line of each call belong together, so that a reader who saw halves of two would know.
@@ -11,24 +13,38 @@ public sealed class CollectiveLedgerTests
     public async Task Readers_never_see_a_half_written_entry_while_two_threads_record()
     {
         var ledger = new CollectiveLedger(rank: 0, isChecking: false);
-        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
-        var writers = Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        // Only a hang takes so long; what ends it is that both have written everywhere many times and that enough was seen.
+        using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        var written = new int[2];
+        // Threads of their own, since those of the pool may all be taken.
+        var writers = Enumerable.Range(0, 2).Select(writer => Task.Factory.StartNew(() =>
         {
             for (var i = 1; !stop.IsCancellationRequested; i++)
-                ledger.Change(ledger.Begin(s_group, i, new CollectiveCall(CollectiveOperation.AllReduce, CollectiveDataType.Float32, i, 0, "a.cs", i)), CollectiveState.Ended);
-        })).ToArray();
-        var seen = 0L;
-        while (!stop.IsCancellationRequested)
-        {
-            foreach (var entry in ledger.Recent())
             {
-                Assert.Equal(entry.Sequence, entry.Call.Count);
-                Assert.Equal(entry.Sequence, entry.Call.Line);
-                seen++;
+                ledger.Change(ledger.Begin(s_group, i, new CollectiveCall(CollectiveOperation.AllReduce, CollectiveDataType.Float32, i, 0, "a.cs", i)), CollectiveState.Ended);
+                Volatile.Write(ref written[writer], i);
+            }
+        }, TaskCreationOptions.LongRunning)).ToArray();
+        var seen = 0L;
+        try
+        {
+            while (!stop.IsCancellationRequested && (seen <= Wanted || written.Min() < 100 * CollectiveLedger.Capacity))
+            {
+                foreach (var entry in ledger.Recent())
+                {
+                    Assert.Equal(entry.Sequence, entry.Call.Count);
+                    Assert.Equal(entry.Sequence, entry.Call.Line);
+                    seen++;
+                }
             }
         }
-        await Task.WhenAll(writers);
-        Assert.True(seen > 1000, $"{seen} entries seen");
+        finally
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(writers);
+        }
+
+        Assert.True(seen > Wanted, $"{seen} entries seen");
         Assert.Equal(CollectiveLedger.Capacity, ledger.Recent().Count);
     }
 

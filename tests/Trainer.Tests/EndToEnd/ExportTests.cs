@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Tests.Telemetry;
 
@@ -41,12 +39,8 @@ public sealed class ExportTests(TrainingFixture fixture)
     [Fact]
     public void CollectorThatIsAwayDoesNotStopTraining()
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        var endpoint = $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}";
-        probe.Stop();
-
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("not-exported", $"telemetry.otlp_endpoint={endpoint}"));
+        using var away = new RefusingPort();
+        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("not-exported", $"telemetry.otlp_endpoint={away.Endpoint}"));
 
         Assert.Contains("training goes on", output);
         fixture.RunOf("not-exported").AssertSameCurve(fixture.TwoRanks, 1e-4);

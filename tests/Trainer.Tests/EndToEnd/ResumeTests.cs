@@ -11,6 +11,9 @@ public sealed class ResumeTests(TrainingFixture fixture)
     private static readonly string[] s_long =
         [$"run.steps={Steps}", "data.global_batch=16", "data.micro_batch=2", "run.checkpoint_every=0", "run.validate_every=0"];
 
+    // A second each, which costs nothing when the signal comes before: this process may lose its processor for longer than a run takes.
+    private const string NotTooFast = "linger@step:30; linger@step:40; linger@step:50; linger@step:60; linger@step:70; linger@step:80; linger@step:90";
+
     [Theory]
     [InlineData(ProgramRun.SigTerm)]
     [InlineData(ProgramRun.SigUsr2)]
@@ -18,6 +21,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     {
         var unbroken = Unbroken();
         var name = $"stopped-by-{signal}";
+        using (new InjectedEnvironment(NotTooFast))
         using (var run = ProgramRun.Start(fixture.TrainArguments(name, s_long)))
         {
             fixture.WaitForSteps(name, 3);
@@ -41,6 +45,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     public void TwoRanksStoppedGoOnAsOne()
     {
         const string name = "two-then-one";
+        using (new InjectedEnvironment(NotTooFast))
         using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, s_long)))
         {
             fixture.WaitForSteps(name, 3);
@@ -64,6 +69,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         Directory.CreateDirectory(Path.GetDirectoryName(script)!);
         File.Copy(LaunchScript(), script);
 
+        using var faults = new InjectedEnvironment(NotTooFast);
         using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, s_long).Skip(1)]);
         fixture.WaitForSteps(name, 3);
         run.Signal(ProgramRun.SigTerm);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using KvShiftScale.Trainer.Tests.EndToEnd;
 
@@ -8,24 +7,16 @@ namespace KvShiftScale.Trainer.Tests.ModelFiles;
 [Collection(nameof(EndToEndGroup))]
 public sealed class ElsewhereTests(TrainingFixture fixture)
 {
-    [Fact]
+    [PyTorchFact]
     public void TrainedModelGoesToPyTorchAndBack()
     {
         using var folder = new TemporaryFolder();
-        if (PythonWithTorch() is not { } python)
-        {
-            // What Debian's python3-torch would show, against files that NumPy wrote: the same bytes after import and export.
-            Console.WriteLine("NOTE: no python3 here has torch; import elsewhere is checked against stored files only (apt-get install python3-torch).");
-            CommandRun.Execute(ExitCode.Done, "model", "convert", "--model", ReferenceFiles.PathOf("kvshift"), "--output", folder.PathOf("stored"));
-            Assert.Equal(ReferenceFiles.Tensors(ReferenceFiles.PathOf("kvshift")), ReferenceFiles.Tensors(folder.PathOf("stored")));
-            return;
-        }
         var exported = folder.PathOf("exported");
         CommandRun.Execute(ExitCode.Done, "model", "convert", "--model", fixture.ModelPath, "--output", exported, "--max-shard-size", "40KB");
         var documents = folder.PathOf("documents.json");
         File.WriteAllText(documents, JsonSerializer.Serialize(fixture.Encode(TrainingFixture.ValidationTexts)));
 
-        using var run = ProgramRun.StartFile(python, [ReferenceFiles.PathOf("elsewhere.py"), exported, documents, "48", folder.PathOf("returned")]);
+        using var run = ProgramRun.StartFile(PyTorchFactAttribute.Python!, [ReferenceFiles.PathOf("elsewhere.py"), exported, documents, "48", folder.PathOf("returned")]);
         run.WaitFor(0);
 
         // Bit by bit: the checkpoint, what was exported, and what PyTorch wrote.
@@ -39,23 +30,12 @@ public sealed class ElsewhereTests(TrainingFixture fixture)
         ForeignEvaluationTests.AssertClose(elsewhere, CommandRun.Evaluate(folder.PathOf("returned"), fixture.ValidationShard));
     }
 
-    // Debian's package serves /usr/bin/python3, which need not be the one on the path.
-    private static string? PythonWithTorch()
+    // What needs no PyTorch: the same bytes after import and export as NumPy wrote.
+    [Fact]
+    public void StoredModelComesBackAsItWas()
     {
-        foreach (var candidate in (string[])["python3", "/usr/bin/python3"])
-        {
-            try
-            {
-                using var process = Process.Start(new ProcessStartInfo(candidate, ["-c", "import torch, numpy"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-                process.StandardError.ReadToEnd();
-                process.WaitForExit();
-                if (process.ExitCode == 0) return candidate;
-            }
-            catch (System.ComponentModel.Win32Exception)
-            {
-                // No such program.
-            }
-        }
-        return null;
+        using var folder = new TemporaryFolder();
+        CommandRun.Execute(ExitCode.Done, "model", "convert", "--model", ReferenceFiles.PathOf("kvshift"), "--output", folder.PathOf("stored"));
+        Assert.Equal(ReferenceFiles.Tensors(ReferenceFiles.PathOf("kvshift")), ReferenceFiles.Tensors(folder.PathOf("stored")));
     }
 }

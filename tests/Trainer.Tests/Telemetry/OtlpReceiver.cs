@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Google.Protobuf;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;
@@ -9,20 +8,13 @@ namespace KvShiftScale.Trainer.Tests.Telemetry;
 /// <summary>An OpenTelemetry collector on this machine: takes metrics over HTTP and remembers them.</summary>
 internal sealed class OtlpReceiver : IDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
     private readonly Thread _thread;
     private readonly ConcurrentDictionary<(string Instance, string Metric), string> _values = [];
 
     public OtlpReceiver()
     {
-        using (var probe = new TcpListener(IPAddress.Loopback, 0))
-        {
-            probe.Start();
-            Endpoint = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}");
-        }
-
-        _listener.Prefixes.Add(Endpoint + "/");
-        _listener.Start();
+        (_listener, Endpoint) = Listen();
         _thread = new Thread(Receive) { IsBackground = true };
         _thread.Start();
     }
@@ -50,6 +42,27 @@ internal sealed class OtlpReceiver : IDisposable
         _listener.Stop();
         _thread.Join();
         _listener.Close();
+    }
+
+    // It takes no port of the system's choice, and somebody else may have got the one that was free a moment before.
+    private static (HttpListener Listener, string Endpoint) Listen()
+    {
+        for (var patience = 10; ; patience--)
+        {
+            string endpoint;
+            using (var free = new RefusingPort()) endpoint = free.Endpoint;
+            var listener = new HttpListener();
+            try
+            {
+                listener.Prefixes.Add(endpoint + "/");
+                listener.Start();
+                return (listener, endpoint);
+            }
+            catch (HttpListenerException) when (patience > 0)
+            {
+                ((IDisposable)listener).Dispose();
+            }
+        }
     }
 
     private void Receive()

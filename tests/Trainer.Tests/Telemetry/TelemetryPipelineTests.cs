@@ -13,6 +13,8 @@ public sealed class TelemetryPipelineTests
 {
     private static readonly RankIdentity Identity = new("books", Rank: 3, RankCount: 8, DataIndex: 1, TensorIndex: 1, "node-7");
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+
     private readonly ConcurrentQueue<string> _warnings = [];
 
     [Fact]
@@ -63,7 +65,7 @@ public sealed class TelemetryPipelineTests
 
         meter.Record(StepRecords.At(1));
 
-        Assert.True(SpinWait.SpinUntil(() => collector.Metrics.ContainsKey("kvshift.train.loss"), TimeSpan.FromSeconds(10)));
+        Assert.True(SpinWait.SpinUntil(() => collector.Metrics.ContainsKey("kvshift.train.loss"), s_patience));
     }
 
     [Fact]
@@ -79,21 +81,17 @@ public sealed class TelemetryPipelineTests
     [InlineData(OtlpProtocol.Grpc)]
     public void CollectorThatIsAwayCostsOneWarning(OtlpProtocol protocol)
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        var endpoint = EndpointOf(probe);
-        probe.Stop();
-
+        using var away = new RefusingPort();
         using var meter = new TrainingMeter();
-        using (Start(endpoint, protocol))
+        using (Start(away.Endpoint, protocol))
         {
             meter.Record(StepRecords.At(1));
-            Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, TimeSpan.FromSeconds(10)));
+            Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, s_patience));
             meter.Record(StepRecords.At(2));
         }
 
         var warning = Assert.Single(_warnings);
-        Assert.Contains(endpoint, warning);
+        Assert.Contains(away.Endpoint, warning);
         Assert.Contains("training goes on", warning);
         Assert.Contains("telemetry.otlp_endpoint", warning);
     }
@@ -105,18 +103,27 @@ public sealed class TelemetryPipelineTests
         silent.Start();
         using var meter = new TrainingMeter();
         var pipeline = Start(EndpointOf(silent));
-        var recorded = Stopwatch.StartNew();
-        for (var step = 1; step <= 1000; step++)
+        // Ten lots, of which the fastest counts: a record that waited for the collector would wait in every one.
+        var fastest = TimeSpan.MaxValue;
+        for (var lot = 0; lot < 10; lot++)
         {
-            meter.Record(StepRecords.At(step));
+            var recorded = Stopwatch.StartNew();
+            for (var step = 1; step <= 100; step++)
+            {
+                meter.Record(StepRecords.At(100 * lot + step));
+            }
+
+            fastest = recorded.Elapsed < fastest ? recorded.Elapsed : fastest;
         }
 
-        Assert.True(recorded.Elapsed < TimeSpan.FromSeconds(1), $"recording took {recorded.Elapsed}");
+        Assert.True(fastest < TimeSpan.FromSeconds(0.1), $"the fastest hundred took {fastest}");
 
+        // Five seconds are meant; without them it would be for good, or for the hundred seconds that an HTTP request has by itself.
         var closing = Stopwatch.StartNew();
         pipeline.Dispose();
 
-        Assert.InRange(closing.ElapsedMilliseconds, 0, TelemetryPipeline.ShutdownMilliseconds + 2_000);
+        Assert.InRange(closing.Elapsed, TimeSpan.Zero, TimeSpan.FromMilliseconds(TelemetryPipeline.ShutdownMilliseconds) + TimeSpan.FromSeconds(25));
+        Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, s_patience));
         Assert.Single(_warnings);
     }
 
