@@ -41,7 +41,7 @@ internal static class CommandLine
         RestartVerb.Build(),
         ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),
-        GenerateVerb.Build(launch),
+        GenerateVerb.Build(),
         new Command("experiment", "Repeats what the KV shifting paper shows.")
         {
             ExperimentInductionVerb.Build(launch),
@@ -63,7 +63,7 @@ internal static class CommandLine
             CheckpointInspectVerb.Build(),
             CheckpointVerifyVerb.Build(),
             CheckpointExportVerb.Build(),
-            CheckpointImportVerb.Build(launch),
+            CheckpointImportVerb.Build(),
         },
         StacksVerb.Build(),
         new Command("tokenizer", "Makes tokenizers.")

@@ -43,7 +43,15 @@ internal sealed class BadSteps(LaunchedRun run, ShardCatalog training)
         if (outcome.Verdict.IsSkip) _inARow.Add(skipped);
         if (!run.IsFirstRank) return;
         run.Reporter.Warn(SkipNotice.Of(skipped));
-        SkippedStepLog.Append(run.Folder.Skipped, skipped with { Suspects = OriginsOf(batches) });
+        try
+        {
+            SkippedStepLog.Append(run.Folder.Skipped, skipped with { Suspects = OriginsOf(batches) });
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The line above has the step; the state in memory is worth more than the file.
+            run.Reporter.Warn($"step {step} is missing from {RunFolder.SkippedName}: {error.Message}");
+        }
     }
 
     /// <summary>Returns unless so many steps were skipped one after the other that the run is to end.</summary>

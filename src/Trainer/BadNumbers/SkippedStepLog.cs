@@ -1,6 +1,8 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 
@@ -27,7 +29,12 @@ internal static class SkippedStepLog
     }
 
     /// <summary>Adds a line, which reaches the operating system before this returns.</summary>
-    public static void Append(string path, SkippedStep step) => File.AppendAllText(path, Line(step));
+    /// <exception cref="IOException">It cannot be written; nothing of it is in the file.</exception>
+    public static void Append(string path, SkippedStep step)
+    {
+        using var file = new LineFile(path);
+        file.Append(Encoding.UTF8.GetBytes(Line(step)));
+    }
 
     /// <summary>Reads all lines; a last one that a kill cut short is left out.</summary>
     /// <exception cref="InvalidDataException">A line other than the last is not a bad step.</exception>

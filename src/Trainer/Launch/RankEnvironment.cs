@@ -1,34 +1,47 @@
 using System.Globalization;
+using KvShiftScale.Parallel;
 
 namespace KvShiftScale.Trainer.Launch;
 
 /// <summary>What the launcher told this process through its environment.</summary>
 /// <param name="LaunchedByMpi">mpirun or srun started the process as one of several ranks.</param>
 /// <param name="Rank">The process's number among them; 0 when it runs alone.</param>
-/// <param name="LocalRanks">Ranks on this machine.</param>
-internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, int LocalRanks)
+/// <param name="Told">The place that the launcher has told; null where it told none.</param>
+internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace? Told)
 {
-    // Open MPI, MPICH's Hydra, PMIx under Slurm.
-    private static readonly string[] s_rankVariables = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"];
-    private static readonly string[] s_localSizeVariables = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"];
+    // Open MPI, MPICH's Hydra and Slurm's PMI-2, PMIx under Slurm. An mpirun may have been started by a step of Slurm's, and Slurm's variables are
+    // of that one then, so they come last.
+    private static readonly (string Rank, string? Size)[] s_places =
+        [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("PMIX_RANK", null)];
+
+    private const string SlurmRank = "SLURM_PROCID";
 
     /// <summary>Reads the variables that the known launchers set.</summary>
     /// <param name="variable">Value of an environment variable, or null.</param>
     public static RankEnvironment Read(Func<string, string?> variable)
     {
-        var rank = First(s_rankVariables);
-        return new RankEnvironment(rank is not null, rank ?? 0, Math.Max(1, First(s_localSizeVariables) ?? 1));
-
-        int? First(string[] names)
+        foreach (var (rankName, sizeName) in s_places)
         {
-            foreach (var name in names)
-            {
-                if (int.TryParse(variable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value)) return value;
-            }
-            return null;
+            if (Number(rankName) is not { } rank) continue;
+            // PMIx tells no size, but srun does where it is the one that has given the rank.
+            var size = sizeName ?? (Number(SlurmRank) == rank ? LaunchPlace.StepSize : null);
+            return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)));
         }
+        // A batch script is task 0 of a step without a number of tasks; only srun sets that.
+        return new RankEnvironment(false, 0, Number(SlurmRank) is { } task && Number(LaunchPlace.StepSize) is > 1 and var tasks
+            ? new LaunchPlace(SlurmRank, task, LaunchPlace.StepSize, tasks) : null);
+
+        int? Number(string name)
+            => int.TryParse(variable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
     }
 
-    /// <summary>Compute threads of one rank: as configured, or the machine's cores divided among its ranks.</summary>
-    public int ThreadsPerRank(int configured, int cores) => configured > 0 ? configured : Math.Max(1, cores / LocalRanks);
+    /// <summary>
+    /// Refuses a launch whose processes MPI does not bring together as the launcher has started them: each would train the whole run alone, and
+    /// all of them in one folder.
+    /// </summary>
+    /// <exception cref="UsageException">MPI has another rank or size for this process.</exception>
+    public void RequireWorld(ProcessGroup world)
+    {
+        if (Told?.DifferenceFrom(world.Rank, world.Size) is { } difference) throw new UsageException(difference);
+    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Trainer.Faults;
 
 namespace KvShiftScale.Trainer.Liveness;
 
@@ -53,6 +54,7 @@ internal sealed record Heartbeat(
     public void Write(string path)
     {
         var beside = path + ".partial";
+        InjectedFaults.Reach("liveness.write");
         File.WriteAllBytes(beside, JsonSerializer.SerializeToUtf8Bytes(this, s_options));
         File.Move(beside, path, overwrite: true);
     }

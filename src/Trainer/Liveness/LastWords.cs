@@ -15,15 +15,11 @@ internal static class LastWords
             $"{DateTimeOffset.Now:yyyy-MM-dd HH:mm:ss zzz} rank {rank.Rank} on {rank.Host}, process {rank.ProcessId}: {text.TrimEnd()}\n");
         try
         {
-            File.AppendAllText(Path.Combine(run, FileName), entry);
+            LinuxFile.AppendText(Path.Combine(run, FileName), entry);
         }
         catch (IOException)
         {
             // The disk may be what is failing; standard error has the words too.
-        }
-        catch (UnauthorizedAccessException)
-        {
-            // As above: a folder that became read-only.
         }
     }
 }

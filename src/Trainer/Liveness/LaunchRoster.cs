@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 
 namespace KvShiftScale.Trainer.Liveness;
@@ -12,11 +13,17 @@ namespace KvShiftScale.Trainer.Liveness;
 /// <param name="ranks">All ranks.</param>
 internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAddress own, IReadOnlyList<RankAddress> ranks)
 {
+    // Deaths that this rank has told of where it could not claim to be the one who does.
+    private readonly ConcurrentDictionary<int, bool> _told = new();
+
     /// <summary>The files.</summary>
     public LivenessFolder Folder => folder;
 
     /// <summary>The rank that looks.</summary>
     public RankAddress Own => own;
+
+    /// <summary>Where a rank runs.</summary>
+    public RankAddress AddressOf(int rank) => ranks[rank];
 
     /// <summary>It has no others to look after.</summary>
     public bool IsAlone => ranks.Count == 1;
@@ -34,9 +41,9 @@ internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAdd
         var views = new List<RankView>(ranks.Count);
         // The clock of the file system is the one that all hosts share.
         var now = File.GetLastWriteTimeUtc(folder.HeartbeatOf(own.Rank));
-        foreach (var (rank, _, _) in ranks)
+        foreach (var rank in ranks)
         {
-            var path = folder.HeartbeatOf(rank);
+            var path = folder.HeartbeatOf(rank.Rank);
             if (Heartbeat.Read(path, launch) is not { } heartbeat) continue;
             var silent = (now - File.GetLastWriteTimeUtc(path)).TotalSeconds;
             views.Add(new RankView(heartbeat, silent, silent >= silentSeconds));
@@ -50,22 +57,23 @@ internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAdd
 
     /// <summary>Asks all ranks for an answer.</summary>
     /// <returns>False when another rank has asked before.</returns>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
     public bool Ask() => LivenessFolder.Claim(folder.Request, launch);
 
     /// <summary>The others learn that this rank is about to end the launch, and that it has had its say.</summary>
-    public void ClaimOwnDeath() => LivenessFolder.Claim(folder.DeathOf(own.Rank), launch);
+    public void ClaimOwnDeath() => _ = MaySpeakFor(own.Rank);
 
     /// <summary>Keeps what this rank has to say at its end.</summary>
     public void KeepLastWords(string words) => LastWords.Append(folder.Run, own, $"{Place()}: {words}");
 
-    /// <summary>Speaks for ranks of this host that have died without a word; those that end in order take their heartbeats with them.</summary>
+    /// <summary>Speaks for ranks whose processes this one sees and that have died without a word; those that end in order take their heartbeats with them.</summary>
     public void TellDeaths()
     {
         foreach (var rank in ranks)
         {
-            if (rank.Rank == own.Rank || rank.Host != own.Host || !LinuxProcess.HasEnded(rank.ProcessId)) continue;
+            if (rank.Rank == own.Rank || !own.Sees(rank) || !LinuxProcess.HasEnded(rank.ProcessId)) continue;
             if (Heartbeat.Read(folder.HeartbeatOf(rank.Rank), launch) is not { } last
-                || !LivenessFolder.Claim(folder.DeathOf(rank.Rank), launch)) continue;
+                || !MaySpeakFor(rank.Rank)) continue;
             var words = $"phase {last.Phase}, step {last.Step}: it died without a word, says rank {own.Rank}."
                 + (last.Collectives.LastOrDefault() is { } collective ? $" Its last collective was {collective}." : "");
             Console.Error.WriteLine($"kvshift: rank {rank.Rank} on {rank.Host} (process {rank.ProcessId}), {words}");
@@ -90,6 +98,19 @@ internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAdd
         catch (UnauthorizedAccessException)
         {
             // As above.
+        }
+    }
+
+    private bool MaySpeakFor(int rank)
+    {
+        try
+        {
+            return LivenessFolder.Claim(folder.DeathOf(rank), launch);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Better told by several than by nobody.
+            return _told.TryAdd(rank, true);
         }
     }
 

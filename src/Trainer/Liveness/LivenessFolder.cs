@@ -1,3 +1,6 @@
+using System.Text;
+using KvShiftScale.Trainer.Faults;
+
 namespace KvShiftScale.Trainer.Liveness;
 
 /// <summary>Files through which the ranks of a launch tell each other that they live, without MPI: it works when MPI does not.</summary>
@@ -12,6 +15,10 @@ internal sealed class LivenessFolder(string run)
 
     /// <summary>Name of the folder with managed stacks.</summary>
     public const string StacksName = "stacks";
+
+    private const int ClearAttempts = 20;
+
+    private static readonly TimeSpan s_clearPause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Folder of the run.</summary>
     public string Run => run;
@@ -39,18 +46,32 @@ internal sealed class LivenessFolder(string run)
 
     /// <summary>Makes a file that only one of several ranks makes.</summary>
     /// <returns>Whether it was this one.</returns>
+    /// <exception cref="IOException">It cannot be made, and is not there: the disk is full, or may only be read.</exception>
     public static bool Claim(string path, string launch)
     {
+        FileStream file;
         try
         {
-            using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write);
-            using var writer = new StreamWriter(file);
-            writer.Write(launch);
-            return true;
+            file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (IOException) when (File.Exists(path))
         {
             return false;
+        }
+        using (file)
+        {
+            try
+            {
+                InjectedFaults.Reach("liveness.write");
+                file.Write(Encoding.UTF8.GetBytes(launch));
+                return true;
+            }
+            catch (IOException)
+            {
+                // One without a launch would keep the others from making it, and mean nothing to them.
+                File.Delete(path);
+                throw;
+            }
         }
     }
 
@@ -67,20 +88,38 @@ internal sealed class LivenessFolder(string run)
         }
     }
 
-    /// <summary>Removes the folder with all that is in it, and the run's folder where nothing else is in it.</summary>
+    /// <summary>Removes the folder with all that is in it, and the run's folder where nothing else is in it, for a launch that ends.</summary>
     public void Remove()
     {
         // A heartbeat may come between.
         for (var attempt = 0; attempt < 3 && Directory.Exists(Path); attempt++) Delete(recursive: true);
+        // Last: whoever waits for it may begin at once.
+        RunLock.Remove(run);
     }
 
     /// <summary>The same where no rank has files in it.</summary>
     public void RemoveIfEmpty() => Delete(recursive: false);
 
     /// <summary>Removes the heartbeats of an earlier launch, for one rank before the others begin. Reports stay.</summary>
+    /// <exception cref="IOException">The folder cannot be removed, or not be made.</exception>
     public void Clear()
     {
-        if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
+        for (var attempt = 1; Directory.Exists(Path); attempt++)
+        {
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+            }
+            catch (DirectoryNotFoundException)
+            {
+                // A rank of a launch that ends has done it.
+            }
+            catch (IOException) when (attempt < ClearAttempts)
+            {
+                // A rank that a killed launch has left behind has written its heartbeat meanwhile.
+                Thread.Sleep(s_clearPause);
+            }
+        }
         Directory.CreateDirectory(Path);
     }
 

@@ -27,8 +27,10 @@ internal sealed class Pulse(string launch, RankAddress own, CollectiveLedger? le
     public double StillSeconds { get; private set; }
 
     /// <summary>That is longer than the phase may take.</summary>
-    public bool IsOverdue => boundSeconds > 0 && StillSeconds >= boundSeconds
-        * (RunProgress.Phase is RunPhase.Loading or RunPhase.Save or RunPhase.Report ? FilePatience : 1);
+    public bool IsOverdue => boundSeconds > 0 && StillSeconds >= AllowedSeconds;
+
+    /// <summary>What the phase may take without progress; 0: as long as it likes.</summary>
+    public double AllowedSeconds => boundSeconds * (RunProgress.Phase is RunPhase.Loading or RunPhase.Save or RunPhase.Report ? FilePatience : 1);
 
     /// <summary>Looks whether the rank has got on since the last time.</summary>
     public void Beat()

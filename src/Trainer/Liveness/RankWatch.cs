@@ -13,6 +13,12 @@ namespace KvShiftScale.Trainer.Liveness;
 /// </summary>
 internal sealed class RankWatch : IDisposable
 {
+    // A rank that cannot see the others may be one that only waits, so it is given more time than one that does.
+    private const int BlindPatience = 3;
+
+    private const char Began = '+';
+    private const char Refused = '-';
+
     private static readonly TimeSpan s_endBound = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_wordsBound = TimeSpan.FromSeconds(5);
 
@@ -27,6 +33,8 @@ internal sealed class RankWatch : IDisposable
     private readonly Thread _thread;
     private long _lookedAt;
     private long _stalledAt;
+    private long _blindAt;
+    private string _blindness = "";
 
     private RankWatch(LaunchRoster roster, Pulse pulse, double boundSeconds, bool launchedByMpi)
     {
@@ -38,26 +46,34 @@ internal sealed class RankWatch : IDisposable
         _parent = launchedByMpi ? LinuxProcess.Parent : 0;
         AppDomain.CurrentDomain.UnhandledException += TellUnhandled;
         // A launcher that sees a rank die ends the others a second after this.
-        _terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => _roster.TellDeaths());
+        _terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Attempt(_roster.TellDeaths));
         _thread = new Thread(Watch) { IsBackground = true, Name = "liveness" };
         _thread.Start();
     }
 
-    /// <summary>Starts on all ranks of a launch. Collective.</summary>
+    /// <summary>Takes the run's folder for this launch, and starts on all ranks of it. Collective.</summary>
     /// <param name="config">The run; its folder need not be there yet.</param>
     /// <param name="ranks">The ranks.</param>
+    /// <param name="addresses">Where they run. All of them have come past any look whether the run's folder is there.</param>
+    /// <param name="hold">What keeps other launches out; the first rank takes it before it touches the folder.</param>
     /// <param name="launchedByMpi">The parent of the process is MPI's launcher, without which the rank is to end.</param>
-    public static RankWatch Start(RunConfig config, ParallelContext ranks, bool launchedByMpi)
+    /// <exception cref="UsageException">On all ranks: another launch of the run is at work.</exception>
+    public static RankWatch Start(RunConfig config, ParallelContext ranks, IReadOnlyList<RankAddress> addresses, RunLock hold, bool launchedByMpi)
     {
         var folder = new LivenessFolder(config.Run.Folder);
-        var own = new RankAddress(ranks.World.Rank, Environment.MachineName, Environment.ProcessId);
-        var all = ranks.World.AllGatherTexts($"{own.ProcessId} {own.Host}").Select((text, rank)
-            => new RankAddress(rank, text[(text.IndexOf(' ') + 1)..], int.Parse(text[..text.IndexOf(' ')], CultureInfo.InvariantCulture)));
-        // Every rank has come here, and none looks any more whether the run's folder is there.
-        if (own.Rank == 0) folder.Clear();
-        var launch = ranks.BroadcastText(Guid.NewGuid().ToString("N"));
+        var own = addresses[ranks.World.Rank];
+        var told = ranks.BroadcastText(own.Rank == 0 ? Begin(folder, hold) : "");
+        if (told[0] == Refused) throw new UsageException(told[1..]);
         var bound = config.Run.StallTimeoutSeconds;
-        return new RankWatch(new LaunchRoster(folder, launch, own, [.. all]), new Pulse(launch, own, ranks.Ledger, bound), bound, launchedByMpi);
+        return new RankWatch(new LaunchRoster(folder, told[1..], own, addresses), new Pulse(told[1..], own, ranks.Ledger, bound), bound, launchedByMpi);
+    }
+
+    // A name for the launch, or why there can be none.
+    private static string Begin(LivenessFolder folder, RunLock hold)
+    {
+        if (hold.TryTake() is { } refusal) return Refused + refusal;
+        folder.Clear();
+        return Began + Guid.NewGuid().ToString("N");
     }
 
     /// <summary>
@@ -100,24 +116,44 @@ internal sealed class RankWatch : IDisposable
         {
             // It needs no disk.
             EndWithoutLauncher();
-            try
-            {
-                _pulse.Beat();
-                _pulse.Heartbeat(whole: false).Write(_roster.Folder.HeartbeatOf(_roster.Own.Rank));
-                _roster.TellDeaths();
-                _inquiry.AnswerIfAsked();
-                if (_pulse.IsOverdue) Look();
-            }
-            catch (IOException)
-            {
-                // The disk or its server is away; that training goes on does not depend on it, and the next beat tries again.
-            }
-            catch (UnauthorizedAccessException)
-            {
-                // As above: a folder that became read-only.
-            }
+            _pulse.Beat();
+            // Each apart: a folder that cannot be written can often still be read.
+            var isSeen = Attempt(() => _pulse.Heartbeat(whole: false).Write(_roster.Folder.HeartbeatOf(_roster.Own.Rank)));
+            Attempt(_roster.TellDeaths);
+            isSeen &= Attempt(_inquiry.AnswerIfAsked);
+            if (_pulse.IsOverdue) isSeen &= Attempt(Look);
+            if (isSeen) _blindAt = 0;
+            else EndBlind();
         }
         while (!_stopping.Wait(_pulse.Interval));
+    }
+
+    private bool Attempt(Action action)
+    {
+        try
+        {
+            action();
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The disk or its server is away, full, or read-only; that training goes on does not depend on it, and the next beat tries again.
+            _blindness = error.Message;
+            return false;
+        }
+    }
+
+    // Without the folder ranks learn nothing of each other. One that does not get on for much longer than it may ends the launch all the same.
+    private void EndBlind()
+    {
+        if (_blindAt == 0) _blindAt = Stopwatch.GetTimestamp();
+        var allowed = _pulse.AllowedSeconds;
+        if (!_pulse.IsOverdue || _pulse.StillSeconds < BlindPatience * allowed || Stopwatch.GetElapsedTime(_blindAt).TotalSeconds < allowed) return;
+        var words = string.Create(CultureInfo.InvariantCulture, $"phase {RunProgress.PhaseName}, step {RunProgress.Step}: no progress for "
+            + $"{_pulse.StillSeconds:0} s, and the run's folder, by which ranks see each other, cannot be used ({_blindness}); the rank ends");
+        Console.Error.WriteLine($"kvshift (rank {_roster.Own.Rank}): {words}");
+        Console.Error.Flush();
+        LinuxProcess.EndNow(ExitCode.Failed);
     }
 
     private void Look()

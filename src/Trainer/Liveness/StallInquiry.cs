@@ -32,7 +32,17 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
     /// <param name="occasion">What made somebody look.</param>
     public void ReportBeside(string occasion)
     {
-        if (roster.Ask()) Report(occasion, answers: false);
+        bool isAsking;
+        try
+        {
+            isAsking = roster.Ask();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Nobody answers; what the others have told before is still there.
+            isAsking = true;
+        }
+        if (isAsking) Report(occasion, answers: false);
         // That rank ends the launch, or this one does when it has failed at that.
         else Thread.Sleep(Bound);
     }
@@ -40,6 +50,7 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
     /// <summary>Writes the report, and answers for this rank.</summary>
     /// <param name="occasion">What made somebody look.</param>
     /// <returns>False when another rank has begun to: that one ends the launch, or this one when it has failed at that.</returns>
+    /// <exception cref="IOException">The others cannot be asked: the folder cannot be written.</exception>
     public bool Report(string occasion)
     {
         if (!roster.Ask()) return false;
@@ -60,7 +71,7 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
         _answeredAt = Stopwatch.GetTimestamp();
         LinuxProcess.AllowTracing();
         var state = pulse.Heartbeat(whole: true);
-        var neighbours = roster.View(silentSeconds).Where(rank => rank.Heartbeat.Host == roster.Own.Host).ToList();
+        var neighbours = roster.View(silentSeconds).Where(rank => roster.Own.Sees(roster.AddressOf(rank.Rank))).ToList();
         // One process reads all of a host, also those that are stopped.
         if (neighbours.Find(rank => !rank.IsSilent)?.Rank == roster.Own.Rank)
         {
@@ -86,7 +97,7 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
         Keep(report);
         foreach (var ((late, _, _), reason) in StallAnalysis.LateOf(ranks))
         {
-            LastWords.Append(roster.Folder.Run, new RankAddress(late.Rank, late.Host, late.ProcessId),
+            LastWords.Append(roster.Folder.Run, roster.AddressOf(late.Rank),
                 $"phase {late.Phase}, step {late.Step}: it is late, says rank {roster.Own.Rank}: {reason}");
         }
     }

@@ -57,7 +57,8 @@ internal sealed class TrainingLoop
     public bool Run()
     {
         if (_run.IsFirstRank) SkippedStepLog.Resume(_run.Folder.Skipped, State.Step);
-        using var metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1) : null;
+        using var metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1,
+            _run.Reporter.Warn) : null;
         var stopped = MeasureBefore(metrics);
         try
         {

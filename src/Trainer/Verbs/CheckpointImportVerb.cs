@@ -2,6 +2,7 @@ using System.CommandLine;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
@@ -11,23 +12,25 @@ namespace KvShiftScale.Trainer.Verbs;
 /// <summary><c>kvshift checkpoint import</c>: a model folder as the beginning of a run.</summary>
 internal static class CheckpointImportVerb
 {
-    public static Command Build(RankEnvironment launch)
+    public static Command Build()
     {
         var model = new Option<string>("--model") { Description = "Model folder to begin from.", Required = true };
         var run = new Option<string>("--run") { Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
             Required = true };
         var command = new Command("import",
             "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
         return command;
     }
 
-    private static int Run(RankEnvironment launch, string folder, string run)
+    private static int Run(string folder, string run)
     {
         if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
         var checkpoints = new CheckpointFolder(Path.Combine(run, RunFolder.CheckpointsName));
         if (checkpoints.List().Count > 0) throw new UsageException($"found checkpoints in {run}; wanted the folder of a run that has not begun");
-        ComputeThreads.Set(launch, configured: 0);
+        using var hold = new RunLock(run, TimeSpan.Zero);
+        if (hold.TryTake() is { } refusal) throw new UsageException(refusal);
+        ComputeThreads.Set(configured: 0);
         using var model = ModelFolder.Read(folder);
         var checkpoint = Write(checkpoints, folder, model);
         Console.WriteLine(FormattableString.Invariant($"{checkpoint.Directory}: {model.Parameters.GlobalElementCount:N0} parameters of {folder}"));

@@ -4,6 +4,7 @@ using KvShiftScale.Data;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Training;
 
@@ -44,7 +45,8 @@ internal static class EvalVerb
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () =>
         {
-            ComputeThreads.Set(launch, configured: 0);
+            launch.RequireWorld(ranks.World);
+            ComputeThreads.Set(configured: 0, RankAddress.Gather(ranks.World), ranks.World.Rank);
             using var source = ModelSource.Open(folder);
             var vocabulary = source.Description.Model.VocabSize;
             if (catalog.VocabularySize is { } size && size > vocabulary)

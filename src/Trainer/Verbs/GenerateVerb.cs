@@ -10,7 +10,7 @@ namespace KvShiftScale.Trainer.Verbs;
 /// <summary><c>kvshift generate</c>: continues a prompt.</summary>
 internal static class GenerateVerb
 {
-    public static Command Build(RankEnvironment launch)
+    public static Command Build()
     {
         var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
         var prompt = new Option<string>("--prompt") { Description = "Text to continue.", Required = true };
@@ -25,14 +25,14 @@ internal static class GenerateVerb
         {
             model, prompt, maxTokens, greedy, temperature, topP, seed, vanilla,
         };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompt),
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompt),
             new SamplingOptions(parsed.GetValue(maxTokens), parsed.GetValue(greedy), parsed.GetValue(temperature), parsed.GetValue(topP),
                 parsed.GetValue(seed)),
             parsed.GetValue(vanilla)));
         return command;
     }
 
-    private static int Run(RankEnvironment launch, string folder, string prompt, SamplingOptions options, bool vanilla)
+    private static int Run(string folder, string prompt, SamplingOptions options, bool vanilla)
     {
         if (options.MaxTokens < 1) throw new UsageException($"found --max-tokens {options.MaxTokens}; wanted at least 1");
         if (!(options.Temperature >= 0) || double.IsInfinity(options.Temperature))
@@ -43,7 +43,7 @@ internal static class GenerateVerb
         using var source = ModelSource.Open(folder);
         var tokenizer = TokenizerModel.Load(folder);
         if (source.Note is { } note && !vanilla) Console.Error.WriteLine($"kvshift: {note}");
-        ComputeThreads.Set(launch, configured: 0);
+        ComputeThreads.Set(configured: 0);
         // The last token generated is not fed back. Tables and caches need no more room than this text.
         var promptTokens = TextGenerator.PromptIds(tokenizer, prompt).Length;
         using var model = source.Build(vanilla, (int)Math.Min(source.Description.Context, promptTokens + options.MaxTokens - 1L));

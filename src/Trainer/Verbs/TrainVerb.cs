@@ -53,14 +53,18 @@ internal static class TrainVerb
     {
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        // Freed when all ranks have left MPI, and with it the run's folder.
+        using var hold = new RunLock(config.Run.Folder);
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {
+            launch.RequireWorld(ranks.World);
             RunConfigRules.Check(config, ranks.World.Size);
-            var threads = ComputeThreads.Set(launch, config.Parallel.ThreadsPerRank);
             if (demandNew) TrainingRun.RequireNew(config);
             InjectedCollectives.Attach(ranks);
-            using var watch = RankWatch.Start(config, ranks, launch.LaunchedByMpi);
+            var addresses = RankAddress.Gather(ranks.World);
+            var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
+            using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);
             using var reporter = RunReporter.Start(config, ranks);
             try
             {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;
@@ -41,14 +42,17 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
     private int Execute(ParallelContext ranks, StopSignal stop)
     {
         var started = Stopwatch.GetTimestamp();
+        launch.RequireWorld(ranks.World);
         Check(ranks.World.Size);
-        var threads = ComputeThreads.Set(launch, runs[0].Config.Parallel.ThreadsPerRank);
+        var threads = ComputeThreads.Set(runs[0].Config.Parallel.ThreadsPerRank, RankAddress.Gather(ranks.World), ranks.World.Rank);
         var isFirst = ranks.World.Rank == 0;
         using var progress = isFirst ? new ProgressLine() : null;
         for (var i = 0; i < runs.Count; i++)
         {
             var reporter = new Reporter(progress, FormattableString.Invariant(
                 $"compare: run {i + 1} of {runs.Count}, {ShiftName.Of(runs[i].Variant)}, seed {runs[i].Seed}"), runs[i].Config.Run.Steps);
+            using var hold = new RunLock(runs[i].Config.Run.Folder);
+            if (ranks.BroadcastText(isFirst ? hold.TryTake() ?? "" : "") is { Length: > 0 } refusal) throw new UsageException(refusal);
             var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
             if (code != ExitCode.Done) return code;
         }

@@ -37,9 +37,10 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
     private int Execute(ParallelContext ranks, StopSignal stop)
     {
         var started = Stopwatch.GetTimestamp();
+        launch.RequireWorld(ranks.World);
         var isFirst = ranks.World.Rank == 0;
         // One thread each, however many ranks there are: the order of sums, and so the result, is the same.
-        var threads = ComputeThreads.Set(launch, configured: 1);
+        var threads = ComputeThreads.Set(configured: 1);
         var runs = new InductionRuns(folder, _all);
         if (isFirst)
         {
