@@ -55,7 +55,9 @@ internal static class FaultReport
 
     /// <summary>2 for what a user got wrong before any work began, 1 for everything else.</summary>
     public static int ExitCodeOf(Exception exception)
-        => exception is ConfigException or UsageException or MeshLayoutException or FileNotFoundException ? ExitCode.Usage : ExitCode.Failed;
+        => exception is ConfigException or UsageException or MeshLayoutException
+            // What is there when training begins, nobody has named wrongly: a later launch may well find it again.
+            || (exception is FileNotFoundException && RunProgress.IsBeforeTraining) ? ExitCode.Usage : ExitCode.Failed;
 
     /// <summary>The message alone where it says what to do; with the stack where somebody has to look into the code.</summary>
     public static string Describe(Exception exception)

@@ -54,7 +54,7 @@ public sealed partial class CheckpointFolder(string directory)
             {
                 rejected.Add(new RejectedCheckpoint(path, error.Message));
             }
-            catch (IOException error)
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
                 rejected.Add(new RejectedCheckpoint(path, $"cannot be read ({error.Message})"));
             }
@@ -68,25 +68,33 @@ public sealed partial class CheckpointFolder(string directory)
 
     /// <summary>
     /// Deletes all but the newest <paramref name="keep"/> checkpoints, and what unfinished ones left behind. A checkpoint that lacks
-    /// files does not count towards them, and the only one that a run could go on from always stays.
+    /// files does not count towards them, and the only one that a run could go on from always stays. One whose manifest cannot be read
+    /// does not count and stays, and one that cannot be deleted keeps no other from it.
     /// </summary>
     /// <param name="keep">Newest ones that stay.</param>
     /// <param name="keepEvery">Checkpoints of steps that are multiples of it stay too, and do not count; 0 for none.</param>
+    /// <param name="warn">Told of each folder that could not be looked at or deleted.</param>
     /// <returns>Folders deleted.</returns>
-    public IReadOnlyList<string> Prune(int keep, long keepEvery = 0)
+    /// <exception cref="IOException">The folder cannot be listed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be listed.</exception>
+    public IReadOnlyList<string> Prune(int keep, long keepEvery = 0, Action<string>? warn = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
         var kept = new List<long>();
         var milestones = new List<long>();
         var candidates = new List<(string Path, long Step)>();
-        var deleted = new List<string>();
+        var partial = new List<string>();
         foreach (var (path, step, isPartial) in NewestFirst())
         {
             if (isPartial)
             {
-                deleted.Add(path);
+                partial.Add(path);
             }
-            else if (!Holds(path, step, VerificationDepth.Lengths))
+            else if (HasItsFiles(path, step, warn) is not { } isWhole)
+            {
+                continue;
+            }
+            else if (!isWhole)
             {
                 candidates.Add((path, step));
             }
@@ -105,9 +113,9 @@ public sealed partial class CheckpointFolder(string directory)
         }
 
         kept.AddRange(milestones);
-        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => Holds(PathOf(step), step, VerificationDepth.Everything)))
+        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => IsGood(PathOf(step), step)))
         {
-            var spared = candidates.FindIndex(candidate => Holds(candidate.Path, candidate.Step, VerificationDepth.Everything));
+            var spared = candidates.FindIndex(candidate => IsGood(candidate.Path, candidate.Step));
             if (spared < 0)
             {
                 // Nothing here is good. Leave all of it: a person may still save something.
@@ -117,9 +125,7 @@ public sealed partial class CheckpointFolder(string directory)
             candidates.RemoveAt(spared);
         }
 
-        deleted.AddRange(candidates.Select(candidate => candidate.Path));
-        deleted.ForEach(DeleteIfPresent);
-        return deleted;
+        return [.. partial.Concat(candidates.Select(candidate => candidate.Path)).Where(path => TryDelete(path, warn))];
     }
 
     /// <summary>Gives a finished draft its name and points <c>latest</c> at it.</summary>
@@ -135,7 +141,8 @@ public sealed partial class CheckpointFolder(string directory)
             Directory.Move(path, replaced);
             InjectedFaults.Reach("file.rename");
             Directory.Move(draftPath, path);
-            DeleteIfPresent(replaced);
+            // The checkpoint is there. Prune tries again, and says so.
+            TryDelete(replaced, null);
         }
         else
         {
@@ -158,16 +165,49 @@ public sealed partial class CheckpointFolder(string directory)
         }
     }
 
-    private static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
-
-    private static bool Holds(string path, long step, VerificationDepth depth)
+    private static bool TryDelete(string path, Action<string>? warn)
     {
         try
         {
-            Verify(path, step, depth);
+            DeleteIfPresent(path);
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            warn?.Invoke($"{path} could not be deleted and stays, or what is left of it: {error.Message}");
+            return false;
+        }
+    }
+
+    private static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
+
+    // Null where that cannot be told now: it may be good.
+    private static bool? HasItsFiles(string path, long step, Action<string>? warn)
+    {
+        try
+        {
+            Verify(path, step, VerificationDepth.Lengths);
             return true;
         }
         catch (InvalidDataException)
+        {
+            return false;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            warn?.Invoke($"{path} stays: it cannot be read ({error.Message})");
+            return null;
+        }
+    }
+
+    private static bool IsGood(string path, long step)
+    {
+        try
+        {
+            Verify(path, step, VerificationDepth.Everything);
+            return true;
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return false;
         }
@@ -177,6 +217,8 @@ public sealed partial class CheckpointFolder(string directory)
     /// <param name="step">Step of the folder's name; null where it has none.</param>
     /// <param name="depth">How much to compare.</param>
     /// <exception cref="InvalidDataException">It is not as it was written; the message does not name the folder.</exception>
+    /// <exception cref="IOException">Its manifest cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Its manifest may not be read.</exception>
     internal static CheckpointManifest Verify(string path, long? step, VerificationDepth depth)
     {
         var manifest = CheckpointManifest.Read(path);
@@ -203,6 +245,7 @@ public sealed partial class CheckpointFolder(string directory)
 
     private IEnumerable<(string Path, long Step, bool IsPartial)> NewestFirst()
     {
+        InjectedFaults.Reach("folder.list");
         if (!Directory.Exists(directory))
         {
             return [];

@@ -18,7 +18,8 @@ public sealed record CheckpointManifest(long Step, IReadOnlyList<CheckpointFile>
     /// <summary>The oldest that it reads: the same, but for SHA-256 of every file.</summary>
     public const int OldestFormat = 2;
 
-    private const long LongestManifest = 256L << 20;
+    /// <summary>Bytes of the longest manifest that is written and read.</summary>
+    public const long MostBytes = 1L << 30;
 
     /// <summary>Versions of what wrote the checkpoint, by name.</summary>
     public IReadOnlyDictionary<string, string> Versions => Content.Versions;
@@ -27,7 +28,9 @@ public sealed record CheckpointManifest(long Step, IReadOnlyList<CheckpointFile>
     public long ByteCount => Files.Sum(file => file.ByteCount);
 
     /// <summary>The manifest as JSON.</summary>
-    internal byte[] ToJson() => ManifestJson.Write(this);
+    /// <param name="mostBytes">How long it may be.</param>
+    /// <exception cref="InvalidDataException">It would be longer, so that nobody could read it.</exception>
+    internal byte[] ToJson(long mostBytes = MostBytes) => ManifestJson.Write(this, mostBytes);
 
     /// <summary>Reads the manifest of a checkpoint.</summary>
     /// <exception cref="InvalidDataException">It is missing, damaged, or of another format; the message does not name the path.</exception>
@@ -39,9 +42,9 @@ public sealed record CheckpointManifest(long Step, IReadOnlyList<CheckpointFile>
             throw new InvalidDataException($"{FileName} is missing; writing was cut off before it");
         }
 
-        if (file.Length > LongestManifest)
+        if (file.Length > MostBytes)
         {
-            throw new InvalidDataException($"{FileName} has {file.Length} bytes; at most {LongestManifest} are sensible");
+            throw new InvalidDataException($"{FileName} has {file.Length} bytes; at most {MostBytes} are sensible");
         }
 
         return ManifestJson.Read(File.ReadAllBytes(file.FullName));

@@ -1,5 +1,6 @@
 using System.Buffers;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Faults;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 
@@ -42,6 +43,7 @@ public sealed class CheckpointTensors : IDisposable
     /// <exception cref="InvalidDataException">Its manifest is missing or damaged.</exception>
     public static CheckpointTensors Open(string directory)
     {
+        InjectedFaults.Reach("checkpoint.open");
         try
         {
             return new CheckpointTensors(directory, CheckpointManifest.Read(directory));

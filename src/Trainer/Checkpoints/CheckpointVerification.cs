@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace KvShiftScale.Trainer.Checkpoints;
 
 /// <summary>Compares every byte of a checkpoint with what was written, and names what differs.</summary>
@@ -14,17 +12,23 @@ internal static class CheckpointVerification
     public static IReadOnlyList<CheckpointFault> Run(string directory, Action<long, long>? progress = null)
     {
         CheckpointManifest manifest;
+        bool hasItsChecksum;
         try
         {
             manifest = CheckpointManifest.Read(directory);
+            hasItsChecksum = ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(directory, CheckpointManifest.FileName)));
         }
         catch (InvalidDataException error)
         {
             return [new CheckpointFault(CheckpointManifest.FileName, null, Beheaded(error.Message))];
         }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [new CheckpointFault(CheckpointManifest.FileName, null, Unreadable(error))];
+        }
 
         var faults = new List<CheckpointFault>();
-        if (!ManifestJson.HasItsChecksum(File.ReadAllBytes(Path.Combine(directory, CheckpointManifest.FileName))))
+        if (!hasItsChecksum)
             faults.Add(new CheckpointFault(CheckpointManifest.FileName, null, "has another SHA-256 checksum than it says; it is damaged"));
         var read = 0L;
         foreach (var file in manifest.Files)
@@ -42,8 +46,23 @@ internal static class CheckpointVerification
         return faults;
     }
 
-    /// <summary>What is wrong with a file, as a sentence that begins behind its name; null where it is as it was written.</summary>
+    /// <summary>
+    /// What is wrong with a file, as a sentence that begins behind its name; null where it is as it was written. That it cannot be read is
+    /// one of these: whoever looks for a checkpoint takes another then.
+    /// </summary>
     public static string? CheckFile(string directory, CheckpointFile expected, VerificationDepth depth = VerificationDepth.Everything)
+    {
+        try
+        {
+            return Difference(directory, expected, depth);
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            return Unreadable(error);
+        }
+    }
+
+    private static string? Difference(string directory, CheckpointFile expected, VerificationDepth depth)
     {
         var file = new FileInfo(Path.Combine(directory, expected.Name));
         if (!file.Exists) return "is missing";
@@ -51,8 +70,7 @@ internal static class CheckpointVerification
         if (depth == VerificationDepth.Lengths) return null;
         if (expected.HeadSha256 is null)
         {
-            using var stream = file.OpenRead();
-            return Convert.ToHexStringLower(SHA256.HashData(stream)) == expected.Checksum
+            return FileChecksum.Sha256OfFile(file.FullName) == expected.Checksum
                 ? null
                 : "has another SHA-256 checksum than when it was written; it is damaged";
         }
@@ -62,6 +80,8 @@ internal static class CheckpointVerification
             ? null
             : "has another checksum than when it was written; it is damaged";
     }
+
+    private static string Unreadable(Exception error) => $"cannot be read ({error.Message})";
 
     // The file's name stands apart in a fault.
     private static string Beheaded(string message) => message.StartsWith(CheckpointManifest.FileName, StringComparison.Ordinal)
@@ -78,9 +98,9 @@ internal static class CheckpointVerification
         {
             reader = SafetensorsReader.Open(Path.Combine(directory, file));
         }
-        catch (InvalidDataException)
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
         {
-            // The header itself: no tensor can be told from another.
+            // The header itself, or all of the file: no tensor can be told from another.
             yield break;
         }
 
@@ -92,9 +112,9 @@ internal static class CheckpointVerification
                 {
                     fault = HashOf(reader, tensor, slice) == slice.Hash ? null : $"is changed in '{slice.Entry}'";
                 }
-                catch (InvalidDataException error)
+                catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
                 {
-                    fault = $"cannot be read ({error.Message})";
+                    fault = Unreadable(error);
                 }
 
                 if (fault is not null) yield return new CheckpointFault(file, tensor.Name, fault);

@@ -3,6 +3,8 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Liveness;
 using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Trainer.Checkpoints;
@@ -14,6 +16,9 @@ namespace KvShiftScale.Trainer.Checkpoints;
 /// </summary>
 internal static class FileChecksum
 {
+    // A part at a time that stays in the cache between reading and hashing.
+    private const int PartBytes = 512 << 10;
+
     /// <summary>Bytes of each piece but the last.</summary>
     public const int PieceBytes = 4 << 20;
 
@@ -45,6 +50,7 @@ internal static class FileChecksum
     /// <exception cref="InvalidDataException">It becomes shorter meanwhile.</exception>
     public static string OfFile(string path)
     {
+        InjectedFaults.Reach("file.checksum");
         using var file = File.OpenHandle(path);
         var length = RandomAccess.GetLength(file);
         var pieces = new uint[PieceCount(length)];
@@ -56,16 +62,40 @@ internal static class FileChecksum
         return Of(pieces);
     }
 
+    /// <summary>SHA-256 of a whole file, in hexadecimal digits.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static string Sha256OfFile(string path)
+    {
+        using var file = File.OpenHandle(path, options: FileOptions.SequentialScan);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = ArrayPool<byte>.Shared.Rent(PartBytes);
+        try
+        {
+            for (var done = 0L; ;)
+            {
+                RunProgress.Advance();
+                var read = RandomAccess.Read(file, buffer, done);
+                if (read == 0) return Convert.ToHexStringLower(hash.GetHashAndReset());
+                hash.AppendData(buffer, 0, read);
+                done += read;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     private static uint OfPiece(SafeFileHandle file, string path, long begin, int count)
     {
-        // A part at a time that stays in the cache between reading and hashing.
-        const int PartBytes = 512 << 10;
         var crc = 0U;
         var buffer = ArrayPool<byte>.Shared.Rent(PartBytes);
         try
         {
             for (var done = 0; done < count;)
             {
+                // A large checkpoint takes minutes.
+                RunProgress.Advance();
                 var read = RandomAccess.Read(file, buffer.AsSpan(0, Math.Min(PartBytes, count - done)), begin + done);
                 if (read == 0) throw new InvalidDataException($"{path}: ends at byte {begin + done}, {count - done} bytes of a piece too early.");
                 crc = Append(crc, buffer.AsSpan(0, read));

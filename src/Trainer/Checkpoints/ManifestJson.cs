@@ -14,7 +14,11 @@ internal static class ManifestJson
 
     private static readonly JsonWriterOptions s_options = new() { Indented = true, NewLine = "\n" };
 
-    public static byte[] Write(CheckpointManifest manifest)
+    /// <summary>The bytes of the file.</summary>
+    /// <param name="manifest">What they say.</param>
+    /// <param name="mostBytes">How many they may be.</param>
+    /// <exception cref="InvalidDataException">They would be more.</exception>
+    public static byte[] Write(CheckpointManifest manifest, long mostBytes)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, s_options))
@@ -48,7 +52,7 @@ internal static class ManifestJson
             }
 
             json.WriteEndArray();
-            WriteTensors(json, manifest.Content.Tensors);
+            WriteTensors(json, manifest.Content.Tensors, () => RequireRoom(json, manifest, mostBytes));
             json.WriteEndObject();
         }
 
@@ -136,8 +140,22 @@ internal static class ManifestJson
         json.WriteEndArray();
     }
 
-    private static void WriteTensors(Utf8JsonWriter json, IReadOnlyList<CheckpointTensor> tensors)
+    // What a save needs to be read again, it is told before anything is renamed. No buffer grows much beyond the limit.
+    private static void RequireRoom(Utf8JsonWriter json, CheckpointManifest manifest, long mostBytes)
     {
+        // With the brackets and the checksum that are still to come.
+        if (json.BytesCommitted + json.BytesPending + 128 <= mostBytes) return;
+        var slices = manifest.Content.Tensors.Sum(tensor => (long)tensor.Slices.Count);
+        throw new InvalidDataException(
+            $"{CheckpointManifest.FileName} would have more than the {mostBytes} bytes that are read, with {slices:N0} slices in {manifest.Files.Count:N0} files; "
+            + "save from fewer data-parallel ranks, or set parallel.optimizer_sharding: none, whose slices are fewer");
+    }
+
+    private static void WriteTensors(Utf8JsonWriter json, IReadOnlyList<CheckpointTensor> tensors, Action? afterEach = null)
+    {
+        // A line for each slice: they are most of a large manifest.
+        var line = new ArrayBufferWriter<byte>();
+        using var slices = new Utf8JsonWriter(line);
         json.WriteStartArray("tensors");
         foreach (var tensor in tensors)
         {
@@ -150,26 +168,36 @@ internal static class ManifestJson
             json.WriteStartArray("slices");
             foreach (var slice in tensor.Slices)
             {
-                json.WriteStartObject();
-                json.WriteString("file", slice.File);
-                json.WriteString("tensor", slice.Entry);
-                json.WriteNumber("start", slice.Runs.Start);
-                json.WriteNumber("length", slice.Runs.Length);
-                if (slice.Runs.Count > 1)
-                {
-                    json.WriteNumber("stride", slice.Runs.Stride);
-                    json.WriteNumber("count", slice.Runs.Count);
-                }
-
-                json.WriteString("hash", slice.Hash.ToString("x16", CultureInfo.InvariantCulture));
-                json.WriteEndObject();
+                line.ResetWrittenCount();
+                slices.Reset();
+                WriteSlice(slices, slice);
+                slices.Flush();
+                json.WriteRawValue(line.WrittenSpan, skipInputValidation: true);
             }
 
             json.WriteEndArray();
             json.WriteEndObject();
+            afterEach?.Invoke();
         }
 
         json.WriteEndArray();
+    }
+
+    private static void WriteSlice(Utf8JsonWriter json, TensorSlice slice)
+    {
+        json.WriteStartObject();
+        json.WriteString("file", slice.File);
+        json.WriteString("tensor", slice.Entry);
+        json.WriteNumber("start", slice.Runs.Start);
+        json.WriteNumber("length", slice.Runs.Length);
+        if (slice.Runs.Count > 1)
+        {
+            json.WriteNumber("stride", slice.Runs.Stride);
+            json.WriteNumber("count", slice.Runs.Count);
+        }
+
+        json.WriteString("hash", slice.Hash.ToString("x16", CultureInfo.InvariantCulture));
+        json.WriteEndObject();
     }
 
     private static CheckpointManifest FromJson(JsonElement json)

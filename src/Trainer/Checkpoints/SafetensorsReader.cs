@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Liveness;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
@@ -99,6 +100,7 @@ public sealed class SafetensorsReader : IDisposable
                 $"{_path}: '{name}' has {entry.ByteCount} bytes; {destination.Length} bytes from {offset} on go beyond it.");
         }
 
+        InjectedFaults.Reach("tensor.read");
         ReadExactly(_path, _file, destination, _dataStart + start + offset);
     }
 

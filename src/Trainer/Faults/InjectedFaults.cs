@@ -16,6 +16,9 @@ internal static partial class InjectedFaults
     private const int SigKill = 9;
     private const int SigTerm = 15;
 
+    // Of Linux on x86 and ARM.
+    private const int SigUsr1 = 10;
+
     private static readonly ConcurrentDictionary<string, long> s_visits = new();
 
     // Some steps of a small model.
@@ -74,6 +77,9 @@ internal static partial class InjectedFaults
                 break;
             case "term":
                 _ = Kill(Environment.ProcessId, SigTerm);
+                break;
+            case "save":
+                _ = Kill(Environment.ProcessId, SigUsr1);
                 break;
             case "stall":
                 Thread.Sleep(Timeout.Infinite);

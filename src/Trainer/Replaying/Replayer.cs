@@ -3,7 +3,6 @@ using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
@@ -133,19 +132,11 @@ internal sealed class Replayer
 
     private string? NewestGoodBefore(long step)
     {
-        foreach (var (path, saved, _) in _folder.Checkpoints.List().Where(checkpoint => !checkpoint.IsPartial && checkpoint.Step < step))
-        {
-            try
-            {
-                CheckpointFolder.Verify(path, saved, VerificationDepth.Everything);
-                return path;
-            }
-            catch (InvalidDataException error)
-            {
-                _say($"checkpoint rejected: {path}: {error.Message}");
-            }
-        }
-        return null;
+        var search = _folder.Checkpoints.FindNewestGood(below: step);
+        // An unfinished one may be what the run is writing now.
+        foreach (var rejected in search.Rejected.Where(rejected => !Path.GetFileName(rejected.Directory).StartsWith('.')))
+            _say($"checkpoint rejected: {rejected}");
+        return search.Newest?.Directory;
     }
 
     private List<RowReplay> Rows(long step, ShardCatalog catalog, KvShiftTransformer model)

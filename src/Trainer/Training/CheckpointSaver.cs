@@ -27,6 +27,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     private SliceStaging? _staging;
     private SaveInFlight? _flight;
     private int _failuresInARow;
+    private long? _committedStep;
     private double _waitSeconds;
     private double? _writeSeconds;
 
@@ -37,6 +38,12 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
 
     /// <summary>Saves that have failed in this launch.</summary>
     public int Failures { get; private set; }
+
+    /// <summary>
+    /// The run as it was after a step is saved, or that save is under way: then it will be, or <see cref="Advance()"/> and
+    /// <see cref="Finish"/> tell of its failure. Every rank has the same answer.
+    /// </summary>
+    public bool Has(long step) => _flight?.State.Step == step || _committedStep == step;
 
     /// <summary>Makes room for the copy, so that a lack of memory shows before training and not at the first save.</summary>
     public void Prepare()
@@ -133,7 +140,9 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             RankAgreement.Together(ranks.World, () =>
             {
-                if (IsFirstRank) begun = folder.Begin(state.Step);
+                if (!IsFirstRank) return;
+                InjectedFaults.Reach("checkpoint.begin");
+                begun = folder.Begin(state.Step);
             });
         }
         catch (IOException error)
@@ -163,7 +172,9 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             _writeSeconds = flight.Elapsed.TotalSeconds;
             _failuresInARow = 0;
+            _committedStep = flight.State.Step;
             _flight = null;
+            foreach (var warning in flight.Warnings) reporter.Warn(warning);
             flight.Dispose();
         }
     }
@@ -171,6 +182,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     // This rank's file, and a note of what is in it.
     private bool WriteOwn(SaveInFlight flight, IReadOnlyList<HeldSlice> slices, bool isBeside)
     {
+        InjectedFaults.Reach("checkpoint.write");
         var directory = folder.DraftPathOf(flight.State.Step);
         // On a network file system this rank may not see yet that the first one has made it.
         Directory.CreateDirectory(directory);
@@ -204,8 +216,21 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
             Tensors = TrainingCheckpoint.Joined(parts.SelectMany(part => part.Tensors)),
         }, [.. parts.Where(part => part.File is not null).Select(part => part.File!)]);
         flight.TakeDuration();
-        folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery);
+        Prune(flight);
         return true;
+    }
+
+    // There is a checkpoint already, whatever becomes of older ones.
+    private void Prune(SaveInFlight flight)
+    {
+        try
+        {
+            folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery, flight.Warnings.Add);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            flight.Warnings.Add($"older checkpoints stay where they are: {error.Message}");
+        }
     }
 
     // On all ranks: what one of them has met, known to all.
@@ -249,9 +274,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     {
         Failures++;
         _failuresInARow++;
-        var newest = folder.List().FirstOrDefault(checkpoint => !checkpoint.IsPartial).Path;
-        var left = newest is null ? "There is no checkpoint of this run yet" : $"The newest checkpoint is still {newest}";
-        var what = $"the checkpoint of step {step} could not be saved: {error.Message}. {left}.";
+        var what = $"the checkpoint of step {step} could not be saved: {error.Message}. {WhatIsLeft()}.";
         if (!goesOn || _failuresInARow > config.Run.FailedSaves)
         {
             throw new IOException($"{what} Make room or mend the folder; the same command then goes on from there.", error);
@@ -259,5 +282,19 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         if (!IsFirstRank) return;
         reporter.Warn(FormattableString.Invariant(
             $"{what} Training goes on without it, and the next save is tried when it is due; {config.Run.FailedSaves - _failuresInARow} more in a row may fail (run.failed_saves). Make room or mend the folder."));
+    }
+
+    // What has just failed may be the folder itself.
+    private string WhatIsLeft()
+    {
+        try
+        {
+            var newest = folder.List().FirstOrDefault(checkpoint => !checkpoint.IsPartial).Path;
+            return newest is null ? "There is no checkpoint of this run yet" : $"The newest checkpoint is still {newest}";
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return $"Which checkpoint is the newest cannot be told ({error.Message})";
+        }
     }
 }

@@ -22,11 +22,12 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         var loader = LoaderState.Of(training, run.Config.Data, run.Config.Run.Seed, step: 0);
         for (var below = long.MaxValue; ; )
         {
-            var found = run.Ranks.BroadcastText(run.IsFirstRank ? FindCheckpoint(below) : "");
+            var checkpoint = run.IsFirstRank ? FindCheckpoint(below) : null;
+            var found = run.Ranks.BroadcastText(checkpoint?.Directory ?? "");
             if (found.Length == 0) return Begin(loader);
-            RequireSameRun(found, loader);
             try
             {
+                RequireSameRun(found, loader);
                 var state = _checkpoint.Load(found);
                 run.Folder.Checkpoints.MarkGood(state.Step);
                 // An imported model has not begun.
@@ -37,8 +38,9 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
                 // On all ranks. Where the files are as they were written, it is not for an older checkpoint to mend.
                 var fault = run.Ranks.BroadcastText(run.IsFirstRank && CheckpointVerification.Run(found) is [var first, ..] ? first.ToString() : "");
                 if (fault.Length == 0) throw;
-                below = TrainingState.Read(found).Step;
-                if (run.IsFirstRank) Reject(new RejectedCheckpoint(found, fault));
+                if (checkpoint is null) continue;
+                below = checkpoint.Step;
+                Reject(new RejectedCheckpoint(found, fault));
             }
         }
     }
@@ -51,15 +53,15 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
     }
 
-    // The newest one of earlier steps that is good so far as its slices do not say otherwise; empty where there never was one.
-    private string FindCheckpoint(long below)
+    // The newest one of earlier steps that is good so far as its slices do not say otherwise; null where there never was one.
+    private Checkpoint? FindCheckpoint(long below)
     {
         var search = run.Folder.Checkpoints.FindNewestGood(VerificationDepth.AllButSlices, below);
         foreach (var rejected in search.Rejected) Reject(rejected);
-        if (search.Newest is { } newest) return newest.Directory;
+        if (search.Newest is { } newest) return newest;
         // One that was never finished is what a kill leaves, and there may be nothing before it. A finished one that is damaged is
         // somebody's run: beginning again would write over it.
-        if (_damaged is null) return "";
+        if (_damaged is null) return null;
         throw new InvalidDataException(
             $"{_damaged}. No checkpoint of {run.Folder.Path} is good, so the run cannot go on. Restore one, or begin a new run under another run.name.");
     }
@@ -73,8 +75,16 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     private void RequireSameRun(string checkpoint, LoaderState loader)
     {
         const string Remedy = "put back what the run was begun with, or begin a new run under another run.name";
+        TrainingState? state = null;
+        ModelDescription? description = null;
+        // On a network file system one rank may not see yet what the first has found.
+        RankAgreement.Together(run.Ranks.World, () =>
+        {
+            state = TrainingState.Read(checkpoint);
+            description = ModelDescription.Read(checkpoint);
+        });
         // One that was made from a model, not by a run, has read no data.
-        var before = TrainingState.Read(checkpoint).Loader;
+        var before = state!.Loader;
         if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
             throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
         if (before?.DataDifferenceFrom(loader) is { } difference)
@@ -88,7 +98,7 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         }
         // How weights began is over; a model from elsewhere may not even say it.
         var (model, context) = (run.Config.Model, run.Config.Data.Context);
-        var saved = ModelDescription.Read(checkpoint).Model with { InitStd = model.InitStd };
+        var saved = description!.Model with { InitStd = model.InitStd };
         if (new ModelDescription(saved, context).ToJson() != new ModelDescription(model, context).ToJson())
             throw new ConfigException(new ConfigFault("model", $"{model}", $"must be the shape of {checkpoint}, which is {saved}", Remedy));
     }

@@ -28,6 +28,9 @@ internal sealed class SaveInFlight(TrainingState state, double[] probeLogits, Ch
     /// <summary>This rank's part of the stage.</summary>
     public required Task Work { get; set; }
 
+    /// <summary>What a person should know of a save that has succeeded; to be told from the thread that trains, once the work is over.</summary>
+    public List<string> Warnings { get; } = [];
+
     /// <summary>Asks the work to end.</summary>
     public CancellationToken Stop => _stop.Token;
 

@@ -31,13 +31,14 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
     public TrainingState Load(string checkpoint)
     {
         using var scope = NewDisposeScope();
-        using var tensors = CheckpointTensors.Open(checkpoint);
+        var (tensors, state) = Open(checkpoint);
+        using var opened = tensors;
         var isFresh = !tensors.All.Any(tensor => !tensor.IsParameter);
         RequirePrecision(tensors);
         var wanted = model.Parameters.Slots.SelectMany(slot => Wanted(slot, isFresh)).ToList();
         RankAgreement.Together(ranks.World, () => Crew.Share(_threads, wanted.Count, i => SliceFile.Read(tensors, wanted[(int)i])));
         RequireSame(checkpoint, tensors, isFresh);
-        return TrainingState.Read(checkpoint);
+        return state;
     }
 
     /// <summary>Versions of this program and what it computes with.</summary>
@@ -54,6 +55,19 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
         {
             Slices = [.. same.SelectMany(part => part.Slices).OrderBy(slice => slice.Runs.Start)],
         }).OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    // A rank that cannot open it takes the others with it: alone it would wait for them elsewhere than they for it.
+    private (CheckpointTensors Tensors, TrainingState State) Open(string checkpoint)
+    {
+        TrainingState? state = null;
+        CheckpointTensors? tensors = null;
+        RankAgreement.Together(ranks.World, () =>
+        {
+            state = TrainingState.Read(checkpoint);
+            tensors = CheckpointTensors.Open(checkpoint);
+        });
+        return (tensors!, state!);
+    }
 
     // What this rank has to read of a parameter. Padding and what has no bytes in a checkpoint is zero.
     private List<HeldSlice> Wanted(ParameterSlot slot, bool isFresh)

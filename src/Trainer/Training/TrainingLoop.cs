@@ -22,7 +22,7 @@ internal sealed class TrainingLoop
     private readonly Measurement _measurement;
     private readonly BadSteps _badSteps;
     private readonly ReplicaCheck _replicas;
-    private long _savedStep;
+    private readonly long _firstStep;
 
     /// <param name="run">The run.</param>
     /// <param name="trained">Parameters and moments as they are after the step of <paramref name="state"/>.</param>
@@ -36,7 +36,7 @@ internal sealed class TrainingLoop
         _data = data;
         _saver = saver;
         State = state;
-        _savedStep = state.Step;
+        _firstStep = state.Step;
         _guard = new StepGuard(run.Config.Run, state.Guard);
         _step = new TrainingStep(trained.Model, run.Ranks, trained.Reducer, trained.Optimizer,
             new LearningRateSchedule(run.Config.Optimizer, run.Config.Run.Steps), run.Config.Optimizer.ClipNorm, _guard);
@@ -72,6 +72,8 @@ internal sealed class TrainingLoop
         }
         RunProgress.Enter(RunPhase.Save);
         _saver.Finish(goesOn: false);
+        // A save of this step may have failed before anybody knew that no other would come after it.
+        Save(goesOn: false);
         return stopped;
     }
 
@@ -162,18 +164,20 @@ internal sealed class TrainingLoop
 
     private void Save(bool goesOn)
     {
-        if (_savedStep == State.Step) return;
-        _savedStep = State.Step;
+        if (IsSaved) return;
         RunProgress.Enter(RunPhase.Save);
         // What is saved must be good.
         if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery)) _replicas.Run(State.Step);
         _saver.Save(State, goesOn);
     }
 
+    // The checkpoint that the launch has begun with is there already.
+    private bool IsSaved => State.Step == _firstStep || _saver.Has(State.Step);
+
     private void SaveAsAsked()
     {
         Save(goesOn: true);
-        _run.Reporter.Say($"saved after step {State.Step}, as a signal asked");
+        if (IsSaved) _run.Reporter.Say($"saved after step {State.Step}, as a signal asked");
     }
 
     private void Log(MetricsLog? metrics, StepRecord record)

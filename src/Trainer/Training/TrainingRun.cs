@@ -57,9 +57,22 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         RunProgress.Enter(RunPhase.Report);
         state = loop.State;
         if (stopped && state.Step == 0) return StoppedBeforeTraining();
-        if (run.IsFirstRank) new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size).Write(state, trained.Model, stopped);
+        if (run.IsFirstRank) Conclude(state, trained, stopped);
         if (!stopped) return ExitCode.Done;
         return Stopped($"stopped by a signal after step {state.Step}; the same command goes on from there");
+    }
+
+    // The checkpoint is safe, and the exit code says how training went: a report that cannot be written changes neither.
+    private void Conclude(TrainingState state, TrainableModel trained, bool stopped)
+    {
+        try
+        {
+            new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size).Write(state, trained.Model, stopped);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            run.Reporter.Warn($"the run is saved, and its report could not be written in full: {error.Message}");
+        }
     }
 
     private int StoppedBeforeTraining() => Stopped("stopped by a signal before the first step; the same command begins again");

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvShiftScale.Data;
 using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;
@@ -53,6 +54,7 @@ internal sealed record TrainingState
     public static TrainingState Read(string checkpoint)
     {
         var path = Path.Combine(checkpoint, FileName);
+        InjectedFaults.Reach("state.read");
         try
         {
             return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), s_options)

@@ -39,7 +39,7 @@ internal static class CheckpointListVerb
             Row(Quantity.Whole(manifest.Step), Quantity.Count(TrainingState.Read(checkpoint).Tokens), Quantity.Bytes(manifest.ByteCount),
                 saved.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture), manifest.Content.Layout?.ToString() ?? "imported", "complete");
         }
-        catch (InvalidDataException fault)
+        catch (Exception fault) when (fault is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             Row(name, "", "", "", "", fault.Message);
         }

@@ -55,16 +55,16 @@ public sealed class CheckpointTensorsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"length\": 1500", "\"length\": 1501", "slices of 3001")]
-    [InlineData("\"length\": 1500", "\"length\": 1499", "slices of 2999")]
-    [InlineData("\"start\": 1500", "\"start\": 1600", "goes beyond it")]
-    [InlineData("\"start\": 1500", "\"start\": -1", "goes beyond it")]
-    [InlineData("\"start\": 1500", "\"start\": 9223372036854775807", "goes beyond it")]
-    [InlineData("\"file\": \"1", "\"file\": \"7", "not in the list of files")]
+    [InlineData("\"length\":1500", "\"length\":1501", "slices of 3001")]
+    [InlineData("\"length\":1500", "\"length\":1499", "slices of 2999")]
+    [InlineData("\"start\":1500", "\"start\":1600", "goes beyond it")]
+    [InlineData("\"start\":1500", "\"start\":-1", "goes beyond it")]
+    [InlineData("\"start\":1500", "\"start\":9223372036854775807", "goes beyond it")]
+    [InlineData("\"file\":\"1", "\"file\":\"7", "not in the list of files")]
     [InlineData("\"dtype\": \"F32\"", "\"dtype\": \"I32\"", "element type 'I32'")]
-    [InlineData("\"hash\": \"", "\"hash\": \"g", "number out of range")]
-    [InlineData("\"start\": 1500,", "\"start\": 0,", "hold 0 of 1500 elements")]
-    [InlineData("\"tensor\": \"s1\"", "\"tensor\": \"s9\"", "no tensor 's9'")]
+    [InlineData("\"hash\":\"", "\"hash\":\"g", "number out of range")]
+    [InlineData("\"start\":1500,", "\"start\":0,", "hold 0 of 1500 elements")]
+    [InlineData("\"tensor\":\"s1\"", "\"tensor\":\"s9\"", "no tensor 's9'")]
     public void ManifestThatCannotBeTrueIsRefused(string text, string other, string reason)
     {
         var path = Path.Combine(Write(0, [ElementRuns.Consecutive(0, 1500), ElementRuns.Consecutive(1500, 1500)]).Directory, CheckpointManifest.FileName);
