@@ -15,6 +15,12 @@ internal sealed class RunLock(string run, TimeSpan? patience = null) : IDisposab
     /// <summary>Name in the run's folder.</summary>
     public const string FileName = "launch.lock";
 
+    /// <summary>
+    /// For a launch that a script starts where another has crashed, with nobody there to start it once more: a killed process leaves when the
+    /// disk has answered it, and a file server keeps the locks of a host that is gone for a minute or two.
+    /// </summary>
+    public static readonly TimeSpan RestartPatience = TimeSpan.FromMinutes(3);
+
     private const int MostBytes = 512;
 
     // A rank whose launcher was killed finds that out within a second and may take some for its last words.
