@@ -12,8 +12,8 @@ namespace KvShiftScale.Trainer.Liveness;
 /// <param name="silentSeconds">As in <see cref="LaunchRoster.View"/>.</param>
 internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double silentSeconds)
 {
-    // A report is there within ten seconds of run.stall_timeout_seconds: up to three beats until somebody asks, and these five, of which four may go to
-    // stacks. A test that reads stacks has a minute for them, on a machine whose processors others hold.
+    // A report is there within ten seconds of run.stall_timeout_seconds: up to three beats until somebody asks, and these five, of which four
+    // may go to stacks. A test that reads stacks has a minute for them, on a machine whose processors others hold.
     private static readonly TimeSpan s_stackBound = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan s_patientStackBound = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_beat = TimeSpan.FromSeconds(1);

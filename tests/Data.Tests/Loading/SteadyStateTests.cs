@@ -25,7 +25,11 @@ public sealed class SteadyStateTests : IDisposable
         var catalog = ShardCatalog.Open([new DataSource(_folder.Glob)], new CountingOptions { PaddedContext = 16 });
         // The smallest object has 24 bytes. The test host may write a line or two meanwhile, hence not zero; and more at times, hence three rounds.
         var least = long.MaxValue;
-        for (var round = 1; round <= 3 && least >= Batches * 8; round++) least = Math.Min(least, Allocated(pause: TimeSpan.FromSeconds(0.3 * round * round)));
+        for (var round = 1; round <= 3 && least >= Batches * 8; round++)
+        {
+            least = Math.Min(least, Allocated(pause: TimeSpan.FromSeconds(0.3 * round * round)));
+        }
+
         Assert.True(least < Batches * 8, $"{least} bytes for {Batches} batches");
 
         long Allocated(TimeSpan pause)

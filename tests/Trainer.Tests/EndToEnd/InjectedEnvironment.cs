@@ -9,7 +9,9 @@ internal sealed class InjectedEnvironment : IDisposable
     private const string SecondsToEnd = "OMPI_MCA_odls_base_sigkill_timeout";
 
     /// <param name="faults">The faults.</param>
-    /// <param name="secondsToEnd">What mpirun leaves other ranks to have their say when one has died; its own second is little on busy cores. Null: that second.</param>
+    /// <param name="secondsToEnd">
+    /// What mpirun leaves other ranks to have their say when one has died; its own second is little on busy cores. Null: that second.
+    /// </param>
     public InjectedEnvironment(string faults, int? secondsToEnd = null)
     {
         Environment.SetEnvironmentVariable(InjectedFaults.Variable, faults);

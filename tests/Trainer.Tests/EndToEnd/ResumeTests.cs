@@ -12,7 +12,8 @@ public sealed class ResumeTests(TrainingFixture fixture)
         [$"run.steps={Steps}", "data.global_batch=16", "data.micro_batch=2", "run.checkpoint_every=0", "run.validate_every=0"];
 
     // A second each, which costs nothing when the signal comes before: this process may lose its processor for longer than a run takes.
-    private const string NotTooFast = "linger@step:30; linger@step:40; linger@step:50; linger@step:60; linger@step:70; linger@step:80; linger@step:90";
+    private const string NotTooFast =
+        "linger@step:30; linger@step:40; linger@step:50; linger@step:60; linger@step:70; linger@step:80; linger@step:90";
 
     [Theory]
     [InlineData(ProgramRun.SigTerm)]

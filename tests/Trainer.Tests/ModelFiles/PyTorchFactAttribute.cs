@@ -3,7 +3,9 @@ using System.Diagnostics;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 
-/// <summary>A test that computes in PyTorch: skipped, and counted as such, where no Python has it. Continuous integration does not accept that.</summary>
+/// <summary>
+/// A test that computes in PyTorch: skipped, and counted as such, where no Python has it. Continuous integration does not accept that.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class PyTorchFactAttribute : FactAttribute
 {
@@ -25,7 +27,8 @@ public sealed class PyTorchFactAttribute : FactAttribute
         {
             try
             {
-                using var process = Process.Start(new ProcessStartInfo(candidate, ["-c", "import torch, numpy"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+                var start = new ProcessStartInfo(candidate, ["-c", "import torch, numpy"]) { RedirectStandardError = true, RedirectStandardOutput = true };
+                using var process = Process.Start(start)!;
                 process.StandardError.ReadToEnd();
                 process.WaitForExit();
                 if (process.ExitCode == 0) return candidate;
