@@ -73,7 +73,7 @@ public sealed partial class RunConfigRules
             run.CheckpointEvery > 0 ? Format($"set {NearestMultiples(run.CheckpointEvery, run.KeepEvery)}") : "set run.checkpoint_every, or run.keep_every: 0");
         Require(run.LogEvery > 0, "run.log_every", run.LogEvery, "must be at least 1", "use 1 to log every step");
         Require(run.ValidateEvery >= 0, "run.validate_every", run.ValidateEvery, "must not be negative",
-            "use a number of steps, or 0 to validate after the last step only");
+            "use a number of steps, or 0 to validate before the first step and after the last only");
         Require(run.ValidationRows >= 0, "run.validation_rows", run.ValidationRows, "must not be negative",
             "use a number of sequences, or 0 for all of the validation data");
         Require(run.ProbeEvery >= 0, "run.probe_every", run.ProbeEvery, "must not be negative", "use a number of steps, or 0 for no probes");

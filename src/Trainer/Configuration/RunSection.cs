@@ -47,7 +47,7 @@ public sealed record RunSection
     /// <summary>Steps between lines of <c>metrics.jsonl</c> and of the progress display.</summary>
     public int LogEvery { get; init; } = 10;
 
-    /// <summary>Steps between validations; 0 validates after the last step only, if there is validation data.</summary>
+    /// <summary>Steps between validations. Validation data, where there is some, is also read before the first step and after the last; 0 for these alone.</summary>
     public int ValidateEvery { get; init; }
 
     /// <summary>Sequences that one validation reads; 0 reads all.</summary>

@@ -11,8 +11,8 @@ internal static class ExperimentCompareVerb
 {
     public static Command Build(RankEnvironment launch)
     {
-        var data = Globs("--data", "Token shards to train on: files or globs.");
-        var validation = Globs("--validation", "Held-out token shards: files or globs.");
+        var data = Globs("--data", "Token shards to train on: files or globs; required without --config.");
+        var validation = Globs("--validation", "Held-out token shards: files or globs; required without --config.");
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder of the shards; goes into the checkpoints." };
         var config = new Option<string?>("--config") { Description = "Configuration of a run; without it a model of 5 M parameters for two cores." };
         var set = new Option<string[]>("--set")
