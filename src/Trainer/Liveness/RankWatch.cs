@@ -16,6 +16,9 @@ internal sealed class RankWatch : IDisposable
     // A rank that cannot see the others may be one that only waits, so it is given more time than one that does.
     private const int BlindPatience = 3;
 
+    // Of the ten seconds after the bound within which a report is promised.
+    private const double MostBetweenLooksSeconds = 2;
+
     private const char Began = '+';
     private const char Refused = '-';
 
@@ -159,7 +162,7 @@ internal sealed class RankWatch : IDisposable
     private void Look()
     {
         var now = Stopwatch.GetTimestamp();
-        if (_lookedAt != 0 && _stalledAt == 0 && Stopwatch.GetElapsedTime(_lookedAt, now).TotalSeconds < _bound / 20) return;
+        if (_lookedAt != 0 && _stalledAt == 0 && Stopwatch.GetElapsedTime(_lookedAt, now).TotalSeconds < Math.Min(_bound / 20, MostBetweenLooksSeconds)) return;
         _lookedAt = now;
         if (_roster.HasDeath)
         {
