@@ -29,7 +29,9 @@ internal static class ComputeThreads
     {
         var own = ranks[rank];
         var cores = CpuList.Parse(own.Cores);
-        var sharing = ranks.Count(other => other.Kernel == own.Kernel
+        // Fewer processors than the rank may run on are a share of their time, which belongs to a container and so to the processes that it holds.
+        var hasQuota = processors < cores.Count;
+        var sharing = ranks.Count(other => other.Kernel == own.Kernel && (!hasQuota || other.Processes == own.Processes)
             && (cores.Count == 0 || other.Cores == own.Cores || CpuList.Parse(other.Cores).Overlaps(cores)));
         return Math.Max(1, processors / sharing);
     }

@@ -29,6 +29,16 @@ public sealed class ComputeThreadsTests
         Assert.Equal([4, 4, 8], Shares(8, Ranks(("a", "0-7"), ("a", "4-11"), ("a", "16-23"))));
     }
 
+    // Containers of one machine that may use the time of eight of its processors each: the first has two ranks, the second one.
+    [Fact]
+    public void AShareOfTheTimeBelongsToAContainer()
+    {
+        var ranks = Ranks(("a", "0-63"), ("a", "0-63"), ("a", "0-63"));
+        ranks[2] = ranks[2] with { Processes = "pid:[8]" };
+
+        Assert.Equal([4, 4, 8], Shares(8, ranks));
+    }
+
     [Fact]
     public void ThereIsAlwaysAThread()
     {
