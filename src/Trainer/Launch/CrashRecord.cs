@@ -22,7 +22,7 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     public string Cause => ExitCode > 128
         ? FormattableString.Invariant($"signal {ExitCode - 128}") : FormattableString.Invariant($"exit code {ExitCode}");
 
-    /// <summary>What this launcher's call was told to be called (<see cref="StopMark.LaunchVariable"/>): each restart is one of its own.</summary>
+    /// <summary>What this launcher's call was told to be called (<see cref="RankEnvironment.LaunchName"/>): each restart is one of its own.</summary>
     [JsonIgnore]
     public string LaunchName => FormattableString.Invariant($"{Launch}.{Crash}");
 

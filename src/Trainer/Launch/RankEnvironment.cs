@@ -7,7 +7,8 @@ namespace KvShiftScale.Trainer.Launch;
 /// <param name="LaunchedByMpi">mpirun or srun started the process as one of several ranks.</param>
 /// <param name="Rank">The process's number among them; 0 when it runs alone.</param>
 /// <param name="Told">The place that the launcher has told; null where it told none.</param>
-internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace? Told)
+/// <param name="LaunchName">What the script that started the launch calls it; null where there is none, or none that would start it again.</param>
+internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace? Told, string? LaunchName = null)
 {
     // Open MPI, MPICH's Hydra and Slurm's PMI-2, PMIx under Slurm. An mpirun may have been started by a step of Slurm's, and Slurm's variables are
     // of that one then, so they come last.
@@ -16,23 +17,27 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
 
     private const string SlurmRank = "SLURM_PROCID";
 
+    // Set by the scripts in launch.
+    private const string LaunchVariable = "KVSHIFT_LAUNCH";
+
     /// <summary>Reads the variables that the known launchers set.</summary>
     /// <param name="variable">Value of an environment variable, or null.</param>
     public static RankEnvironment Read(Func<string, string?> variable)
     {
+        var name = variable(LaunchVariable) is { Length: > 0 } given ? given : null;
         foreach (var (rankName, sizeName) in s_places)
         {
             if (Number(rankName) is not { } rank) continue;
             // PMIx tells no size, but srun does where it is the one that has given the rank.
             var size = sizeName ?? (Number(SlurmRank) == rank ? LaunchPlace.StepSize : null);
-            return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)));
+            return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)), name);
         }
         // A batch script is task 0 of a step without a number of tasks; only srun sets that.
         return new RankEnvironment(false, 0, Number(SlurmRank) is { } task && Number(LaunchPlace.StepSize) is > 1 and var tasks
-            ? new LaunchPlace(SlurmRank, task, LaunchPlace.StepSize, tasks) : null);
+            ? new LaunchPlace(SlurmRank, task, LaunchPlace.StepSize, tasks) : null, name);
 
-        int? Number(string name)
-            => int.TryParse(variable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+        int? Number(string of)
+            => int.TryParse(variable(of), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
     }
 
     /// <summary>

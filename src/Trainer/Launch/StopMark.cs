@@ -9,16 +9,13 @@ internal static class StopMark
     /// <summary>The file's name.</summary>
     public const string FileName = "stopped-launch";
 
-    /// <summary>What a launch is called; empty where no script has given it a name.</summary>
-    public const string LaunchVariable = "KVSHIFT_LAUNCH";
-
     /// <summary>Leaves the mark, if the launch has a name.</summary>
     /// <param name="folder">The run's folder.</param>
-    /// <param name="launch">The launch that ends; null or empty: none.</param>
+    /// <param name="launch">The launch that ends, as the script calls it that started it; null: none did.</param>
     /// <param name="warn">Told why there is no mark, where the folder takes none.</param>
     public static void Leave(string folder, string? launch, Action<string> warn)
     {
-        if (string.IsNullOrEmpty(launch)) return;
+        if (launch is null) return;
         try
         {
             Directory.CreateDirectory(folder);

@@ -14,7 +14,7 @@ internal sealed record LaunchedRun(RunConfig Config, ParallelContext Ranks, IRun
     /// <summary>The run's folder.</summary>
     public RunFolder Folder { get; } = new(Config);
 
-    /// <summary>What the script that started the launch calls it; null or empty where there is none.</summary>
+    /// <summary>What the script that started the launch calls it; null where there is none.</summary>
     public string? LaunchName { get; init; }
 
     /// <summary>How shards are read.</summary>

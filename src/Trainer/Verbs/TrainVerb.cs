@@ -54,8 +54,7 @@ internal static class TrainVerb
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         // Freed when all ranks have left MPI, and with it the run's folder.
-        var launchName = Environment.GetEnvironmentVariable(StopMark.LaunchVariable);
-        using var hold = new RunLock(config.Run.Folder, string.IsNullOrEmpty(launchName) ? null : RunLock.RestartPatience);
+        using var hold = new RunLock(config.Run.Folder, launch.LaunchName is null ? null : RunLock.RestartPatience);
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {
@@ -69,7 +68,7 @@ internal static class TrainVerb
             using var reporter = RunReporter.Start(config, ranks);
             try
             {
-                var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = launchName };
+                var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = launch.LaunchName };
                 return new TrainingRun(run, threads, acceptChangedData).Execute();
             }
             catch (Exception exception) when (watch.Hear(exception))
