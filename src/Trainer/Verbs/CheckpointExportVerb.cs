@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Verbs;
@@ -22,6 +23,7 @@ internal static class CheckpointExportVerb
     {
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");
+        TensorLibrary.Load();
         using var source = ModelSource.Open(checkpoint);
         using var export = new ModelExport(source, new ExportOptions(ModelNaming.KvShift, null, LargestFileBytes, false));
         var summary = export.Write(output);

@@ -30,6 +30,7 @@ internal static class CheckpointImportVerb
         if (checkpoints.List().Count > 0) throw new UsageException($"found checkpoints in {run}; wanted the folder of a run that has not begun");
         using var hold = new RunLock(run, TimeSpan.Zero);
         if (hold.TryTake() is { } refusal) throw new UsageException(refusal);
+        TensorLibrary.Load();
         ComputeThreads.Set(configured: 0);
         using var model = ModelFolder.Read(folder);
         var checkpoint = Write(checkpoints, folder, model);

@@ -42,6 +42,7 @@ internal static class EvalVerb
         if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
         var catalog = OpenData(data);
 
+        TensorLibrary.Load();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () =>
         {

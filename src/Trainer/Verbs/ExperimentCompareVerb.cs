@@ -43,6 +43,7 @@ internal static class ExperimentCompareVerb
         };
         command.SetAction(parsed =>
         {
+            TensorLibrary.Load();
             var folder = parsed.GetValue(output)!;
             RequirePositive("--seeds", parsed.GetValue(seeds));
             RequirePositive("--steps", parsed.GetValue(steps));

@@ -38,6 +38,7 @@ internal static class ExperimentInductionVerb
         };
         command.SetAction(parsed =>
         {
+            TensorLibrary.Load();
             var studies = Studies(parsed.GetValue(preset)!, parsed.GetValue(variants)!, parsed.GetValue(seeds), parsed.GetValue(steps),
                 parsed.GetValue(widths));
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", $"induction-{parsed.GetValue(preset)}");

@@ -40,6 +40,7 @@ internal static class GenerateVerb
         if (!(options.TopP is > 0 and <= 1)) throw new UsageException(FormattableString.Invariant($"found --top-p {options.TopP}; wanted a number above 0 and at most 1"));
         if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
 
+        TensorLibrary.Load();
         using var source = ModelSource.Open(folder);
         var tokenizer = TokenizerModel.Load(folder);
         if (source.Note is { } note && !vanilla) Console.Error.WriteLine($"kvshift: {note}");

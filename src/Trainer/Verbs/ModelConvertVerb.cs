@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Verbs;
@@ -39,6 +40,7 @@ internal static class ModelConvertVerb
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");
         var start = Stopwatch.GetTimestamp();
+        TensorLibrary.Load();
         using var source = ModelSource.Open(folder);
         if (source.Note is { } note) Console.Error.WriteLine($"kvshift: {note}");
         using var export = new ModelExport(source, options);

@@ -30,6 +30,7 @@ internal static class ReplayVerb
         if (launch.LaunchedByMpi) throw new UsageException("found replay under mpirun; wanted one process, which computes the work of all ranks in turn: use launch/kvshift replay");
         var config = Read(path, settings);
         if (step < 1 || step > config.Run.Steps) throw new UsageException($"found --step {step}; wanted 1 to run.steps = {config.Run.Steps}");
+        TensorLibrary.Load();
         ComputeThreads.Set(config.Parallel.ThreadsPerRank);
         var replayer = new Replayer(config, Console.Error.WriteLine);
         InjectedFaults.Load(replayer.Translate(faults ?? ""), launch.Rank);

@@ -55,6 +55,7 @@ internal static class TrainVerb
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         // Freed when all ranks have left MPI, and with it the run's folder.
         using var hold = new RunLock(config.Run.Folder, launch.LaunchName is null ? null : RunLock.RestartPatience);
+        TensorLibrary.Load();
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {

@@ -1,3 +1,0 @@
-namespace Parquet.Thrift;
-
-internal readonly record struct ThriftField(int Id, ThriftType Type);
