@@ -6,6 +6,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 
 const int Vocabulary = 50_000;
 const int Context = 1024;

@@ -8,7 +8,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 using Parquet;
 
 const int Vocabulary = 50_257;

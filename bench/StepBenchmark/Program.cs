@@ -72,13 +72,24 @@ var activationBytes = 0L;
 OverlapTotals warm = default;
 for (var step = 1; step <= options["--warmup"] + options["--steps"]; step++)
 {
-    if (step == options["--warmup"] + 1) warm = reducer.Reduction.Snapshot();
+    if (step == options["--warmup"] + 1)
+    {
+        warm = reducer.Reduction.Snapshot();
+    }
+
     context.World.Barrier();
     var start = Stopwatch.GetTimestamp();
     last = Step(step);
     context.World.Barrier();
-    if (step == 1) first = last;
-    if (step > options["--warmup"]) seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+    if (step == 1)
+    {
+        first = last;
+    }
+
+    if (step > options["--warmup"])
+    {
+        seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
 }
 
 seconds.Sort();

@@ -4,6 +4,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Training;
 
 // Encodes a corpus that bench/tokenizers/corpus.mjs has written, and prints one line of JSON:
 //   encode TOKENIZER CORPUS --threads N [--ids FILE]          MB/s of each pass, also by processor time; the ids, if wanted

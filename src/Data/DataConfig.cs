@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
 namespace KvShiftScale.Data;
 
 /// <summary>One source of token shards: a glob of Parquet files and its share of the training mixture.</summary>

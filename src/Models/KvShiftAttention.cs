@@ -72,7 +72,10 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
         var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout, ShiftedIsRemade);
         Activation value = layout.Gather(_value.call(x));
         if (_valueShift is not null)
+        {
             value = ShiftRotateOperation.Apply(value.Value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout, ShiftedIsRemade);
+        }
+
         return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
     }
 
@@ -128,7 +131,11 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
         {
             var (token, keyPosition) = (positions.view(1, tokens, 1), arange(first, cache.Length, int64, x.device).view(1, 1, length));
             scores = scores.view(kvHeads, group, tokens, length).masked_fill(token.lt(keyPosition), double.NegativeInfinity);
-            if (window > 0) scores = scores.masked_fill((keyPosition + window).le(token), double.NegativeInfinity);
+            if (window > 0)
+            {
+                scores = scores.masked_fill((keyPosition + window).le(token), double.NegativeInfinity);
+            }
+
             scores = scores.view(kvHeads, group * tokens, length);
         }
         var mixed = scores.softmax(-1).matmul(cache.ValuesFrom(first)).view(kvHeads, group, tokens, headSize).transpose(1, 2).transpose(0, 1)

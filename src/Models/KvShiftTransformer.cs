@@ -29,7 +29,7 @@ public sealed class KvShiftTransformer : nn.Module
         Parameters = parameters;
         Context = context;
         _embedding = new Embedding(parameters, "model.embed_tokens", _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
-        register_module("model.embed_tokens", _embedding);
+        register_module("embed_tokens", _embedding);
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var shape = config.Attention(layer);
@@ -40,10 +40,10 @@ public sealed class KvShiftTransformer : nn.Module
             }
             var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, shape, rotary, _region);
             _blocks.Add(block);
-            register_module($"model.layers.{layer}", block);
+            register_module($"layers_{layer}", block);
         }
         _norm = new RmsNorm(parameters, "model.norm", config.HiddenSize, config.NormEpsilon, _region);
-        register_module("model.norm", _norm);
+        register_module("norm", _norm);
         if (config.TieEmbeddings)
         {
             _head = _embedding.Weight;
@@ -51,7 +51,7 @@ public sealed class KvShiftTransformer : nn.Module
         else
         {
             _head = parameters.Create("lm_head.weight", weightDecay: true, _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
-            register_parameter("lm_head.weight", _head.Parameter);
+            register_parameter("lm_head", _head.Parameter);
         }
     }
 
@@ -71,8 +71,15 @@ public sealed class KvShiftTransformer : nn.Module
         init
         {
             field = value;
-            if (value != Recompute.Selective) return;
-            foreach (var block in _blocks) block.RecomputeSelectively();
+            if (value != Recompute.Selective)
+            {
+                return;
+            }
+
+            foreach (var block in _blocks)
+            {
+                block.RecomputeSelectively();
+            }
         }
     }
 
@@ -173,7 +180,11 @@ public sealed class KvShiftTransformer : nn.Module
         }
         var residual = _embedding.call(ids);
         Tensor? pending = null;
-        for (var layer = 0; layer < _blocks.Count; layer++) (residual, pending) = _blocks[layer].Decode(residual, pending, caches[layer]);
+        for (var layer = 0; layer < _blocks.Count; layer++)
+        {
+            (residual, pending) = _blocks[layer].Decode(residual, pending, caches[layer]);
+        }
+
         return Head(Final(residual, pending));
     }
 
@@ -185,15 +196,27 @@ public sealed class KvShiftTransformer : nn.Module
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
-        if (!disposing) return;
-        foreach (var rotary in _rotary.Values) rotary.Dispose();
+        if (!disposing)
+        {
+            return;
+        }
+
+        foreach (var rotary in _rotary.Values)
+        {
+            rotary.Dispose();
+        }
+
         _region.Dispose();
         Parameters.Dispose();
     }
 
     private Tensor Hidden(Tensor ids, TokenLayout layout)
     {
-        if (layout.Tokens > Context) throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
+        if (layout.Tokens > Context)
+        {
+            throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
+        }
+
         var residual = _region.Leave(_embedding.call(ids));
         Tensor? pending = null;
         var recompute = Recompute == Recompute.Full && is_grad_enabled();

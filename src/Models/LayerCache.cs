@@ -29,9 +29,20 @@ public sealed class LayerCache : IDisposable
         _slots = _window == 0 ? capacity : (int)Math.Min(capacity, 2L * _window);
         _keys = empty([shape.KvHeads, _slots, shape.HeadSize], dtype, device).DetachFromDisposeScope();
         _values = empty([shape.KvHeads, _slots, shape.HeadSize], dtype, device).DetachFromDisposeScope();
-        if (plan.Query) QueryShift = new ShiftState(plan.Taps, shape.Heads, shape.HeadSize, dtype, device);
-        if (plan.Key) KeyShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
-        if (plan.Value) ValueShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
+        if (plan.Query)
+        {
+            QueryShift = new ShiftState(plan.Taps, shape.Heads, shape.HeadSize, dtype, device);
+        }
+
+        if (plan.Key)
+        {
+            KeyShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
+        }
+
+        if (plan.Value)
+        {
+            ValueShift = new ShiftState(plan.Taps, shape.KvHeads, shape.HeadSize, dtype, device);
+        }
     }
 
     /// <summary>Tokens of the longest sequence.</summary>
@@ -68,7 +79,9 @@ public sealed class LayerCache : IDisposable
     internal void RequireRoom(int tokens)
     {
         if (Length + tokens > Capacity)
+        {
             throw new InvalidOperationException($"{Length} tokens and {tokens} more do not fit a cache of {Capacity}");
+        }
     }
 
     /// <summary>Adds tokens, in a sliding layer no more than its window at once.</summary>
@@ -76,7 +89,11 @@ public sealed class LayerCache : IDisposable
     {
         var tokens = (int)keys.size(0);
         RequireRoom(tokens);
-        if (_held + tokens > _slots) DropAllButAWindow();
+        if (_held + tokens > _slots)
+        {
+            DropAllButAWindow();
+        }
+
         _keys.narrow(1, _held, tokens).copy_(keys.transpose(0, 1));
         _values.narrow(1, _held, tokens).copy_(values.transpose(0, 1));
         Length += tokens;
@@ -91,7 +108,10 @@ public sealed class LayerCache : IDisposable
         foreach (var buffer in (ReadOnlySpan<Tensor>)[_keys, _values])
         {
             // Through a copy, since the two ranges may overlap.
-            if (kept > 0) buffer.narrow(1, 0, kept).copy_(buffer.narrow(1, _held - kept, kept).clone());
+            if (kept > 0)
+            {
+                buffer.narrow(1, 0, kept).copy_(buffer.narrow(1, _held - kept, kept).clone());
+            }
         }
         _held = kept;
     }

@@ -141,7 +141,11 @@ public sealed record ModelConfig
     /// <summary>Shape of the attention of layer <paramref name="layer"/>, counted from 0.</summary>
     public AttentionShape Attention(int layer)
     {
-        if (SlidingWindow == 0 || layer % 2 == 0) return new(Heads, ResolvedKvHeads, ResolvedHeadSize, Window: 0);
+        if (SlidingWindow == 0 || layer % 2 == 0)
+        {
+            return new(Heads, ResolvedKvHeads, ResolvedHeadSize, Window: 0);
+        }
+
         return new(SlidingHeads == 0 ? Heads : SlidingHeads, SlidingKvHeads == 0 ? ResolvedKvHeads : SlidingKvHeads,
             SlidingHeadSize == 0 ? ResolvedHeadSize : SlidingHeadSize, SlidingWindow);
     }

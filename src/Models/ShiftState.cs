@@ -26,7 +26,11 @@ public sealed class ShiftState : IDisposable
         var (tokens, taps) = (raw.size(0), weights.size(1));
         var rows = cat([_last, raw], 0);
         var mixed = rows.narrow(0, 0, tokens) * weights.narrow(1, 0, 1).unsqueeze(0);
-        for (var column = 1; column < taps; column++) mixed = mixed + rows.narrow(0, column, tokens) * weights.narrow(1, column, 1).unsqueeze(0);
+        for (var column = 1; column < taps; column++)
+        {
+            mixed = mixed + rows.narrow(0, column, tokens) * weights.narrow(1, column, 1).unsqueeze(0);
+        }
+
         _last.copy_(rows.narrow(0, tokens, taps - 1));
         return mixed;
     }

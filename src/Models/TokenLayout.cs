@@ -22,13 +22,19 @@ public sealed class TokenLayout : IDisposable
     public TokenLayout(int batch, int tokens, Tensor positions, ContextRegion? region = null)
     {
         if (positions.numel() != (long)batch * tokens)
+        {
             throw new ArgumentException($"{positions.numel()} positions for {batch} rows of {tokens} tokens", nameof(positions));
+        }
+
         Batch = batch;
         Tokens = tokens;
         Positions = positions;
         _region = region ?? ContextRegion.Whole();
         OwnParts = _region.PartsOf(tokens);
-        if (_region.Size > 1) _ownNumbers = _region.OwnNumbers(batch, tokens).DetachFromDisposeScope();
+        if (_region.Size > 1)
+        {
+            _ownNumbers = _region.OwnNumbers(batch, tokens).DetachFromDisposeScope();
+        }
     }
 
     /// <summary>Rows.</summary>

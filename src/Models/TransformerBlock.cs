@@ -56,7 +56,11 @@ public sealed class TransformerBlock : nn.Module
     internal (Tensor Residual, Tensor Pending) Observe(Tensor residual, Tensor? pending, TokenLayout layout, Action<AttentionView> look)
     {
         (residual, var x) = Enter(residual, pending);
-        using (NewDisposeScope()) look(_attention.View(x, layout));
+        using (NewDisposeScope())
+        {
+            look(_attention.View(x, layout));
+        }
+
         (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
         return (residual, _ffn.call(x));
     }

@@ -29,7 +29,10 @@ internal sealed class BucketReduction
     public void Listen(Action gradientArrived)
     {
         _gradientArrived = gradientArrived;
-        foreach (var slot in _slots) slot.Slot.Listener = slot;
+        foreach (var slot in _slots)
+        {
+            slot.Slot.Listener = slot;
+        }
     }
 
     /// <summary>Takes no more notice of gradients. Who has come to listen since goes on.</summary>
@@ -37,20 +40,30 @@ internal sealed class BucketReduction
     {
         foreach (var slot in _slots)
         {
-            if (ReferenceEquals(slot.Slot.Listener, slot)) slot.Slot.Listener = null;
+            if (ReferenceEquals(slot.Slot.Listener, slot))
+            {
+                slot.Slot.Listener = null;
+            }
         }
     }
 
     public void BeginMicroBatch()
     {
         _completeSlots = 0;
-        foreach (var slot in _slots) slot.BeginMicroBatch();
+        foreach (var slot in _slots)
+        {
+            slot.BeginMicroBatch();
+        }
     }
 
     /// <summary>The bucket's gradients belong to its collectives from here on. Parameters without one have zeros.</summary>
     public void Close()
     {
-        foreach (var slot in _bucket.Slots) slot.ZeroIfAbsent();
+        foreach (var slot in _bucket.Slots)
+        {
+            slot.ZeroIfAbsent();
+        }
+
         _isClosed = true;
     }
 
@@ -74,7 +87,11 @@ internal sealed class BucketReduction
 
         public void GradientComes()
         {
-            if (!bucket._isClosed) return;
+            if (!bucket._isClosed)
+            {
+                return;
+            }
+
             throw new InvalidOperationException(
                 $"parameter {slot.Name} got more gradients in one backward than in any step before, after the reduction of its bucket had begun. "
                 + "A model whose graph changes between steps needs parallel.overlap: false.");
@@ -82,9 +99,16 @@ internal sealed class BucketReduction
 
         public void GradientCame()
         {
-            if (++_count != _expected) return;
+            if (++_count != _expected)
+            {
+                return;
+            }
+
             bucket._completeSlots++;
-            if (bucket.IsReady) bucket._gradientArrived!();
+            if (bucket.IsReady)
+            {
+                bucket._gradientArrived!();
+            }
         }
 
         public void BeginMicroBatch()

@@ -27,7 +27,10 @@ public sealed class CanonicalReduction : IDisposable
     public CanonicalReduction(ParameterBuckets parameters, ProcessGroup data, ProcessGroup context, int leaves)
     {
         if (leaves < 1 || (leaves & (leaves - 1)) != 0)
+        {
             throw new MeshLayoutException($"parallel.canonical_leaves is {leaves}; it has to be a power of two");
+        }
+
         if ((data.Size & (data.Size - 1)) != 0 || leaves % data.Size != 0)
         {
             throw new MeshLayoutException(
@@ -36,7 +39,10 @@ public sealed class CanonicalReduction : IDisposable
         _parameters = parameters;
         _context = context;
         LeavesPerRank = leaves / data.Size;
-        for (var bit = 1; bit < data.Size; bit <<= 1) _pairs.Add(data.Split($"data pair {bit}", data.Rank & ~bit, data.Rank));
+        for (var bit = 1; bit < data.Size; bit <<= 1)
+        {
+            _pairs.Add(data.Split($"data pair {bit}", data.Rank & ~bit, data.Rank));
+        }
     }
 
     /// <summary>Leaves that this rank computes.</summary>
@@ -45,7 +51,11 @@ public sealed class CanonicalReduction : IDisposable
     /// <summary>Ends a leaf whose gradients are in the buckets. The gradients of all leaves of this rank are there after the last.</summary>
     public void EndLeaf()
     {
-        foreach (var slot in _parameters.Slots) slot.ZeroIfAbsent();
+        foreach (var slot in _parameters.Slots)
+        {
+            slot.ZeroIfAbsent();
+        }
+
         using var mode = no_grad();
         using var scope = NewDisposeScope();
         foreach (var bucket in _parameters.Buckets)
@@ -57,7 +67,10 @@ public sealed class CanonicalReduction : IDisposable
         var level = 0;
         for (; (_leaf >> level & 1) == 1; level++)
         {
-            for (var i = 0; i < _parameters.Buckets.Count; i++) _parameters.Buckets[i].FlatGradients().add_(_waiting[level][i]);
+            for (var i = 0; i < _parameters.Buckets.Count; i++)
+            {
+                _parameters.Buckets[i].FlatGradients().add_(_waiting[level][i]);
+            }
         }
         _leaf++;
         if (_leaf == LeavesPerRank)
@@ -72,12 +85,19 @@ public sealed class CanonicalReduction : IDisposable
     /// <summary>Joins the ranks' sums after the last leaf. Collective.</summary>
     public void JoinRanks()
     {
-        if (_leaf != 0) throw new InvalidOperationException($"{LeavesPerRank - _leaf} leaves of this step are missing");
+        if (_leaf != 0)
+        {
+            throw new InvalidOperationException($"{LeavesPerRank - _leaf} leaves of this step are missing");
+        }
+
         using var scope = NewDisposeScope();
         foreach (var bucket in _parameters.Buckets)
         {
             var gradients = bucket.FlatGradients();
-            foreach (var pair in _pairs) pair.AllReduce(gradients);
+            foreach (var pair in _pairs)
+            {
+                pair.AllReduce(gradients);
+            }
         }
     }
 
@@ -85,9 +105,15 @@ public sealed class CanonicalReduction : IDisposable
     {
         foreach (var level in _waiting)
         {
-            foreach (var sum in level) sum.Dispose();
+            foreach (var sum in level)
+            {
+                sum.Dispose();
+            }
         }
-        foreach (var pair in _pairs) pair.Dispose();
+        foreach (var pair in _pairs)
+        {
+            pair.Dispose();
+        }
     }
 
     private void Keep(int level)
@@ -97,6 +123,9 @@ public sealed class CanonicalReduction : IDisposable
             _waiting.Add([.. _parameters.Buckets.Select(bucket
                 => empty(bucket.PaddedLength, _parameters.GradientType, _parameters.Device).DetachFromDisposeScope())]);
         }
-        for (var i = 0; i < _parameters.Buckets.Count; i++) _waiting[level][i].copy_(_parameters.Buckets[i].FlatGradients());
+        for (var i = 0; i < _parameters.Buckets.Count; i++)
+        {
+            _waiting[level][i].copy_(_parameters.Buckets[i].FlatGradients());
+        }
     }
 }

@@ -5,19 +5,19 @@ namespace KvShiftScale.Parallel;
 /// <summary>Counts the collectives of one group. Always on: three additions a call. May be read from any thread.</summary>
 public sealed class CollectiveCounters
 {
-    private static readonly CollectiveOperation[] _operations = Enum.GetValues<CollectiveOperation>();
+    private static readonly CollectiveOperation[] Operations = Enum.GetValues<CollectiveOperation>();
 
-    private readonly long[] _calls = new long[_operations.Length];
-    private readonly long[] _byteCounts = new long[_operations.Length];
-    private readonly long[] _ticks = new long[_operations.Length];
+    private readonly long[] _calls = new long[Operations.Length];
+    private readonly long[] _byteCounts = new long[Operations.Length];
+    private readonly long[] _ticks = new long[Operations.Length];
 
     /// <summary>The totals of every operation so far, in the order of <see cref="CollectiveOperation"/>.</summary>
     public IReadOnlyList<CollectiveTotals> Snapshot()
     {
-        var totals = new CollectiveTotals[_operations.Length];
+        var totals = new CollectiveTotals[Operations.Length];
         for (var i = 0; i < totals.Length; i++)
         {
-            totals[i] = Of(_operations[i]);
+            totals[i] = Of(Operations[i]);
         }
 
         return totals;

@@ -42,7 +42,11 @@ public sealed class CollectiveWork
     /// <summary>Records that the caller waits, who asks <see cref="IsCompletedWithin"/> until it is done.</summary>
     internal void MarkAwaited()
     {
-        if (_work == 0 || _isAwaited) return;
+        if (_work == 0 || _isAwaited)
+        {
+            return;
+        }
+
         _isAwaited = true;
         _group!.ResumeWork(_call);
     }

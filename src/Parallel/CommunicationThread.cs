@@ -15,7 +15,7 @@ namespace KvShiftScale.Parallel;
 internal sealed class CommunicationThread : IDisposable
 {
     // What is under way when the thread is told to end gets this long: ranks that end together finish it, a rank that failed does not wait for ever.
-    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly object _gate = new();
     private readonly Queue<CommunicationTask> _queue = [];
@@ -63,7 +63,11 @@ internal sealed class CommunicationThread : IDisposable
                 var begun = task.Counters.BeginWait();
                 _isAwaited = true;
                 Monitor.PulseAll(_gate);
-                while (task.IsPending && _failure is null) Monitor.Wait(_gate);
+                while (task.IsPending && _failure is null)
+                {
+                    Monitor.Wait(_gate);
+                }
+
                 _isAwaited = false;
                 task.Counters.EndWait(begun);
             }
@@ -80,7 +84,11 @@ internal sealed class CommunicationThread : IDisposable
     {
         lock (_gate)
         {
-            if (_isEnding) return;
+            if (_isEnding)
+            {
+                return;
+            }
+
             _isEnding = true;
             Monitor.PulseAll(_gate);
         }
@@ -91,10 +99,16 @@ internal sealed class CommunicationThread : IDisposable
                 _isCancelled = true;
                 Monitor.PulseAll(_gate);
             }
-            if (!_thread.Join(_patience)) Fail(new CollectiveException("communication beside the computation: other ranks did not come, and this one has ended"));
+            if (!_thread.Join(Patience))
+            {
+                Fail(new CollectiveException("communication beside the computation: other ranks did not come, and this one has ended"));
+            }
         }
         // A token that was given up may still be written to.
-        if (!HasGivenUp) NativeMemory.Free((void*)_token);
+        if (!HasGivenUp)
+        {
+            NativeMemory.Free((void*)_token);
+        }
     }
 
     // Returns when the thread has ended, or has not got on for as long as there is patience.
@@ -103,8 +117,15 @@ internal sealed class CommunicationThread : IDisposable
         while (true)
         {
             var before = Interlocked.Read(ref _progress);
-            if (_thread.Join(_patience)) return true;
-            if (Interlocked.Read(ref _progress) == before) return false;
+            if (_thread.Join(Patience))
+            {
+                return true;
+            }
+
+            if (Interlocked.Read(ref _progress) == before)
+            {
+                return false;
+            }
         }
     }
 
@@ -150,31 +171,53 @@ internal sealed class CommunicationThread : IDisposable
     {
         lock (_gate)
         {
-            while (_queue.Count == 0 && !_isEnding) Monitor.Wait(_gate);
+            while (_queue.Count == 0 && !_isEnding)
+            {
+                Monitor.Wait(_gate);
+            }
+
             return _queue.Count == 0 ? null : _queue.Dequeue();
         }
     }
 
     private void AwaitRanks(ProcessGroup group)
     {
-        if (group.Size == 1) return;
+        if (group.Size == 1)
+        {
+            return;
+        }
+
         _isTokenOut = true;
         var token = group.StartAllReduce(_token, 1, CollectiveDataType.Int32);
         // The core belongs to the computing thread, unless that waits for this one.
         while (!token.IsCompletedWithin(_isAwaited ? 1000 : 0))
         {
             // Whoever looks for the rank that others wait for has to know that this one waits, too.
-            if (_isAwaited) token.MarkAwaited();
+            if (_isAwaited)
+            {
+                token.MarkAwaited();
+            }
+
             lock (_gate)
             {
-                if (_isCancelled) throw GivenUp(group);
-                if (!_isAwaited) Monitor.Wait(_gate, millisecondsTimeout: 1);
+                if (_isCancelled)
+                {
+                    throw GivenUp(group);
+                }
+
+                if (!_isAwaited)
+                {
+                    Monitor.Wait(_gate, millisecondsTimeout: 1);
+                }
             }
         }
         token.Wait();
         _isTokenOut = false;
         // What is transferred may be gone already.
-        if (_isCancelled) throw GivenUp(group);
+        if (_isCancelled)
+        {
+            throw GivenUp(group);
+        }
     }
 
     private static CollectiveException GivenUp(ProcessGroup group) => new($"{group}: other ranks did not come, and this one has ended");

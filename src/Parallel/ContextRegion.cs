@@ -31,9 +31,17 @@ public sealed class ContextRegion(ProcessGroup group)
 
     private IReadOnlyList<(int Begin, int Count)> PartsOf(int tokens, int rank)
     {
-        if (Size == 1) return [(0, tokens)];
+        if (Size == 1)
+        {
+            return [(0, tokens)];
+        }
+
         var parts = 2 * Size;
-        if (tokens % parts != 0) throw new ArgumentException($"rows of {tokens} tokens cannot be divided into the {parts} parts of {Size} ranks", nameof(tokens));
+        if (tokens % parts != 0)
+        {
+            throw new ArgumentException($"rows of {tokens} tokens cannot be divided into the {parts} parts of {Size} ranks", nameof(tokens));
+        }
+
         var count = tokens / parts;
         return [(rank * count, count), ((parts - 1 - rank) * count, count)];
     }
@@ -56,7 +64,11 @@ public sealed class ContextRegion(ProcessGroup group)
             var (own, region, batch, tokens) = ((Tensor)vars[0], (ContextRegion)vars[1], (int)vars[2], (int)vars[3]);
             var numbers = region.Gathered(batch, tokens);
             var places = new long[numbers.Length];
-            for (var i = 0; i < numbers.Length; i++) places[numbers[i]] = i;
+            for (var i = 0; i < numbers.Length; i++)
+            {
+                places[numbers[i]] = i;
+            }
+
             ctx.save_for_backward([tensor(numbers)]);
             ctx.save_data("region", region);
             return region.Group.AllGatherRows(own.contiguous()).index_select(0, tensor(places));

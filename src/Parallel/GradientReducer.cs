@@ -28,9 +28,16 @@ public sealed class GradientReducer : IDisposable
         bool shareMemory = true)
     {
         (_parameters, _replicas, _canonical) = (parameters, replicas, canonical);
-        if (!overlap || canonical is not null || replicas.Size == 1) return;
+        if (!overlap || canonical is not null || replicas.Size == 1)
+        {
+            return;
+        }
+
         if (!ParallelContext.MpiAllowsThreads)
+        {
             throw new InvalidOperationException("overlap needs an MPI that was started with MPI_THREAD_MULTIPLE; ask ParallelContext.AllowsOverlap before");
+        }
+
         _overlapped = new OverlappedReduction(parameters, replicas, Reduction, Gathering, shareMemory);
     }
 
@@ -72,8 +79,15 @@ public sealed class GradientReducer : IDisposable
         }
         var begun = Reduction.BeginWait();
         Reduction.BeginTransfer();
-        if (_canonical is not null) _canonical.JoinRanks();
-        else ReduceNow();
+        if (_canonical is not null)
+        {
+            _canonical.JoinRanks();
+        }
+        else
+        {
+            ReduceNow();
+        }
+
         Reduction.EndTransfer();
         Reduction.EndWait(begun);
     }
@@ -84,7 +98,11 @@ public sealed class GradientReducer : IDisposable
     /// </summary>
     public void GatherParameters()
     {
-        if (!_parameters.IsShared) return;
+        if (!_parameters.IsShared)
+        {
+            return;
+        }
+
         if (_overlapped is not null)
         {
             _overlapped.StartGathering();
@@ -111,14 +129,24 @@ public sealed class GradientReducer : IDisposable
 
     private void ReduceNow()
     {
-        foreach (var slot in _parameters.Slots) slot.ZeroIfAbsent();
+        foreach (var slot in _parameters.Slots)
+        {
+            slot.ZeroIfAbsent();
+        }
+
         using var scope = NewDisposeScope();
         foreach (var bucket in _parameters.Buckets)
         {
             var gradients = bucket.FlatGradients();
             bucket.Traits.PartialOver?.AllReduce(gradients);
-            if (!_parameters.IsShared) _replicas.AllReduce(gradients);
-            else ReduceOwned(bucket, gradients);
+            if (!_parameters.IsShared)
+            {
+                _replicas.AllReduce(gradients);
+            }
+            else
+            {
+                ReduceOwned(bucket, gradients);
+            }
         }
     }
 

@@ -15,17 +15,26 @@ public sealed class OverlapCounters
     /// <summary>The totals so far.</summary>
     public OverlapTotals Snapshot()
     {
-        lock (_gate) return new OverlapTotals(Seconds(TransferTicks(Stopwatch.GetTimestamp())), Seconds(_exposedTicks), Seconds(_lateTicks));
+        lock (_gate)
+        {
+            return new OverlapTotals(Seconds(TransferTicks(Stopwatch.GetTimestamp())), Seconds(_exposedTicks), Seconds(_lateTicks));
+        }
     }
 
     internal void BeginTransfer()
     {
-        lock (_gate) _transferStart = Stopwatch.GetTimestamp();
+        lock (_gate)
+        {
+            _transferStart = Stopwatch.GetTimestamp();
+        }
     }
 
     internal void EndTransfer()
     {
-        lock (_gate) (_transferTicks, _transferStart) = (TransferTicks(Stopwatch.GetTimestamp()), 0);
+        lock (_gate)
+        {
+            (_transferTicks, _transferStart) = (TransferTicks(Stopwatch.GetTimestamp()), 0);
+        }
     }
 
     /// <summary>The computing thread begins to wait; what is returned belongs to <see cref="EndWait"/>.</summary>

@@ -31,25 +31,43 @@ internal sealed class OverlappedReduction : IDisposable
     {
         _sharesMemory = shareMemory;
         var own = Duplicate(replicas);
-        if (own.SharesMemory) SharedGradients.Place(parameters, own);
+        if (own.SharesMemory)
+        {
+            SharedGradients.Place(parameters, own);
+        }
+
         if (parameters.IsShared)
         {
             // Through MPI the output of a reduce-scatter has to be apart from its input, so it takes a detour.
-            if (!own.SharesMemory) _scattered = empty(parameters.Buckets.Max(bucket => bucket.OwnedLength), parameters.GradientType).DetachFromDisposeScope();
-            foreach (var bucket in parameters.Buckets) _gathers.Add((bucket, new CommunicationTask([(own, Gather(bucket, own))], gathering)));
+            if (!own.SharesMemory)
+            {
+                _scattered = empty(parameters.Buckets.Max(bucket => bucket.OwnedLength), parameters.GradientType).DetachFromDisposeScope();
+            }
+
+            foreach (var bucket in parameters.Buckets)
+            {
+                _gathers.Add((bucket, new CommunicationTask([(own, Gather(bucket, own))], gathering)));
+            }
         }
         // Groups are formed in the order of the buckets, before the order is turned round.
         _reductions = [.. parameters.Buckets.Select(bucket => new BucketReduction(bucket, new CommunicationTask(PartsOf(bucket, own), reduction)))];
         _reductions.Reverse();
         // After what can fail, so that nobody has to end it.
         _thread = new CommunicationThread();
-        foreach (var bucket in _reductions) bucket.Listen(StartReady);
+        foreach (var bucket in _reductions)
+        {
+            bucket.Listen(StartReady);
+        }
     }
 
     /// <summary>Begins a micro-batch of a step; from the backward of the last one buckets are started.</summary>
     public void BeginMicroBatch(bool isLast)
     {
-        foreach (var bucket in _reductions) bucket.BeginMicroBatch();
+        foreach (var bucket in _reductions)
+        {
+            bucket.BeginMicroBatch();
+        }
+
         _mayStart = isLast && _hasLearned;
     }
 
@@ -57,9 +75,21 @@ internal sealed class OverlappedReduction : IDisposable
     public void Finish()
     {
         _mayStart = false;
-        while (_started < _reductions.Count) Start();
-        foreach (var bucket in _reductions) _thread.Wait(bucket.Task);
-        foreach (var bucket in _reductions) _hasLearned |= bucket.Learn();
+        while (_started < _reductions.Count)
+        {
+            Start();
+        }
+
+        foreach (var bucket in _reductions)
+        {
+            _thread.Wait(bucket.Task);
+        }
+
+        foreach (var bucket in _reductions)
+        {
+            _hasLearned |= bucket.Learn();
+        }
+
         _started = 0;
     }
 
@@ -76,16 +106,30 @@ internal sealed class OverlappedReduction : IDisposable
     public void Dispose()
     {
         _thread.Dispose();
-        foreach (var bucket in _reductions) bucket.Ignore();
+        foreach (var bucket in _reductions)
+        {
+            bucket.Ignore();
+        }
         // Freeing a group in which a collective is pending would wait for it, and the thread may still be inside one.
-        if (_thread.HasGivenUp) return;
-        foreach (var group in _duplicates.Values) group.Dispose();
+        if (_thread.HasGivenUp)
+        {
+            return;
+        }
+
+        foreach (var group in _duplicates.Values)
+        {
+            group.Dispose();
+        }
+
         _scattered?.Dispose();
     }
 
     private void StartReady()
     {
-        while (_mayStart && _started < _reductions.Count && _reductions[_started].IsReady) Start();
+        while (_mayStart && _started < _reductions.Count && _reductions[_started].IsReady)
+        {
+            Start();
+        }
     }
 
     private void Start()
@@ -97,9 +141,17 @@ internal sealed class OverlappedReduction : IDisposable
 
     private ProcessGroup Duplicate(ProcessGroup group)
     {
-        if (_duplicates.TryGetValue(group, out var own)) return own;
+        if (_duplicates.TryGetValue(group, out var own))
+        {
+            return own;
+        }
+
         own = group.Duplicate($"{group.Name} beside");
-        if (_sharesMemory) own.ShareMemory();
+        if (_sharesMemory)
+        {
+            own.ShareMemory();
+        }
+
         return _duplicates[group] = own;
     }
 
@@ -126,8 +178,12 @@ internal sealed class OverlappedReduction : IDisposable
         parts.Add((replicas, () =>
         {
             replicas.ReduceScatter(address, scattered, bucket.OwnedLength, type);
-            if (scattered != owned) Copy(scattered, owned, bytes);
-        }));
+            if (scattered != owned)
+            {
+                Copy(scattered, owned, bytes);
+            }
+        }
+        ));
         return parts;
     }
 

@@ -150,7 +150,11 @@ public sealed class ParallelContext : IDisposable
         Tensor.Dispose();
         Context.Dispose();
         Data.Dispose();
-        if (_ownsWorld) World.Dispose();
+        if (_ownsWorld)
+        {
+            World.Dispose();
+        }
+
         _environment?.Dispose();
     }
 

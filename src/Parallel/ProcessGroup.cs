@@ -29,7 +29,10 @@ public sealed class ProcessGroup : IDisposable
         Rank = handle is null ? 0 : CollectivesLibrary.Rank(handle);
         Size = members.Count;
         // A group of one never waits for anybody.
-        if (Size > 1) ledger?.Register(this);
+        if (Size > 1)
+        {
+            ledger?.Register(this);
+        }
     }
 
     /// <summary>What the group is for: "world", "data", "tensor".</summary>
@@ -72,13 +75,24 @@ public sealed class ProcessGroup : IDisposable
     /// <exception cref="InvalidOperationException">Another thread called it.</exception>
     internal ProcessGroup Split(string name, int color, int key, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
-        if (_handle is null) return Solo(name);
+        if (_handle is null)
+        {
+            return Solo(name);
+        }
+
         if (Environment.CurrentManagedThreadId != _ledger!.ThreadId)
+        {
             throw new InvalidOperationException($"group {name} was to be formed on another thread than the launch's groups; form it there");
+        }
+
         var call = Begin(new CollectiveCall(CollectiveOperation.Split, null, 0, -1, file, line));
         var handle = CollectivesLibrary.Split(_handle, color, key);
         var group = new ProcessGroup(name, handle, _ledger, MembersOf(handle));
-        if (!IsAlone) End(call, 0);
+        if (!IsAlone)
+        {
+            End(call, 0);
+        }
+
         return group;
     }
 
@@ -298,7 +312,11 @@ public sealed class ProcessGroup : IDisposable
         _ledger!.Announce();
         var sequence = Interlocked.Increment(ref _begun);
         var number = _ledger.Begin(_identity, sequence, call);
-        if (_ledger.IsChecking) CollectiveAgreement.Require(_handle!, _identity, sequence, call);
+        if (_ledger.IsChecking)
+        {
+            CollectiveAgreement.Require(_handle!, _identity, sequence, call);
+        }
+
         return new Recorded(call.Operation, number, Stopwatch.GetTimestamp());
     }
 
@@ -320,7 +338,11 @@ public sealed class ProcessGroup : IDisposable
     {
         var members = new int[CollectivesLibrary.Size(handle)];
         var own = _ledger!.Rank;
-        fixed (int* all = members) CollectivesLibrary.AllGather(handle, CollectiveDataType.Int32, (nint)(&own), (nint)all, 1);
+        fixed (int* all = members)
+        {
+            CollectivesLibrary.AllGather(handle, CollectiveDataType.Int32, (nint)(&own), (nint)all, 1);
+        }
+
         return members;
     }
 

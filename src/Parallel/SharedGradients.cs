@@ -26,7 +26,11 @@ internal static class SharedGradients
         var isFree = bytes > 0 && parameters.Device.type == TorchSharp.DeviceType.CPU && parameters.Slots.All(slot => slot.Listener is null);
         using var file = isFree ? CollectivesLibrary.SharedFile(bytes) : null;
         var area = file is null ? null : Open(file, lengths.Sum(), parameters.GradientType);
-        if (!group.ShareArea(area is null ? null : file, TensorMemory.AddressOrNull(area), bytes)) return;
+        if (!group.ShareArea(area is null ? null : file, TensorMemory.AddressOrNull(area), bytes))
+        {
+            return;
+        }
+
         var start = 0L;
         for (var i = 0; i < lengths.Length; start += lengths[i], i++)
         {

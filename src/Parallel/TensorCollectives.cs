@@ -28,7 +28,10 @@ public static class TensorCollectives
     public static Tensor ReduceScatterRows(this ProcessGroup group, Tensor whole, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
         if (whole.size(0) % group.Size != 0)
+        {
             throw new ArgumentException($"{whole.size(0)} rows cannot be divided among {group.Size} ranks", nameof(whole));
+        }
+
         var result = empty([whole.size(0) / group.Size, whole.size(1)], whole.dtype);
         group.ReduceScatter(TensorMemory.Address(whole), TensorMemory.Address(result), result.numel(), ElementType(whole), file: file, line: line);
         GC.KeepAlive(whole);

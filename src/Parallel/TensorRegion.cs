@@ -63,9 +63,16 @@ public sealed class TensorRegion : IDisposable
     /// <exception cref="MeshLayoutException">The ranks do not divide it.</exception>
     public ParameterShard Divided(int axis, params IReadOnlyList<long> shape)
     {
-        if (Size == 1) return ParameterShard.Whole(shape);
+        if (Size == 1)
+        {
+            return ParameterShard.Whole(shape);
+        }
+
         if (shape[axis] % Size != 0)
+        {
             throw new MeshLayoutException($"{shape[axis]} cannot be divided among parallel.tensor = {Size} ranks");
+        }
+
         var extent = shape[axis] / Size;
         return ParameterShard.Part(shape, axis, extent * Group.Rank, extent);
     }
@@ -77,8 +84,16 @@ public sealed class TensorRegion : IDisposable
     /// <exception cref="MeshLayoutException">Neither number divides the other.</exception>
     public ParameterShard DividedByHead(int heads, params IReadOnlyList<long> shape)
     {
-        if (Size <= heads) return Divided(0, shape);
-        if (Size % heads != 0) throw new MeshLayoutException($"{heads} KV heads and parallel.tensor = {Size} ranks: neither divides the other");
+        if (Size <= heads)
+        {
+            return Divided(0, shape);
+        }
+
+        if (Size % heads != 0)
+        {
+            throw new MeshLayoutException($"{heads} KV heads and parallel.tensor = {Size} ranks: neither divides the other");
+        }
+
         var ranksPerHead = Size / heads;
         var extent = shape[0] / heads;
         return ParameterShard.Part(shape, 0, extent * (Group.Rank / ranksPerHead), extent) with
@@ -94,7 +109,11 @@ public sealed class TensorRegion : IDisposable
     /// </summary>
     public ParameterShard DividedByVocabulary(long vocabulary, long columns)
     {
-        if (Size == 1) return ParameterShard.Whole(vocabulary, columns);
+        if (Size == 1)
+        {
+            return ParameterShard.Whole(vocabulary, columns);
+        }
+
         const long Multiple = 8;
         var extent = ((vocabulary + Size - 1) / Size + Multiple - 1) / Multiple * Multiple;
         return ParameterShard.Part([vocabulary, columns], 0, extent * Group.Rank, extent);
@@ -102,7 +121,10 @@ public sealed class TensorRegion : IDisposable
 
     public void Dispose()
     {
-        foreach (var group in _headReplicas.Values) group.Dispose();
+        foreach (var group in _headReplicas.Values)
+        {
+            group.Dispose();
+        }
     }
 
     // Collective over the group; every rank builds the same model and so comes here in the same order.

@@ -9,11 +9,18 @@ public static class TextCollectives
     /// <summary>The texts of all ranks in their order, on every rank. Collective.</summary>
     public static unsafe string[] AllGatherTexts(this ProcessGroup group, string text, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
-        if (group.Size == 1) return [text];
+        if (group.Size == 1)
+        {
+            return [text];
+        }
+
         var bytes = Encoding.UTF8.GetBytes(text);
         var lengths = new int[group.Size];
         var length = bytes.Length;
-        fixed (int* all = lengths) group.AllGather((nint)(&length), (nint)all, 1, CollectiveDataType.Int32, file, line);
+        fixed (int* all = lengths)
+        {
+            group.AllGather((nint)(&length), (nint)all, 1, CollectiveDataType.Int32, file, line);
+        }
         // Whole numbers of 32 bits, as many from each rank as the longest text needs, and one at least.
         var words = lengths.Max() / sizeof(int) + 1;
         var own = new byte[words * sizeof(int)];
@@ -25,7 +32,10 @@ public static class TextCollectives
             group.AllGather((nint)mine, (nint)all, words, CollectiveDataType.Int32, file, line);
             var texts = new string[group.Size];
             for (var rank = 0; rank < texts.Length; rank++)
+            {
                 texts[rank] = Encoding.UTF8.GetString((byte*)(all + (long)rank * words), lengths[rank]);
+            }
+
             return texts;
         }
     }

@@ -13,12 +13,16 @@ internal static class FaultReport
 {
     // mpirun ends all ranks as soon as one has left with a code. Ranks other than the first wait this long before they speak and leave, so
     // that a fault which all have found is told once, and one that only they have found is told too.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <summary>Writes to standard error: at once on the first rank, with some patience on others.</summary>
     public static void Tell(RankEnvironment launch, string message)
     {
-        if (launch.Rank > 0) Thread.Sleep(s_patience);
+        if (launch.Rank > 0)
+        {
+            Thread.Sleep(Patience);
+        }
+
         Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {message}" : $"kvshift: {message}");
         Console.Error.Flush();
     }
@@ -46,9 +50,10 @@ internal static class FaultReport
             // MPI may be what is broken.
             new Thread(() =>
             {
-                Thread.Sleep(s_patience);
+                Thread.Sleep(Patience);
                 LinuxProcess.EndNow(ExitCodeOf(exception));
-            }) { IsBackground = true, Name = "end" }.Start();
+            })
+            { IsBackground = true, Name = "end" }.Start();
             ranks.Abort(ExitCodeOf(exception));
             return true;
         }

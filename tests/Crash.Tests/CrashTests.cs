@@ -12,12 +12,18 @@ public sealed class CrashTests(WorkshopFixture fixture)
     [Fact]
     public void Killed_and_damaged_runs_end_with_the_bits_of_an_undisturbed_one()
     {
-        foreach (var number in Enumerable.Range(1, 2)) new CrashTrial(fixture.Workshop, seed: 1, number).Run();
+        foreach (var number in Enumerable.Range(1, 2))
+        {
+            new CrashTrial(fixture.Workshop, seed: 1, number).Run();
+        }
     }
 
     [Fact]
     public void Signals_at_any_moment_lead_to_one_save_and_lose_nothing()
     {
-        foreach (var number in Enumerable.Range(1, Signals)) new SignalTrial(fixture.Workshop, seed: 1, number).Run();
+        foreach (var number in Enumerable.Range(1, Signals))
+        {
+            new SignalTrial(fixture.Workshop, seed: 1, number).Run();
+        }
     }
 }

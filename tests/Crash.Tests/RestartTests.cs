@@ -6,7 +6,7 @@ namespace KvShiftScale.Crash.Tests;
 [Collection(nameof(WorkshopGroup))]
 public sealed class RestartTests(WorkshopFixture fixture)
 {
-    private static readonly RunLayout s_two = new(2, 1, false);
+    private static readonly RunLayout Two = new(2, 1, false);
 
     private readonly Workshop _workshop = fixture.Workshop;
 
@@ -48,5 +48,5 @@ public sealed class RestartTests(WorkshopFixture fixture)
     }
 
     private string[] Train(string folder, params string[] options)
-        => ["bash", Path.Combine(Workshop.Checkout, "launch", "train"), "--ranks", "2", .. options, .. Workshop.Arguments(_workshop.CrashConfig, folder, s_two).Skip(1)];
+        => ["bash", Path.Combine(Workshop.Checkout, "launch", "train"), "--ranks", "2", .. options, .. Workshop.Arguments(_workshop.CrashConfig, folder, Two).Skip(1)];
 }

@@ -51,7 +51,10 @@ public sealed class SlurmTests(WorkshopFixture fixture)
         using var job = Start(_workshop.SignalConfig, folder, NotTooFast, srun: "|| exit 137");
         AwaitSteps(job, traces);
 
-        foreach (var rank in SystemProcesses.RanksOf(folder)) SystemProcesses.Signal(rank, SystemProcesses.SigTerm);
+        foreach (var rank in SystemProcesses.RanksOf(folder))
+        {
+            SystemProcesses.Signal(rank, SystemProcesses.SigTerm);
+        }
 
         Assert.True(job.Wait() == 75, job.Output);
         Assert.Equal("requeue 4711\n", Asked(folder));
@@ -80,7 +83,9 @@ public sealed class SlurmTests(WorkshopFixture fixture)
     {
         var (folder, traces) = New("back");
         using (var first = Start(_workshop.CrashConfig, folder, "kill@file.rename:18,rank=0", options: ["--new"], variables: ("KVSHIFT_RESTARTS", "0")))
+        {
             Assert.True(first.Wait() == 137, first.Output);
+        }
 
         using var second = Start(_workshop.CrashConfig, folder, options: ["--new"], variables: ("SLURM_RESTART_COUNT", "1"));
 
@@ -140,7 +145,11 @@ public sealed class SlurmTests(WorkshopFixture fixture)
             ["SLURM_NTASKS"] = "2",
             ["SLURM_CPUS_PER_TASK"] = "3",
         };
-        foreach (var (name, value) in variables) environment[name] = value ?? "";
+        foreach (var (name, value) in variables)
+        {
+            environment[name] = value ?? "";
+        }
+
         return RunningLaunch.Start(
             ["bash", Path.Combine(Workshop.Checkout, "launch", "train.slurm"), .. Workshop.Arguments(config, folder, new RunLayout(2, 1, false)).Skip(1), .. options ?? []],
             folder, faults, environment);
@@ -149,7 +158,10 @@ public sealed class SlurmTests(WorkshopFixture fixture)
         {
             var path = Path.Combine(programs, name);
             File.WriteAllText(path, $"#!/usr/bin/env bash\n{script}\n");
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
         }
     }
 }

@@ -32,14 +32,20 @@ internal static class CheckpointBits
                 var (start, length) = (slice.GetProperty("start").GetInt32(), slice.GetProperty("length").GetInt32());
                 var (stride, count) = slice.TryGetProperty("count", out var runs) ? (slice.GetProperty("stride").GetInt32(), runs.GetInt32()) : (0, 1);
                 for (var run = 0; run < count; run++)
+                {
                     bytes.AsSpan(source + run * length * width, length * width).CopyTo(whole.AsSpan((start + run * stride) * width));
+                }
             }
             return whole;
         }
 
         (JsonElement Header, byte[] Bytes, int DataStart) Open(string name)
         {
-            if (files.TryGetValue(name, out var file)) return file;
+            if (files.TryGetValue(name, out var file))
+            {
+                return file;
+            }
+
             var bytes = File.ReadAllBytes(Path.Combine(checkpoint, name));
             var headerLength = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
             using var header = JsonDocument.Parse(bytes.AsMemory(8, headerLength));

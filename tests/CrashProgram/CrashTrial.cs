@@ -55,7 +55,10 @@ internal sealed partial class CrashTrial
         for (var i = 0; i < launches && !IsDone; i++)
         {
             CrashOnce();
-            if (_random.Next(2) == 0) Damage();
+            if (_random.Next(2) == 0)
+            {
+                Damage();
+            }
         }
 
         Launch(ChooseLayout(), null, launch => Require(launch.Wait() == 0, "the last launch failed", launch));
@@ -105,12 +108,23 @@ internal sealed partial class CrashTrial
     {
         Tell(FormattableString.Invariant($"{layout}: {who} killed at {point} {number}"));
         var isSave = point != "step";
-        if (isSave) Injected++;
+        if (isSave)
+        {
+            Injected++;
+        }
+
         Launch(layout, FormattableString.Invariant($"kill@{point}:{number}{(rank is null ? "" : $",rank={rank}")}"), launch =>
         {
-            if (!WaitForCrash(launch) || !isSave) return;
+            if (!WaitForCrash(launch) || !isSave)
+            {
+                return;
+            }
+
             Struck++;
-            if (rank is > 0) StruckBesideFirst++;
+            if (rank is > 0)
+            {
+                StruckBesideFirst++;
+            }
         });
     }
 
@@ -124,11 +138,26 @@ internal sealed partial class CrashTrial
             // From when there is somebody to kill.
             var ranks = SystemProcesses.RanksOf(_folder);
             for (var deadline = DateTime.UtcNow.AddSeconds(30); ranks.Count < layout.Ranks && !launch.HasEnded && DateTime.UtcNow < deadline; Thread.Sleep(5))
+            {
                 ranks = SystemProcesses.RanksOf(_folder);
+            }
+
             Thread.Sleep(moment);
-            if (rank is not null) ranks = [.. ranks.Skip(rank.Value).Take(1)];
-            if (also) ranks.Insert(0, launch.ProcessId);
-            foreach (var process in ranks) SystemProcesses.Signal(process, SystemProcesses.SigKill);
+            if (rank is not null)
+            {
+                ranks = [.. ranks.Skip(rank.Value).Take(1)];
+            }
+
+            if (also)
+            {
+                ranks.Insert(0, launch.ProcessId);
+            }
+
+            foreach (var process in ranks)
+            {
+                SystemProcesses.Signal(process, SystemProcesses.SigKill);
+            }
+
             WaitForCrash(launch);
         });
     }
@@ -136,11 +165,21 @@ internal sealed partial class CrashTrial
     private bool WaitForCrash(RunningLaunch launch)
     {
         var code = launch.Wait();
-        if (code == 0) Tell("not reached");
-        else Crashes++;
+        if (code == 0)
+        {
+            Tell("not reached");
+        }
+        else
+        {
+            Crashes++;
+        }
         // A rank that sees the death of another before mpirun does may fail over it: 1 then.
         Require(code is 0 or 1 or 128 + SystemProcesses.SigKill, FormattableString.Invariant($"exit code {code} of a launch that was killed"), launch);
-        if (code == 1) Tell("exit code 1");
+        if (code == 1)
+        {
+            Tell("exit code 1");
+        }
+
         return code != 0;
     }
 
@@ -172,7 +211,11 @@ internal sealed partial class CrashTrial
         }
         var found = output.Split('\n').Count(line => line.Contains("checkpoint rejected:", StringComparison.Ordinal));
         Require(found == rejected.Count, $"rejects {found} checkpoints, wanted {rejected.Count}", launch);
-        if (faults is null) Tell($"{layout}: to the end");
+        if (faults is null)
+        {
+            Tell($"{layout}: to the end");
+        }
+
         Tell($"from {Name(from)}{(rejected.Count > 0 ? $", {rejected.Count} rejected" : "")}");
 
         static string Name(long? step) => step is null ? "the beginning" : FormattableString.Invariant($"step {step}");
@@ -215,7 +258,10 @@ internal sealed partial class CrashTrial
 
     private static void Require(bool condition, string what, RunningLaunch? launch = null)
     {
-        if (!condition) throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
+        if (!condition)
+        {
+            throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
+        }
     }
 
     [GeneratedRegex(@"r: (starting;|going on from the checkpoint of step (?<step>[0-9]+)[,;])")]

@@ -18,7 +18,11 @@ internal sealed partial class LaunchMeasure
         var started = Stopwatch.GetTimestamp();
         using var launch = RunningLaunch.Start(Workshop.Command(workshop.CrashConfig, folder, layout), folder,
             string.Join(';', Points.Select(point => $"count@{point}")));
-        if (launch.Wait() is not 0 and var code) throw new TrialFault($"the undisturbed run on {layout} ended with {code}:\n{launch.Output}");
+        if (launch.Wait() is not 0 and var code)
+        {
+            throw new TrialFault($"the undisturbed run on {layout} ended with {code}:\n{launch.Output}");
+        }
+
         Milliseconds = (int)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         foreach (Match line in Visits().Matches(launch.Output))
         {

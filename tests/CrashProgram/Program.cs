@@ -7,7 +7,11 @@ using KvShiftScale.CrashProgram;
 var (count, first, seed, signals) = (0, 1, 1, 0);
 for (var i = 0; i < args.Length; i += 2)
 {
-    if (i + 1 == args.Length || !int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var value)) return Usage();
+    if (i + 1 == args.Length || !int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+    {
+        return Usage();
+    }
+
     switch (args[i])
     {
         case "--count": count = value; break;
@@ -17,7 +21,10 @@ for (var i = 0; i < args.Length; i += 2)
         default: return Usage();
     }
 }
-if (count == 0 && signals == 0) return Usage();
+if (count == 0 && signals == 0)
+{
+    return Usage();
+}
 
 using var interrupted = new CancellationTokenSource();
 using var workshop = new Workshop();
@@ -26,8 +33,7 @@ PosixSignalRegistration[] ends = [.. ((PosixSignal[])[PosixSignal.SIGTERM, Posix
 {
     context.Cancel = true;
     interrupted.Cancel();
-    foreach (var process in SystemProcesses.Mentioning(workshop.Folder)) SystemProcesses.Signal(process, SystemProcesses.SigKill);
-}))];
+    foreach (var process in SystemProcesses.Mentioning(workshop.Folder)) { SystemProcesses.Signal(process, SystemProcesses.SigKill); } }))];
 var (crashes, damages, injected, struck, struckBeside) = (0, 0, 0, 0, 0);
 var crashesPassed = Trials("crash-test", count, number =>
 {
@@ -37,7 +43,8 @@ var crashesPassed = Trials("crash-test", count, number =>
         trial.Run();
         (crashes, damages) = (crashes + trial.Crashes, damages + trial.Damages);
         (injected, struck, struckBeside) = (injected + trial.Injected, struck + trial.Struck, struckBeside + trial.StruckBesideFirst);
-    });
+    }
+    );
 });
 if (count > 0)
 {
@@ -49,9 +56,21 @@ var signalsPassed = Trials("signals", signals, number =>
     var trial = new SignalTrial(workshop, seed, number);
     return (() => trial.Story, trial.Run);
 });
-if (signals > 0) Console.WriteLine($"signals: {signalsPassed} of {signals}");
-foreach (var end in ends) end.Dispose();
-if (interrupted.IsCancellationRequested) Console.WriteLine("crash-test: interrupted");
+if (signals > 0)
+{
+    Console.WriteLine($"signals: {signalsPassed} of {signals}");
+}
+
+foreach (var end in ends)
+{
+    end.Dispose();
+}
+
+if (interrupted.IsCancellationRequested)
+{
+    Console.WriteLine("crash-test: interrupted");
+}
+
 return crashesPassed == count && signalsPassed == signals ? 0 : 1;
 
 int Trials(string what, int trials, Func<int, (Func<string> Story, Action Run)> make)

@@ -7,8 +7,8 @@ namespace KvShiftScale.CrashProgram;
 internal sealed class RunningLaunch : IDisposable
 {
     // Far beyond what a launch takes; machines that do other work are slow.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(4);
-    private static readonly TimeSpan s_processesEnd = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan ProcessesEnd = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
     private readonly string _folder;
@@ -36,7 +36,10 @@ internal sealed class RunningLaunch : IDisposable
     {
         get
         {
-            lock (_output) return _output.ToString();
+            lock (_output)
+            {
+                return _output.ToString();
+            }
         }
     }
 
@@ -56,7 +59,11 @@ internal sealed class RunningLaunch : IDisposable
         start.Environment["TMPDIR"] = temporary;
         start.Environment["OMPI_MCA_btl_vader_backing_directory"] = temporary;
         start.Environment["KVSHIFT_INJECT"] = faults ?? "";
-        foreach (var (name, value) in variables ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        foreach (var (name, value) in variables ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         return new RunningLaunch(new Process { StartInfo = start }, folder);
     }
 
@@ -64,11 +71,19 @@ internal sealed class RunningLaunch : IDisposable
     /// <exception cref="TrialFault">It did not end, or it left a process behind.</exception>
     public int Wait()
     {
-        if (!_process.WaitForExit(s_timeout)) throw new TrialFault($"did not end in {s_timeout.TotalSeconds:0} s");
-        var deadline = DateTime.UtcNow + s_processesEnd;
+        if (!_process.WaitForExit(Timeout))
+        {
+            throw new TrialFault($"did not end in {Timeout.TotalSeconds:0} s");
+        }
+
+        var deadline = DateTime.UtcNow + ProcessesEnd;
         while (SystemProcesses.Mentioning(_folder) is [_, ..] left)
         {
-            if (DateTime.UtcNow > deadline) throw new TrialFault($"left {left.Count} process(es) behind for {s_processesEnd.TotalSeconds:0} s");
+            if (DateTime.UtcNow > deadline)
+            {
+                throw new TrialFault($"left {left.Count} process(es) behind for {ProcessesEnd.TotalSeconds:0} s");
+            }
+
             Thread.Sleep(10);
         }
         // Once more without a bound: only this waits for the ends of both streams.
@@ -78,15 +93,30 @@ internal sealed class RunningLaunch : IDisposable
 
     public void Dispose()
     {
-        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+
         _process.WaitForExit();
-        foreach (var id in SystemProcesses.Mentioning(_folder)) SystemProcesses.Signal(id, SystemProcesses.SigKill);
+        foreach (var id in SystemProcesses.Mentioning(_folder))
+        {
+            SystemProcesses.Signal(id, SystemProcesses.SigKill);
+        }
+
         _process.Dispose();
     }
 
     private void Append(string? line)
     {
-        if (line is null) return;
-        lock (_output) _output.Append(line).Append('\n');
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_output)
+        {
+            _output.Append(line).Append('\n');
+        }
     }
 }

@@ -15,7 +15,7 @@ internal sealed partial class SignalTrial
     private const int LaunchMilliseconds = 2000;
 
     // One trial after the other takes the next, so that thirteen in a row have all. mpirun ends ranks itself a second after SIGTERM or SIGINT.
-    private static readonly (string Target, string Name, int Number)[] s_kinds =
+    private static readonly (string Target, string Name, int Number)[] Kinds =
     [
         ("rank", "USR1", SystemProcesses.SigUsr1), ("rank", "TERM", SystemProcesses.SigTerm), ("launch/train", "TERM", SystemProcesses.SigTerm),
         ("mpirun", "USR2", SystemProcesses.SigUsr2), ("mpirun", "TERM", SystemProcesses.SigTerm), ("rank", "INT", SystemProcesses.SigInt),
@@ -49,7 +49,7 @@ internal sealed partial class SignalTrial
     public void Run()
     {
         var layout = _random.Next(4) switch { 0 => new RunLayout(2, 2, false), 1 => new RunLayout(2, 1, true), _ => new RunLayout(2, 1, false) };
-        var (target, name, number) = s_kinds[(_number - 1) % s_kinds.Length];
+        var (target, name, number) = Kinds[(_number - 1) % Kinds.Length];
         _tensor = layout.Tensor;
         var isSave = number == SystemProcesses.SigUsr1;
         var arguments = Workshop.Arguments(_workshop.SignalConfig, _folder, layout);
@@ -69,7 +69,11 @@ internal sealed partial class SignalTrial
             // One in four wishes to save, and every second one to stop, comes anywhere, mostly before training; the others within it.
             var anywhere = _random.Next(4) < (isSave ? 1 : 2);
             var (steps, moment) = anywhere ? (0, _random.Next(LaunchMilliseconds)) : (_random.Next(1, Workshop.SignalSteps - 20), _random.Next(60));
-            for (var deadline = DateTime.UtcNow.AddSeconds(60); _traces.LoggedSteps < steps && !launch.HasEnded && DateTime.UtcNow < deadline;) Thread.Sleep(1);
+            for (var deadline = DateTime.UtcNow.AddSeconds(60); _traces.LoggedSteps < steps && !launch.HasEnded && DateTime.UtcNow < deadline;)
+            {
+                Thread.Sleep(1);
+            }
+
             Thread.Sleep(moment);
             var logged = _traces.LoggedSteps;
             SystemProcesses.Signal(process, number);
@@ -84,9 +88,19 @@ internal sealed partial class SignalTrial
             var code = launch.Wait();
             _done.Add(FormattableString.Invariant(
                 $"{layout}: {more + 1} x {name} to {target}{(target == "rank" ? $" {rank}" : "")} after {moment} ms, {logged} steps logged: exit {code}, {launch.Output.Split("as a signal asked").Length - 1} saves asked for, {_traces.LoggedSteps} steps"));
-            if (isHarsh) CheckHarsh(launch, code);
-            else Check(launch, code, isSave, logged, target == "rank");
-            if (isSave) LeaveWhatWasAskedFor(launch);
+            if (isHarsh)
+            {
+                CheckHarsh(launch, code);
+            }
+            else
+            {
+                Check(launch, code, isSave, logged, target == "rank");
+            }
+
+            if (isSave)
+            {
+                LeaveWhatWasAskedFor(launch);
+            }
         }
 
         // Without a signal, and on one rank where the bits allow that.
@@ -112,31 +126,50 @@ internal sealed partial class SignalTrial
         if (tellsEachRank)
         {
             for (var rank = 0; rank < 2; rank++)
+            {
                 Require(launch.Output.Contains($"rank {rank} left with {code}", StringComparison.Ordinal), $"rank {rank} did not leave with {code}", launch);
+            }
         }
-        if (code == Stopped) Require(launch.Output.Contains("stopped by a signal", StringComparison.Ordinal), "does not say that it was stopped", launch);
+        if (code == Stopped)
+        {
+            Require(launch.Output.Contains("stopped by a signal", StringComparison.Ordinal), "does not say that it was stopped", launch);
+        }
         // In the last steps the run may be over before ranks ask each other again.
         var saves = launch.Output.Split("as a signal asked").Length - 1;
-        if (isSave && logged < Workshop.SignalSteps - 10) Require(saves == 1, $"saved {saves} times at one SIGUSR1", launch);
+        if (isSave && logged < Workshop.SignalSteps - 10)
+        {
+            Require(saves == 1, $"saved {saves} times at one SIGUSR1", launch);
+        }
     }
 
     // mpirun's own exit code says nothing of the ranks, which have a second for their save.
     private void CheckHarsh(RunningLaunch launch, int code)
     {
         Require(code != 0 || _traces.Finished() is [(Workshop.SignalSteps, _), ..], $"exit code {code} of a launch that was ended", launch);
-        if (launch.Output.Contains("stopped by a signal after step", StringComparison.Ordinal)) _done.Add("saved in time");
+        if (launch.Output.Contains("stopped by a signal after step", StringComparison.Ordinal))
+        {
+            _done.Add("saved in time");
+        }
     }
 
     // What comes after the checkpoint goes, so that the next launch has to go on from it.
     private void LeaveWhatWasAskedFor(RunningLaunch launch)
     {
-        if (SavedAsAsked().Match(launch.Output) is not { Success: true } saved) return;
+        if (SavedAsAsked().Match(launch.Output) is not { Success: true } saved)
+        {
+            return;
+        }
+
         var step = long.Parse(saved.Groups["step"].ValueSpan, CultureInfo.InvariantCulture);
         var finished = _traces.Finished();
         Require(finished.Exists(checkpoint => checkpoint.Step == step), $"there is no checkpoint of step {step}, which was asked for", launch);
         Require(finished is [(Workshop.SignalSteps, _), ..], "the run did not go on to its end", launch);
         Require(_traces.Bits(Workshop.SignalSteps) == _workshop.SignalReference(_tensor).Bits, "a run that saved as asked has other bits than an undisturbed one");
-        foreach (var (_, path) in finished.Where(checkpoint => checkpoint.Step > step)) Directory.Delete(path, recursive: true);
+        foreach (var (_, path) in finished.Where(checkpoint => checkpoint.Step > step))
+        {
+            Directory.Delete(path, recursive: true);
+        }
+
         _done.Add(FormattableString.Invariant($"saved step {step}{(step % Workshop.SignalSaveEvery == 0 ? "" : ", which was not due")}, gone on from again"));
     }
 
@@ -146,7 +179,10 @@ internal sealed partial class SignalTrial
         {
             // Until a program has begun, nobody can hear a signal; the last handler that it sets is the one for SIGUSR1.
             var ranks = SystemProcesses.RanksOf(_folder);
-            if (ranks.Count == 2 && ranks.TrueForAll(process => SystemProcesses.Handles(process, SystemProcesses.SigUsr1))) return ranks[rank];
+            if (ranks.Count == 2 && ranks.TrueForAll(process => SystemProcesses.Handles(process, SystemProcesses.SigUsr1)))
+            {
+                return ranks[rank];
+            }
         }
         throw new TrialFault("its ranks did not begin\n" + launch.Output);
     }
@@ -156,14 +192,20 @@ internal sealed partial class SignalTrial
     {
         for (var deadline = DateTime.UtcNow.AddSeconds(60); DateTime.UtcNow < deadline && !launch.HasEnded; Thread.Sleep(5))
         {
-            if (SystemProcesses.RanksOf(_folder).Count == 2) return launch.ProcessId;
+            if (SystemProcesses.RanksOf(_folder).Count == 2)
+            {
+                return launch.ProcessId;
+            }
         }
         throw new TrialFault("its ranks did not begin\n" + launch.Output);
     }
 
     private static void Require(bool condition, string what, RunningLaunch? launch = null)
     {
-        if (!condition) throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
+        if (!condition)
+        {
+            throw new TrialFault(what + (launch is null ? "" : "\n" + launch.Output));
+        }
     }
 
     [GeneratedRegex("saved after step (?<step>[0-9]+), as a signal asked")]

@@ -18,7 +18,7 @@ internal sealed class Workshop : IDisposable
     /// <summary>Steps of a run that is to be signalled: long enough for a signal to find it anywhere.</summary>
     public const int SignalSteps = 80;
 
-    private static readonly string[] s_words = "shifting attention mixes every key and value with the one before so that a single layer can copy".Split(' ');
+    private static readonly string[] Words = "shifting attention mixes every key and value with the one before so that a single layer can copy".Split(' ');
 
     private readonly Dictionary<int, (string Bits, string Curve)> _crashReferences = [];
     private readonly Dictionary<int, (string Bits, string Curve)> _signalReferences = [];
@@ -31,7 +31,7 @@ internal sealed class Workshop : IDisposable
         var random = new Random(7);
         File.WriteAllLines(In("text.jsonl"), Enumerable.Range(0, 200).Select(_ => JsonSerializer.Serialize(new
         {
-            text = string.Join(' ', Enumerable.Range(0, random.Next(4, 44)).Select(_ => s_words[random.Next(s_words.Length)])),
+            text = string.Join(' ', Enumerable.Range(0, random.Next(4, 44)).Select(_ => Words[random.Next(Words.Length)])),
         })));
         RunVerb("tokenizer", "train", "--input", In("text.jsonl"), "--vocab-size", "290", "--output", In("tokenizer"));
         RunVerb("data", "prepare", "--input", In("text.jsonl"), "--tokenizer", In("tokenizer"), "--output", In("data"));
@@ -57,7 +57,11 @@ internal sealed class Workshop : IDisposable
         get
         {
             var folder = new DirectoryInfo(AppContext.BaseDirectory);
-            while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln"))) folder = folder.Parent ?? throw new FileNotFoundException("no checkout above this program");
+            while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln")))
+            {
+                folder = folder.Parent ?? throw new FileNotFoundException("no checkout above this program");
+            }
+
             return folder.FullName;
         }
     }
@@ -96,14 +100,21 @@ internal sealed class Workshop : IDisposable
         if (!_measures.TryGetValue(key, out var measure))
         {
             _measures.Add(key, measure = new LaunchMeasure(this, layout with { Zero1 = false }));
-            if (measure.Outcome != CrashReference(layout.Tensor)) throw new TrialFault($"an undisturbed run on {layout} has other bits or another curve");
+            if (measure.Outcome != CrashReference(layout.Tensor))
+            {
+                throw new TrialFault($"an undisturbed run on {layout} has other bits or another curve");
+            }
         }
         return measure;
     }
 
     public void Dispose()
     {
-        foreach (var process in SystemProcesses.Mentioning(Folder)) SystemProcesses.Signal(process, SystemProcesses.SigKill);
+        foreach (var process in SystemProcesses.Mentioning(Folder))
+        {
+            SystemProcesses.Signal(process, SystemProcesses.SigKill);
+        }
+
         for (var patience = 20; ; patience--)
         {
             try
@@ -123,7 +134,11 @@ internal sealed class Workshop : IDisposable
 
     private (string Bits, string Curve) Reference(Dictionary<int, (string Bits, string Curve)> known, string config, int steps, int tensor)
     {
-        if (!known.TryGetValue(tensor, out var reference)) known.Add(tensor, reference = Undisturbed(config, steps, new RunLayout(tensor, tensor, false)));
+        if (!known.TryGetValue(tensor, out var reference))
+        {
+            known.Add(tensor, reference = Undisturbed(config, steps, new RunLayout(tensor, tensor, false)));
+        }
+
         return reference;
     }
 
@@ -131,7 +146,11 @@ internal sealed class Workshop : IDisposable
     {
         var folder = NewFolder($"reference-{Path.GetFileNameWithoutExtension(config)}-{layout.Tensor}");
         using var launch = RunningLaunch.Start(Command(config, folder, layout), folder);
-        if (launch.Wait() is not 0 and var code) throw new TrialFault($"the undisturbed run ended with {code}:\n{launch.Output}");
+        if (launch.Wait() is not 0 and var code)
+        {
+            throw new TrialFault($"the undisturbed run ended with {code}:\n{launch.Output}");
+        }
+
         var traces = new RunTraces(Path.Combine(folder, "r"));
         return (traces.Bits(steps), traces.Curve());
     }
@@ -139,7 +158,10 @@ internal sealed class Workshop : IDisposable
     private void RunVerb(params string[] arguments)
     {
         using var run = RunningLaunch.Start(["dotnet", Program, .. arguments], Folder);
-        if (run.Wait() is not 0 and var code) throw new TrialFault($"{string.Join(' ', arguments)} ended with {code}:\n{run.Output}");
+        if (run.Wait() is not 0 and var code)
+        {
+            throw new TrialFault($"{string.Join(' ', arguments)} ended with {code}:\n{run.Output}");
+        }
     }
 
     private void WriteConfig(string path, int steps, string run, int globalBatch, int microBatch) => File.WriteAllText(path,

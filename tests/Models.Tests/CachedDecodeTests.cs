@@ -49,7 +49,10 @@ public sealed class CachedDecodeTests
                 RelativeError.Below(1e-12, $"position {t}, chunks of up to {longest}", expected[(t * 13)..((t + 1) * 13)],
                     [.. decoded[(t * 13)..((t + 1) * 13)]]);
             }
-            foreach (var cache in caches) cache.Dispose();
+            foreach (var cache in caches)
+            {
+                cache.Dispose();
+            }
         }
     }
 
@@ -80,7 +83,10 @@ public sealed class CachedDecodeTests
             ids.Add(best);
             next = [best];
         }
-        foreach (var cache in caches) cache.Dispose();
+        foreach (var cache in caches)
+        {
+            cache.Dispose();
+        }
 
         // The two sum in different orders, so a tie could fall either way. There is none: the two best logits are always further apart
         // than the paths, with room for other instruction sets. And the text is no short loop, which would try the same step only.
@@ -104,7 +110,10 @@ public sealed class CachedDecodeTests
 
         var rest = ModelFixture.Values(fixture.Model.Decode(tensor(ids[4..]), caches));
         RelativeError.Below(1e-12, "logits", expected[(4 * 13)..], rest);
-        foreach (var cache in caches) cache.Dispose();
+        foreach (var cache in caches)
+        {
+            cache.Dispose();
+        }
     }
 
     private static (int Best, double Gap) BestAndGap(double[] logits)

@@ -61,7 +61,9 @@ public sealed class KvShiftTransformerTests
 
         Assert.Equal(loss, sum, 1e-11);
         foreach (var slot in parts.Model.Parameters.Slots)
+        {
             RelativeError.Below(1e-12, slot.Name, expected[slot.Name], ModelFixture.Values(slot.Gradient));
+        }
     }
 
     [Theory]
@@ -74,7 +76,11 @@ public sealed class KvShiftTransformerTests
         using var fixture = new ModelFixture((window == 0 ? ModelFixture.Config : ModelFixture.Sliding(window)) with { KvShift = variant }, dtype);
         fixture.LossAndGradients();
         var before = LiveTensors.Settled();
-        for (var step = 0; step < 10; step++) fixture.LossAndGradients();
+        for (var step = 0; step < 10; step++)
+        {
+            fixture.LossAndGradients();
+        }
+
         Assert.Equal(before, Tensor.TotalCount);
     }
 }

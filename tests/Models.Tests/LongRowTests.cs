@@ -8,7 +8,7 @@ namespace KvShiftScale.Models.Tests;
 public sealed class LongRowTests
 {
     private const int Tokens = 16_384;
-    private static readonly ModelConfig s_config = ModelFixture.Config with { HiddenSize = 4, Layers = 1, Heads = 1, KvHeads = 1, FfnSize = 4 };
+    private static readonly ModelConfig Config = ModelFixture.Config with { HiddenSize = 4, Layers = 1, Heads = 1, KvHeads = 1, FfnSize = 4 };
 
     [Theory]
     [InlineData(false, Tokens)]
@@ -16,7 +16,7 @@ public sealed class LongRowTests
     [InlineData(true, 500)]
     public void MemoryOfATrainingStepStaysLinearInTheRow(bool composed, int documentTokens)
     {
-        using var fixture = new ModelFixture(s_config, ScalarType.Float32, context: Tokens);
+        using var fixture = new ModelFixture(Config, ScalarType.Float32, context: Tokens);
         var places = Enumerable.Range(0, Tokens);
         var rows = new TestRows([[.. places.Select(t => t * 7 % 13)]], [[.. places.Select(t => t * 5 % 13)]],
             [[.. places.Select(t => t % documentTokens)]]);
@@ -56,7 +56,10 @@ public sealed class LongRowTests
             var (composedLoss, composed) = fixture.LossAndGradients(rows);
             Assert.Equal(loss, composedLoss, 1e-12 * loss);
             // Sums of 600 tokens in another order.
-            foreach (var (name, expected) in gradients) RelativeError.Below(1e-12, name, expected, composed[name]);
+            foreach (var (name, expected) in gradients)
+            {
+                RelativeError.Below(1e-12, name, expected, composed[name]);
+            }
         }
         finally
         {

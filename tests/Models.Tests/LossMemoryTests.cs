@@ -37,7 +37,11 @@ public sealed class LossMemoryTests(ITestOutputHelper output)
     private static Func<Tensor> Chunked(ParameterBuckets parameters)
     {
         var head = parameters.Create("lm_head.weight", weightDecay: true, ParameterShard.Whole(Vocabulary, HiddenSize));
-        using (no_grad()) head.Parameter.copy_(Weight());
+        using (no_grad())
+        {
+            head.Parameter.copy_(Weight());
+        }
+
         parameters.BeginStep();
         var (hidden, targets) = (Hidden(), tensor(Targets()));
         return () => LinearCrossEntropyOperation.Apply(hidden, head, targets, ProcessGroup.Solo("tensor"));
@@ -60,7 +64,11 @@ public sealed class LossMemoryTests(ITestOutputHelper output)
         File.WriteAllText("/proc/self/clear_refs", "5");
         var before = ResidentMebibytes("VmHWM");
         Tensor loss;
-        using (NewDisposeScope()) loss = forward().MoveToOuterDisposeScope();
+        using (NewDisposeScope())
+        {
+            loss = forward().MoveToOuterDisposeScope();
+        }
+
         loss.backward();
         return (loss.item<float>(), ResidentMebibytes("VmHWM") - before);
     }

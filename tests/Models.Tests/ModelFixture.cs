@@ -53,7 +53,10 @@ internal sealed class ModelFixture : IDisposable
     public void CopyWeightsFrom(ModelFixture other)
     {
         using var mode = no_grad();
-        foreach (var (to, from) in Model.Parameters.Slots.Zip(other.Model.Parameters.Slots)) to.Parameter.copy_(from.Parameter);
+        foreach (var (to, from) in Model.Parameters.Slots.Zip(other.Model.Parameters.Slots))
+        {
+            to.Parameter.copy_(from.Parameter);
+        }
     }
 
     /// <summary>
@@ -68,7 +71,11 @@ internal sealed class ModelFixture : IDisposable
         foreach (var slot in Model.Parameters.Slots.Where(slot => slot.Name.EndsWith("_shift", StringComparison.Ordinal)))
         {
             var values = new double[slot.Parameter.numel()];
-            for (var i = 0; i < values.Length; i++) values[i] = 1.3 * Math.Sin(1.7 * place++ + 0.4);
+            for (var i = 0; i < values.Length; i++)
+            {
+                values[i] = 1.3 * Math.Sin(1.7 * place++ + 0.4);
+            }
+
             slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
         }
     }

@@ -12,7 +12,11 @@ public sealed class RecomputeTests
         var data = new TheoryData<KvShiftVariant, int, bool, ScalarType>();
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16 })
         {
-            foreach (var variant in Enum.GetValues<KvShiftVariant>()) data.Add(variant, 0, false, dtype);
+            foreach (var variant in Enum.GetValues<KvShiftVariant>())
+            {
+                data.Add(variant, 0, false, dtype);
+            }
+
             data.Add(KvShiftVariant.Kv, 3, true, dtype);
             data.Add(KvShiftVariant.Qkv, 2, true, dtype);
             data.Add(KvShiftVariant.Window4, 3, false, dtype);
@@ -36,7 +40,10 @@ public sealed class RecomputeTests
         {
             var (lossAgain, remade) = Gradients(config, dtype, recompute);
             Assert.Equal(loss, lossAgain);
-            foreach (var (name, values) in kept) Assert.True(values.AsSpan().SequenceEqual(remade[name]), $"{recompute}: {name} differs");
+            foreach (var (name, values) in kept)
+            {
+                Assert.True(values.AsSpan().SequenceEqual(remade[name]), $"{recompute}: {name} differs");
+            }
         }
     }
 
@@ -59,7 +66,11 @@ public sealed class RecomputeTests
         using var fixture = new ModelFixture(ModelFixture.Sliding(3) with { KvShift = KvShiftVariant.Qkv }, dtype, recompute: recompute);
         fixture.LossAndGradients();
         var before = LiveTensors.Settled();
-        for (var step = 0; step < 5; step++) fixture.LossAndGradients();
+        for (var step = 0; step < 5; step++)
+        {
+            fixture.LossAndGradients();
+        }
+
         Assert.Equal(before, Tensor.TotalCount);
     }
 
@@ -121,8 +132,16 @@ public sealed class RecomputeTests
             var (ids, targets, layout) = (rows.IdTensor(), rows.TargetTensor(), rows.Layout());
             var before = NativeHeap.Bytes;
             Tensor loss;
-            using (NewDisposeScope()) loss = fixture.Model.LossSum(ids, targets, layout).MoveToOuterDisposeScope();
-            if (step > 0) held.Add(NativeHeap.Bytes - before);
+            using (NewDisposeScope())
+            {
+                loss = fixture.Model.LossSum(ids, targets, layout).MoveToOuterDisposeScope();
+            }
+
+            if (step > 0)
+            {
+                held.Add(NativeHeap.Bytes - before);
+            }
+
             loss.backward();
         }
         // The median: other threads of this process use the heap too.

@@ -10,7 +10,7 @@ public sealed class ShiftVariantTests
     // Weights of 0.2 give products of unit inputs a size of 0.2 * sqrt(12) = 0.7. Larger ones saturate the softmax, and gradients that
     // cancel would measure the condition of the problem instead of the computation: at 0.5 the worst tensor is off by 3e-5 in float32
     // and 6e-13 in float64, in both paths alike.
-    private static readonly ModelConfig s_config = ModelFixture.Config with { Layers = 3, InitStd = 0.2 };
+    private static readonly ModelConfig Config = ModelFixture.Config with { Layers = 3, InitStd = 0.2 };
 
     public static TheoryData<KvShiftVariant, bool> VariantsAndPacking()
     {
@@ -26,14 +26,14 @@ public sealed class ShiftVariantTests
     [Theory]
     [MemberData(nameof(VariantsAndPacking))]
     public void LogitsLossAndEveryGradientEqualThePlainComputation(KvShiftVariant variant, bool packed)
-        => Compare(s_config with { KvShift = variant }, packed ? TestRows.Packed : TestRows.Whole);
+        => Compare(Config with { KvShift = variant }, packed ? TestRows.Packed : TestRows.Whole);
 
     [Theory]
     [InlineData(4, true)]
     [InlineData(1, false)]
     [InlineData(2, true)]
     public void OtherHeadCountsAndATiedHeadToo(int kvHeads, bool tied)
-        => Compare(s_config with { KvShift = KvShiftVariant.Qkv, KvHeads = kvHeads, TieEmbeddings = tied }, TestRows.Packed);
+        => Compare(Config with { KvShift = KvShiftVariant.Qkv, KvHeads = kvHeads, TieEmbeddings = tied }, TestRows.Packed);
 
     /// <summary>Layers as in Baichuan-M1: a window slides in every second one, which has more and smaller heads. Rows have 9 tokens.</summary>
     /// <remarks>With a window of 1 queries have no gradient but rounding, which has no relative error: finite differences try it.</remarks>
@@ -46,13 +46,15 @@ public sealed class ShiftVariantTests
     public void SlidingLayersToo(KvShiftVariant variant, int window)
     {
         foreach (var rows in new[] { TestRows.Whole, TestRows.Packed })
-            Compare(ModelFixture.Sliding(window) with { KvShift = variant, InitStd = s_config.InitStd }, rows);
+        {
+            Compare(ModelFixture.Sliding(window) with { KvShift = variant, InitStd = Config.InitStd }, rows);
+        }
     }
 
     [Theory]
     [MemberData(nameof(VariantsAndPacking))]
     public void GradientsEqualFiniteDifferences(KvShiftVariant variant, bool packed)
-        => Differentiate(s_config with { KvShift = variant }, packed ? TestRows.Packed : TestRows.Whole);
+        => Differentiate(Config with { KvShift = variant }, packed ? TestRows.Packed : TestRows.Whole);
 
     [Theory]
     [InlineData(1)]
@@ -73,7 +75,10 @@ public sealed class ShiftVariantTests
             // token of every document of the first row. (Id 3 is met again in the unpacked rows, which does no harm.)
             var count = name.EndsWith("_shift", StringComparison.Ordinal) ? values.Length
                 : name == "model.embed_tokens.weight" ? 9 * config.HiddenSize : 0;
-            for (var i = 0; i < count; i++) CheckElement(name, values, i);
+            for (var i = 0; i < count; i++)
+            {
+                CheckElement(name, values, i);
+            }
         }
 
         void CheckElement(string name, double[] values, int i)
@@ -95,7 +100,7 @@ public sealed class ShiftVariantTests
     [Fact]
     public void AClippedScalarHasNoGradientAndOneOnTheBorderHas()
     {
-        using var fixture = new ModelFixture(s_config with { KvShift = KvShiftVariant.Clip }, ScalarType.Float64);
+        using var fixture = new ModelFixture(Config with { KvShift = KvShiftVariant.Clip }, ScalarType.Float64);
         var slot = fixture.Model.Parameters.Slots.Single(slot => slot.Name == "model.layers.1.self_attn.k_shift");
         using var scope = NewDisposeScope();
         using (no_grad())
@@ -120,8 +125,8 @@ public sealed class ShiftVariantTests
     [Fact]
     public void AWindowOfTwoIsTheKvShift()
     {
-        using var two = new ModelFixture(s_config with { KvShift = KvShiftVariant.Window2 }, ScalarType.Float32);
-        using var kv = new ModelFixture(s_config, ScalarType.Float32);
+        using var two = new ModelFixture(Config with { KvShift = KvShiftVariant.Window2 }, ScalarType.Float32);
+        using var kv = new ModelFixture(Config, ScalarType.Float32);
 
         Assert.Equal(kv.Logits(TestRows.Packed), two.Logits(TestRows.Packed));
     }
@@ -130,9 +135,9 @@ public sealed class ShiftVariantTests
     public void DocumentsOfARowDoNotSeeEachOther()
     {
         // The packed row's documents one by one give the same logits.
-        using var fixture = new ModelFixture(s_config with { KvShift = KvShiftVariant.Window4 }, ScalarType.Float64);
+        using var fixture = new ModelFixture(Config with { KvShift = KvShiftVariant.Window4 }, ScalarType.Float64);
         fixture.SpreadScalars();
-        var vocabulary = s_config.VocabSize;
+        var vocabulary = Config.VocabSize;
         var together = fixture.Logits(TestRows.Packed);
 
         foreach (var (row, begin, end) in new[] { (0, 0, 5), (0, 5, 6), (0, 6, 9), (1, 0, 2), (1, 2, 9) })
@@ -175,7 +180,10 @@ public sealed class ShiftVariantTests
             var (actualLoss, actual) = fixture.LossAndGradients(rows);
             Assert.Equal(loss, actualLoss, tolerance * loss);
             Assert.Equal(gradients.Keys.Order(), actual.Keys.Order());
-            foreach (var (name, expected) in gradients) RelativeError.Below(tolerance, name, expected, actual[name]);
+            foreach (var (name, expected) in gradients)
+            {
+                RelativeError.Below(tolerance, name, expected, actual[name]);
+            }
         }
     }
 }

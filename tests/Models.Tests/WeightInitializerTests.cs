@@ -13,7 +13,11 @@ public sealed class WeightInitializerTests
         using var b = new ModelFixture(ModelFixture.Config, ScalarType.Float32, seed: 3, bucketBytes: 1 << 20);
         using var other = new ModelFixture(ModelFixture.Config, ScalarType.Float32, seed: 4);
         var (first, second, third) = (a.Weights(), b.Weights(), other.Weights());
-        foreach (var (name, values) in first) Assert.Equal(values, second[name]);
+        foreach (var (name, values) in first)
+        {
+            Assert.Equal(values, second[name]);
+        }
+
         Assert.NotEqual(first["lm_head.weight"], third["lm_head.weight"]);
         Assert.NotEqual(first["model.layers.0.mlp.up_proj.weight"], first["model.layers.0.mlp.gate_proj.weight"]);
     }
@@ -46,14 +50,28 @@ public sealed class WeightInitializerTests
     {
         foreach (var initialization in Enum.GetValues<KvShiftInitialization>())
         {
-            if (variant == KvShiftVariant.Gate && initialization == KvShiftInitialization.Identity) continue;
+            if (variant == KvShiftVariant.Gate && initialization == KvShiftInitialization.Identity)
+            {
+                continue;
+            }
+
             foreach (var weights in StartingWeights(variant, initialization, heads: 200))
             {
                 Assert.Equal(1, weights.Sum(), 1e-12);
-                if (initialization == KvShiftInitialization.Identity) Assert.Equal([.. new double[weights.Length - 1], 1], weights);
-                if (initialization == KvShiftInitialization.Softmax) Assert.All(weights, weight => Assert.InRange(weight, 0, 1));
+                if (initialization == KvShiftInitialization.Identity)
+                {
+                    Assert.Equal([.. new double[weights.Length - 1], 1], weights);
+                }
+
+                if (initialization == KvShiftInitialization.Softmax)
+                {
+                    Assert.All(weights, weight => Assert.InRange(weight, 0, 1));
+                }
                 // The oldest is what is left of 1 and may be negative over three and four positions.
-                if (initialization == KvShiftInitialization.Uniform) Assert.All(weights[1..], weight => Assert.InRange(weight, 0, 1));
+                if (initialization == KvShiftInitialization.Uniform)
+                {
+                    Assert.All(weights[1..], weight => Assert.InRange(weight, 0, 1));
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ namespace KvShiftScale.Parity.Tests;
 public sealed partial class ParityTests
 {
     // A quarter of a minute on two free cores; ranks that wait for each other take much longer where other work holds the cores.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(5);
 
     private const string Program = "KvShiftScale.ParityProgram.dll";
 
@@ -22,13 +22,13 @@ public sealed partial class ParityTests
     [InlineData(2, "fp32", 64)]
     [InlineData(2, "bf16", 64)]
     public void Every_layout_trains_as_one_rank_does(int ranks, string precision, int cases)
-        => Assert.Contains($"{cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision], timeout: s_timeout), StringComparison.Ordinal);
+        => Assert.Contains($"{cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision], timeout: Timeout), StringComparison.Ordinal);
 
     [Theory]
     [InlineData(2)]
     [InlineData(4)]
     public void Random_shapes_in_random_layouts_train_as_one_rank_does(int ranks)
-        => Assert.Contains("10 cases, 0 failed", MpiRun.Execute(ranks, Program, ["sweep", "10", "1"], timeout: s_timeout), StringComparison.Ordinal);
+        => Assert.Contains("10 cases, 0 failed", MpiRun.Execute(ranks, Program, ["sweep", "10", "1"], timeout: Timeout), StringComparison.Ordinal);
 
     [Fact]
     public void Canonical_sums_give_the_same_bits_on_1_2_and_4_ranks_and_with_2_threads()
@@ -52,7 +52,7 @@ public sealed partial class ParityTests
     [Fact]
     public void Four_ranks_hold_a_quarter_of_the_optimizer_each()
     {
-        var lines = OptimizerBytes().Matches(MpiRun.Execute(4, Program, ["optimizer-memory"], timeout: s_timeout));
+        var lines = OptimizerBytes().Matches(MpiRun.Execute(4, Program, ["optimizer-memory"], timeout: Timeout));
         Assert.Equal(4, lines.Count);
         foreach (Match line in lines)
         {
@@ -72,7 +72,11 @@ public sealed partial class ParityTests
     public async Task Every_wrong_edit_of_the_mutation_check_applies_to_the_sources()
     {
         var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (root is not null && !File.Exists(Path.Combine(root.FullName, "KvShiftScale.sln"))) root = root.Parent;
+        while (root is not null && !File.Exists(Path.Combine(root.FullName, "KvShiftScale.sln")))
+        {
+            root = root.Parent;
+        }
+
         Assert.NotNull(root);
         var start = new ProcessStartInfo(Path.Combine(root.FullName, "launch", "mutation-check"), ["--list"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var script = Process.Start(start)!;
@@ -86,7 +90,7 @@ public sealed partial class ParityTests
     // Canonical sums with the optimizer whole and shared among the ranks, and sums in MPI's order.
     private static string[] Bits(int ranks, int threads = 1, int tensor = 1, int context = 1)
     {
-        var output = MpiRun.Execute(ranks, Program, ["deterministic", $"{threads}", $"{tensor}", $"{context}"], timeout: s_timeout);
+        var output = MpiRun.Execute(ranks, Program, ["deterministic", $"{threads}", $"{tensor}", $"{context}"], timeout: Timeout);
         string[] hashes = [.. Sha256().Matches(output).Select(match => match.Value)];
         Assert.Equal(3, hashes.Length);
         return hashes;

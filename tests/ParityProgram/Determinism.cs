@@ -10,7 +10,7 @@ namespace KvShiftScale.ParityProgram;
 internal static class Determinism
 {
     // Large enough for products and norms to use several threads.
-    private static readonly ModelConfig s_model = new()
+    private static readonly ModelConfig Model = new()
     {
         VocabSize = 1009,
         HiddenSize = 128,
@@ -27,11 +27,11 @@ internal static class Determinism
     /// </summary>
     public static int Run(ParallelContext ranks, string folder, int tensor, int context)
     {
-        var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, s_model.VocabSize, 40_000) : "");
+        var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, Model.VocabSize, 40_000) : "");
         foreach (var (leaves, sharding) in ((int, OptimizerSharding)[])[(4, OptimizerSharding.None), (4, OptimizerSharding.Zero1), (0, OptimizerSharding.None)])
         {
             var test = new ParityCase(new ParallelConfig { Tensor = tensor, Context = context, CanonicalLeaves = leaves, OptimizerSharding = sharding },
-                MicroBatch: 2, s_model)
+                MicroBatch: 2, Model)
             {
                 Context = 64,
                 GlobalBatch = 8,
@@ -40,14 +40,28 @@ internal static class Determinism
             using var divided = ranks.Divide(test.Layout);
             var run = ParityRun.Train(test, divided, shard, ScalarType.Float32);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (var (_, _, values) in run.Parameters) hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
-            foreach (var bits in (double[][])[run.Losses, run.GradientNorms]) hash.AppendData(MemoryMarshal.AsBytes(bits.AsSpan()));
+            foreach (var (_, _, values) in run.Parameters)
+            {
+                hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
+            }
+
+            foreach (var bits in (double[][])[run.Losses, run.GradientNorms])
+            {
+                hash.AppendData(MemoryMarshal.AsBytes(bits.AsSpan()));
+            }
+
             var hashes = ranks.World.AllGatherTexts(Convert.ToHexStringLower(hash.GetHashAndReset()));
             // Tensor-parallel ranks are neighbours: the first of them hold one copy of the model, and the others copies of that.
             var copies = hashes.Chunk(tensor).Select(parts => string.Join(' ', parts)).Distinct().ToArray();
             if (ranks.World.Rank == 0)
+            {
                 Console.WriteLine($"{(leaves > 0 ? "canonical" : "plain")} {sharding}: sha256 {string.Join(" differs from ", copies)} loss {run.Losses[^1]:R}");
-            if (copies.Length != 1) return 1;
+            }
+
+            if (copies.Length != 1)
+            {
+                return 1;
+            }
         }
         return 0;
     }

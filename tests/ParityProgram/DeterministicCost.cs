@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
@@ -20,13 +22,13 @@ internal static class DeterministicCost
 {
     private const int WarmUp = 2;
 
-    private static readonly ModelConfig s_model = new() { VocabSize = 8192, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
-    private static readonly OptimizerConfig s_optimizer = new() { Lr = 1e-4, WarmupSteps = 1 };
+    private static readonly ModelConfig Model = new() { VocabSize = 8192, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
+    private static readonly OptimizerConfig Optimizer = new() { Lr = 1e-4, WarmupSteps = 1 };
 
     /// <summary>Prints a line for each number of micro-batches that a rank accumulates: 1 and 2, of the 4 rows of a step on two ranks.</summary>
     public static int Run(ParallelContext ranks, string folder, int steps)
     {
-        var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, s_model.VocabSize, 100_000) : "");
+        var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, Model.VocabSize, 100_000) : "");
         foreach (var microBatch in (int[])[2, 1])
         {
             var data = new DataConfig { Context = 512, GlobalBatch = 4, MicroBatch = microBatch, DocumentMask = false };
@@ -37,7 +39,11 @@ internal static class DeterministicCost
                 plain.Run(step, timed: step > WarmUp);
                 canonical.Run(step, timed: step > WarmUp);
             }
-            if (ranks.World.Rank != 0) continue;
+            if (ranks.World.Rank != 0)
+            {
+                continue;
+            }
+
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"{ranks.World.Size} ranks, {data.GlobalBatch / microBatch} leaves, {data.GlobalBatch / microBatch / ranks.World.Size} of each rank: step {plain.Median:F3} s, deterministic {canonical.Median:F3} s, ratio {canonical.Median / plain.Median:F3}, ratio of the fastest {canonical.Fastest / plain.Fastest:F3}"));
         }
@@ -58,13 +64,13 @@ internal static class DeterministicCost
         {
             _ranks = ranks;
             var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 32L << 20);
-            _model = new KvShiftTransformer(s_model, parameters, data.Context);
+            _model = new KvShiftTransformer(Model, parameters, data.Context);
             _model.Initialize(seed: 1);
-            _optimizer = new AdamW(parameters, s_optimizer);
+            _optimizer = new AdamW(parameters, Optimizer);
             _reducer = new GradientReducer(parameters, ranks.Replicas, leaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, leaves) : null);
-            _step = new TrainingStep(_model, ranks, _reducer, _optimizer, new LearningRateSchedule(s_optimizer, totalSteps: 1000), s_optimizer.ClipNorm,
+            _step = new TrainingStep(_model, ranks, _reducer, _optimizer, new LearningRateSchedule(Optimizer, totalSteps: 1000), Optimizer.ClipNorm,
                 new StepGuard(new RunSection { Name = "cost", Steps = 1000 }));
-            _batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, seed: 1, s_model.VocabSize, new DataShare(ranks.Data.Rank, ranks.Data.Size));
+            _batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, seed: 1, Model.VocabSize, new DataShare(ranks.Data.Rank, ranks.Data.Size));
         }
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
@@ -77,7 +83,10 @@ internal static class DeterministicCost
             var started = Stopwatch.GetTimestamp();
             _step.Run(step, _batches);
             _ranks.World.Barrier();
-            if (timed) _seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            if (timed)
+            {
+                _seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            }
         }
 
         public void Dispose()

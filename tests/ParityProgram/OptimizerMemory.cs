@@ -11,7 +11,7 @@ namespace KvShiftScale.ParityProgram;
 internal static class OptimizerMemory
 {
     // 21 million parameters: padding of shared buckets is some hundred elements, and a rank's share is 60 MiB, beside which what the runtime allocates is little.
-    private static readonly ModelConfig s_model = new() { VocabSize = 8192, HiddenSize = 512, Layers = 4, Heads = 8, FfnSize = 1408 };
+    private static readonly ModelConfig Model = new() { VocabSize = 8192, HiddenSize = 512, Layers = 4, Heads = 8, FfnSize = 1408 };
 
     /// <summary>
     /// Prints a line for each rank: bytes of its state (float32 master and two moments of each parameter that it updates), and by how much
@@ -21,11 +21,14 @@ internal static class OptimizerMemory
     {
         var share = new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size);
         var parameters = new ParameterBuckets(ScalarType.BFloat16, CPU, bucketBytes: 32L << 20, share);
-        using var model = new KvShiftTransformer(s_model, parameters, context: 64);
+        using var model = new KvShiftTransformer(Model, parameters, context: 64);
         using var reducer = new GradientReducer(parameters, ranks.Replicas);
         using (no_grad())
         {
-            foreach (var slot in parameters.Slots) slot.Parameter.fill_(0.5);
+            foreach (var slot in parameters.Slots)
+            {
+                slot.Parameter.fill_(0.5);
+            }
         }
         // No micro-batch gives every parameter a gradient of zero, in memory that is touched before the optimizer is there.
         parameters.BeginStep();
@@ -39,7 +42,11 @@ internal static class OptimizerMemory
         var line = string.Create(CultureInfo.InvariantCulture,
             $"rank {ranks.World.Rank}: optimizer bytes {optimizer.StateBytes}, resident bytes {grown}, parameters {parameters.GlobalElementCount}");
         var lines = ranks.World.AllGatherTexts(line);
-        if (ranks.World.Rank == 0) Console.WriteLine(string.Join(Environment.NewLine, lines));
+        if (ranks.World.Rank == 0)
+        {
+            Console.WriteLine(string.Join(Environment.NewLine, lines));
+        }
+
         return 0;
     }
 

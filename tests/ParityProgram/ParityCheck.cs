@@ -25,11 +25,26 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
             var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, dtype), Reference(test, shard), ranks.World);
             var holds = Holds(comparison);
             checkedCases++;
-            if (!holds) failures++;
-            if (ranks.World.Rank == 0) Console.WriteLine($"{(holds ? "ok  " : "FAIL")} {ranks.World.Size} ranks {test}: {comparison}{(holds ? "" : $"; first {comparison.FirstBeyond(Bound)}")}");
-            if (!holds && stopAtFirst) break;
+            if (!holds)
+            {
+                failures++;
+            }
+
+            if (ranks.World.Rank == 0)
+            {
+                Console.WriteLine($"{(holds ? "ok  " : "FAIL")} {ranks.World.Size} ranks {test}: {comparison}{(holds ? "" : $"; first {comparison.FirstBeyond(Bound)}")}");
+            }
+
+            if (!holds && stopAtFirst)
+            {
+                break;
+            }
         }
-        if (ranks.World.Rank == 0) Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}, {checkedCases} cases, {failures} failed");
+        if (ranks.World.Rank == 0)
+        {
+            Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}, {checkedCases} cases, {failures} failed");
+        }
+
         return failures == 0 && checkedCases > 0 ? 0 : 1;
     }
 
@@ -49,14 +64,22 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
     private ParityRun Reference(ParityCase test, string shard)
     {
         var alone = test with { Layout = new ParallelConfig(), MicroBatch = test.GlobalBatch };
-        if (_references.TryGetValue($"{alone}", out var known)) return known;
+        if (_references.TryGetValue($"{alone}", out var known))
+        {
+            return known;
+        }
+
         using var solo = ParallelContext.Single();
         return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, dtype);
     }
 
     private string Corpus(int vocabulary)
     {
-        if (_corpora.TryGetValue(vocabulary, out var known)) return known;
+        if (_corpora.TryGetValue(vocabulary, out var known))
+        {
+            return known;
+        }
+
         return _corpora[vocabulary] = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, vocabulary, 4000) : "");
     }
 }

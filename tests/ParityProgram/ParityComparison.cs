@@ -38,11 +38,18 @@ internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyL
                 }
             }
             var relative = Number(size == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / size));
-            if (relative > worst) (worst, worstName) = (relative, name);
+            if (relative > worst)
+            {
+                (worst, worstName) = (relative, name);
+            }
         }
         var steps = run.Losses.Length;
         double[] worsts = [.. Relative(run.Losses, reference.Losses), .. Relative(run.GradientNorms, reference.GradientNorms), worst, Farthest(run.Probe, reference.Probe)];
-        fixed (double* first = worsts) world.AllReduce((nint)first, worsts.Length, CollectiveDataType.Float64, ReduceOperation.Max);
+        fixed (double* first = worsts)
+        {
+            world.AllReduce((nint)first, worsts.Length, CollectiveDataType.Float64, ReduceOperation.Max);
+        }
+
         var names = world.AllGatherTexts(worst == worsts[^2] ? worstName : "");
         return new ParityComparison(worsts[..steps], worsts[steps..(2 * steps)], worsts[^2], names.FirstOrDefault(name => name.Length > 0, ""), worsts[^1]);
 
@@ -58,7 +65,10 @@ internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyL
         for (var step = 0; step < Losses.Count; step++)
         {
             string[] beyond = [.. Losses[step] > bound ? ["loss"] : (string[])[], .. GradientNorms[step] > bound ? ["norm"] : (string[])[]];
-            if (beyond.Length > 0) return $"{string.Join(" and ", beyond)} of step {step + 1}";
+            if (beyond.Length > 0)
+            {
+                return $"{string.Join(" and ", beyond)} of step {step + 1}";
+            }
         }
         return Parameters > bound ? WorstParameter : "probe";
     }

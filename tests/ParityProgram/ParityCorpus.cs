@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.ParityProgram;
 
@@ -17,7 +17,11 @@ internal static class ParityCorpus
         while (writer.TokenCount < tokens)
         {
             var document = new int[random.Next(1, 41)];
-            for (var i = 0; i < document.Length; i++) document[i] = random.Next(vocabulary);
+            for (var i = 0; i < document.Length; i++)
+            {
+                document[i] = random.Next(vocabulary);
+            }
+
             writer.Append(document);
         }
         writer.Complete();

@@ -24,24 +24,43 @@ internal static class ParityMatrix
     {
         var rows = ranks == 3 ? 6 : 4;
         foreach (var tensor in Divisors(ranks))
-        foreach (var context in Divisors(ranks / tensor))
-        foreach (var sequence in (bool[])[false, true])
-        foreach (var sharding in Enum.GetValues<OptimizerSharding>())
-        foreach (var recompute in Enum.GetValues<Recompute>())
-        foreach (var microBatch in (int[])[1, 2])
-        foreach (var leaves in (int[])[0, rows / microBatch])
         {
-            var data = ranks / tensor / context;
-            if ((sequence && tensor == 1) || rows / data % microBatch != 0) continue;
-            // Canonical sums know nothing of recompute, and want powers of two.
-            if (leaves > 0 && (recompute != Recompute.None || !int.IsPow2(leaves) || !int.IsPow2(data))) continue;
-            yield return new ParityCase(
+            foreach (var context in Divisors(ranks / tensor))
+            {
+                foreach (var sequence in (bool[])[false, true])
+                {
+                    foreach (var sharding in Enum.GetValues<OptimizerSharding>())
+                    {
+                        foreach (var recompute in Enum.GetValues<Recompute>())
+                        {
+                            foreach (var microBatch in (int[])[1, 2])
+                            {
+                                foreach (var leaves in (int[])[0, rows / microBatch])
+                                {
+                                    var data = ranks / tensor / context;
+                                    if ((sequence && tensor == 1) || rows / data % microBatch != 0)
+                                    {
+                                        continue;
+                                    }
+                                    // Canonical sums know nothing of recompute, and want powers of two.
+                                    if (leaves > 0 && (recompute != Recompute.None || !int.IsPow2(leaves) || !int.IsPow2(data)))
+                                    {
+                                        continue;
+                                    }
+
+                                    yield return new ParityCase(
                 new ParallelConfig { Tensor = tensor, Context = context, Sequence = sequence, OptimizerSharding = sharding, Recompute = recompute, CanonicalLeaves = leaves },
                 microBatch, Model(ranks))
-            {
-                Context = 24,
-                GlobalBatch = rows,
-            };
+                                    {
+                                        Context = 24,
+                                        GlobalBatch = rows,
+                                    };
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 

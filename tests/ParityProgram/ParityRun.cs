@@ -1,4 +1,6 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel;
@@ -56,7 +58,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             var outcome = step.Run(i + 1, batches);
             (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
         }
-        double[] probe = CanProbe(test, ranks) ? NumbersOf(new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run()) : [];
+        var probe = CanProbe(test, ranks) ? NumbersOf(new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run()) : [];
         using var scope = NewDisposeScope();
         return new ParityRun(losses, norms,
             [.. parameters.Slots.Select(slot => (slot.Name, slot.Shard, slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()))],

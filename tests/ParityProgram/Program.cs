@@ -15,7 +15,11 @@ if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or 
 var threads = args[0] == "deterministic" ? Number(1) : 1;
 set_num_threads(threads);
 DenseKernels.SetThreads(threads);
-if (args[0] == "deterministic-cost") DenseKernels.RetainMemory();
+if (args[0] == "deterministic-cost")
+{
+    DenseKernels.RetainMemory();
+}
+
 using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
 var folder = ranks.BroadcastText(ranks.World.Rank == 0 ? Directory.CreateTempSubdirectory("kvshift-parity-").FullName : "");
 try
@@ -32,7 +36,10 @@ try
 finally
 {
     ranks.World.Barrier();
-    if (ranks.World.Rank == 0) Directory.Delete(folder, recursive: true);
+    if (ranks.World.Rank == 0)
+    {
+        Directory.Delete(folder, recursive: true);
+    }
 }
 
 int Number(int index) => int.Parse(args[index], CultureInfo.InvariantCulture);

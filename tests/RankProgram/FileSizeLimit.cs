@@ -28,7 +28,10 @@ internal sealed partial class FileSizeLimit : IDisposable
 
     private static void Check(int result)
     {
-        if (result != 0) throw new Win32Exception();
+        if (result != 0)
+        {
+            throw new Win32Exception();
+        }
     }
 
     [LibraryImport("libc", SetLastError = true)]

@@ -6,7 +6,7 @@ namespace KvShiftScale.Repository.Tests;
 /// <summary>Who may know whom, in project files and in what the compiler made of them.</summary>
 public sealed class DependencyTests
 {
-    private static readonly string[] s_layered = ["TorchSharp", "MPI.NET", "Parquet.Net", "ParquetSharp", "Microsoft.ML.Tokenizers"];
+    private static readonly string[] Layered = ["TorchSharp", "MPI.NET", "Parquet.Net", "ParquetSharp", "Microsoft.ML.Tokenizers"];
 
     /// <summary>Project, assembly, the projects of src/ and the packages of tensors, MPI and files that it may know.</summary>
     public static TheoryData<string, string, string[], string[]> Layers => new()
@@ -25,12 +25,12 @@ public sealed class DependencyTests
         var file = XDocument.Load(RepositoryFiles.Path($"src/{project}/KvShiftScale.{project}.csproj"));
         var referenced = Includes(file, "ProjectReference").Select(path => Path.GetFileName(Path.GetDirectoryName(path))!);
         Assert.Empty(referenced.Except(projects));
-        Assert.Empty(Includes(file, "PackageReference").Where(s_layered.Contains).Except(packages));
+        Assert.Empty(Includes(file, "PackageReference").Where(Layered.Contains).Except(packages));
 
         // A package may also come in through a project, but not past the layers: no tensors in Data, no files in Models.
         string[] assemblies = [.. projects.Select(name => $"KvShiftScale.{name}"), .. packages.Select(AssemblyOf)];
         var compiled = Assembly.Load(assembly).GetReferencedAssemblies().Select(name => name.Name!)
-            .Where(name => IsProduct(name) || s_layered.Select(AssemblyOf).Contains(name));
+            .Where(name => IsProduct(name) || Layered.Select(AssemblyOf).Contains(name));
         Assert.Empty(compiled.Except(assemblies));
     }
 

@@ -3,7 +3,7 @@ namespace KvShiftScale.Repository.Tests;
 /// <summary>The working tree that this test was built from.</summary>
 internal static class RepositoryFiles
 {
-    private static readonly string[] s_builtFolders = ["artifacts", "bin", "obj", "runs", "node_modules"];
+    private static readonly string[] BuiltFolders = ["artifacts", "bin", "obj", "runs", "node_modules"];
 
     /// <summary>Full path of the folder with KvShiftScale.sln.</summary>
     public static string Root { get; } = FindRoot();
@@ -14,7 +14,7 @@ internal static class RepositoryFiles
     public static IEnumerable<string> Below(string folder, string pattern)
         => Directory.EnumerateFiles(Path(folder), pattern, SearchOption.AllDirectories)
             .Select(file => System.IO.Path.GetRelativePath(Root, file).Replace('\\', '/'))
-            .Where(file => !file.Split('/').Any(part => s_builtFolders.Contains(part) || part.StartsWith('.')))
+            .Where(file => !file.Split('/').Any(part => BuiltFolders.Contains(part) || part.StartsWith('.')))
             .Order(StringComparer.Ordinal);
 
     public static string Text(string relative) => File.ReadAllText(Path(relative));
@@ -23,7 +23,10 @@ internal static class RepositoryFiles
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (File.Exists(System.IO.Path.Combine(folder.FullName, "KvShiftScale.sln"))) return folder.FullName;
+            if (File.Exists(System.IO.Path.Combine(folder.FullName, "KvShiftScale.sln")))
+            {
+                return folder.FullName;
+            }
         }
         throw new DirectoryNotFoundException($"no KvShiftScale.sln above {AppContext.BaseDirectory}");
     }

@@ -9,8 +9,8 @@ public sealed partial class SourceRuleTests
 {
     private const int LineLimit = 600;
 
-    private static readonly string[] s_ownFolders = ["src", "native", "tests", "bench"];
-    private static readonly string[] s_ownExtensions = [".cs", ".cpp", ".h", ".cu", ".py"];
+    private static readonly string[] OwnFolders = ["src", "native", "tests", "bench"];
+    private static readonly string[] OwnExtensions = [".cs", ".cpp", ".h", ".cu", ".py"];
 
     [Fact]
     public void LibrariesDoNotWriteToTheConsole()
@@ -80,8 +80,8 @@ public sealed partial class SourceRuleTests
     private static IEnumerable<string> Sources(string folder) => RepositoryFiles.Below(folder, "*.cs");
 
     private static IEnumerable<string> OwnFiles()
-        => s_ownFolders.SelectMany(folder => RepositoryFiles.Below(folder, "*"))
-            .Where(file => s_ownExtensions.Contains(Path.GetExtension(file)));
+        => OwnFolders.SelectMany(folder => RepositoryFiles.Below(folder, "*"))
+            .Where(file => OwnExtensions.Contains(Path.GetExtension(file)));
 
     private static void AssertNowhere(string pattern, IEnumerable<string> files)
     {
@@ -95,7 +95,10 @@ public sealed partial class SourceRuleTests
             foreach (var line in File.ReadLines(RepositoryFiles.Path(file)))
             {
                 number++;
-                if (banned.IsMatch(line)) offenders.Add($"{file}:{number}: {line.Trim()}");
+                if (banned.IsMatch(line))
+                {
+                    offenders.Add($"{file}:{number}: {line.Trim()}");
+                }
             }
         }
         Assert.True(read > 10, $"only {read} files were looked at");

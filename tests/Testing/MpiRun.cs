@@ -10,7 +10,7 @@ namespace KvShiftScale.Testing;
 public sealed class MpiRun : IDisposable
 {
     // It only guards against a hang: ranks that wait for each other take long where other work holds the cores.
-    private static readonly TimeSpan _timeout = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(4);
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
@@ -91,7 +91,7 @@ public sealed class MpiRun : IDisposable
     /// <summary>mpirun's exit code. Ends all ranks and fails with their output when they are not done in <paramref name="timeout"/>, four minutes if not given.</summary>
     public int WaitForExit(TimeSpan? timeout = null)
     {
-        var bound = timeout ?? _timeout;
+        var bound = timeout ?? Timeout;
         if (!_process.WaitForExit(bound))
         {
             Kill();

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Files;
 
 /// <summary>The few operations of a file system that reading shards takes. Tests derive file systems that fail.</summary>
 internal class FileSource

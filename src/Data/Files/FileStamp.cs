@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Files;
 
 /// <summary>What tells that a file is no longer the one that was seen before, without reading it.</summary>
 /// <param name="Length">Bytes.</param>

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Files;
 
 /// <summary>
 /// How shards are read from a file system that may be slow or fail for a while: a failed operation is repeated after a pause that

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Files;
 
 /// <summary>
 /// A shard's file as a stream that repeats failed reads, opening the file anew, and refuses a file that is no longer the same. For one

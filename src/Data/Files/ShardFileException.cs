@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Files;
 
 /// <summary>A shard's file cannot be read although reading was repeated, or is no longer what it was when reading began.</summary>
 public sealed class ShardFileException : IOException

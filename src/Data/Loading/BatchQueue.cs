@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>A bounded queue between the reading thread and the training thread.</summary>
 /// <param name="capacity">Batches that fit.</param>

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Random numbers that are functions of a key and a counter, without state: the same on every machine and in any order of asking.

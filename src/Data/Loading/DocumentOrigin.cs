@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Tokens of a document, as a shard has it.</summary>
 /// <param name="File">The shard.</param>

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// The order in which one epoch reads a source's row groups, and where each begins in the epoch. Places of an epoch are tokens where

@@ -1,6 +1,8 @@
 using System.Collections;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Shards;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Every document of the shards from first to last, for a loss that depends on the documents and the context alone. A document is cut

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Packs windows into rows, in order, and the rows of one share into batches.</summary>
 internal sealed class EvaluationRows(int context, int batchRows, DataShare share, long rowLimit, TokenBatchPool pool)

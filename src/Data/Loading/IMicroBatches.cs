@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Micro-batches without end, a fixed number of them to an optimizer step.</summary>
 public interface IMicroBatches

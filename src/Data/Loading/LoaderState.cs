@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// What a checkpoint keeps of the data: everything that decides which rows come next. It does not depend on shares, micro-batches or

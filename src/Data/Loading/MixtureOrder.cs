@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Which source each sample of the global order comes from. At every prefix each source has given its share of the samples to within

@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>How documents become rows of context + 1 tokens.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<Packing>))]

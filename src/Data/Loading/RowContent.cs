@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>What <see cref="RowStream.Read"/> has put into a row.</summary>
 /// <param name="Tokens">Ids: context + 1, or from 2 on where documents are padded.</param>

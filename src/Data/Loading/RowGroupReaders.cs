@@ -1,6 +1,8 @@
 using System.Runtime.ExceptionServices;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Shards;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Threads that decode row groups, in the order in which windows were handed in. What they read does not depend on their number.

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Turns a row of tokens into inputs, targets and positions.</summary>
 internal static class RowLayout

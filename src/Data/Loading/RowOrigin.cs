@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Where a row of the global order comes from.</summary>
 /// <param name="Row">Its number in the global order.</param>

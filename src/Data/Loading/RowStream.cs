@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// One source as an endless sequence of rows. In each epoch row groups come in an order of their own; some of them at a time form a

@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
+using KvShiftScale.Data.Shards;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Row groups that are in memory together, and their documents in shuffled order. Buffers are kept for the next use.

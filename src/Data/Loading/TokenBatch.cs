@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// Rows of equal length, ready for a model: pinned buffers in row-major order, [<see cref="Rows"/>, <see cref="Context"/>]. Disposing

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>Batches that were disposed and wait to be filled again. Safe for several threads.</summary>
 internal sealed class TokenBatchPool(int context)

@@ -1,6 +1,8 @@
 using System.Globalization;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Shards;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Loading;
 
 /// <summary>
 /// The batches of a training run, without end. Step t takes rows [t * global batch, (t + 1) * global batch) of the global order, which

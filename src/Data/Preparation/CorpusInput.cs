@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Text.Files;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>One file of text as it was when it was read.</summary>
 /// <param name="Path">Where it was found.</param>
@@ -35,7 +36,7 @@ public sealed record CorpusInput(string Path, long Bytes, DateTime Modified, lon
             return FormattableString.Invariant($"{path} was changed at {now.LastWriteTimeUtc:yyyy-MM-dd HH:mm:ss} UTC while only a part of it was read");
         }
 
-        using var file = new Text.TracedFileStream(path);
+        using var file = new TracedFileStream(path);
         return file.Finish() == Sha256 ? null : $"{path} has other content, of the same length";
     }
 }

@@ -1,7 +1,8 @@
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
 /// Turns files of text into a folder of token shards, documents in the order of the input. Work that was interrupted goes on after the last

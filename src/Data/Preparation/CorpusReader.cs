@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Text.Files;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>Reads the documents of a list of files in order, from a place on, and keeps account of the files.</summary>
 internal sealed class CorpusReader

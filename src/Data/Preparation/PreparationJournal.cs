@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
 /// <c>unfinished.json</c> of a folder of shards that is being made: the shards that are complete, and where in the input the next one begins.

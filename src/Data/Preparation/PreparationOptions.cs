@@ -1,6 +1,6 @@
 using KvShiftScale.Data.Text;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>How text becomes shards.</summary>
 public sealed record PreparationOptions

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>How far a preparation is, what earlier launches did included.</summary>
 /// <param name="Documents">Documents handed to the writer.</param>

@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Text.Files;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>What a folder of shards was made from, for its manifest.</summary>
 /// <param name="EndOfText">Whether each document ends with the end-of-text id.</param>
@@ -19,7 +20,7 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
             return $"its documents end {(EndOfText ? "with" : "without")} the end-of-text id";
         }
 
-        if (Field != wanted.Field && Inputs.Any(input => Text.CorpusFileName.KindOf(input.Path) == Text.CorpusFileKind.JsonLines))
+        if (Field != wanted.Field && Inputs.Any(input => CorpusFileName.KindOf(input.Path) == CorpusFileKind.JsonLines))
         {
             return $"its text is that of the field '{Field}'";
         }

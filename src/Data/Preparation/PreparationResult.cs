@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>What a preparation came to.</summary>
 /// <param name="Manifest">The finished folder.</param>

@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
 /// Turns documents into token shards: several threads parse and tokenize, one reads documents and writes them in the order in which they

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Preparation;
 
 /// <summary>What has been tokenized and handed to the writer.</summary>
 /// <param name="Documents">Documents, empty ones included.</param>

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// How to find out what footers do not tell: tokens of a row group whose writer does not count empty lists, and rows that padded

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>The documents of one row group: their ids one after the other, and where each begins. The buffers are reused.</summary>
 public sealed class DocumentGroup

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>SHA-256 over each document's length and then its ids, all as little-endian int32: what documents are, however they are stored.</summary>
 internal sealed class DocumentHash : IDisposable

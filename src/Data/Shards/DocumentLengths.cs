@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>Lengths of documents in tokens.</summary>
 /// <param name="Documents">How many there are.</param>

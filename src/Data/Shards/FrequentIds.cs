@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>The ids that a corpus uses most, from a look at its beginning.</summary>
 public static class FrequentIds

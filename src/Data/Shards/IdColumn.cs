@@ -4,7 +4,7 @@ using Parquet;
 using Parquet.Schema;
 using ColumnMetaData = Parquet.Meta.ColumnMetaData;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// The list column of a shard's ids and how it becomes documents: three-level lists, two-level ones and a bare repeated number; every

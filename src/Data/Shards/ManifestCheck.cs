@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>Holds what a folder's shards are against what its manifest says.</summary>
 public static class ManifestCheck

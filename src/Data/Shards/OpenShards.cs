@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Files;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// The shards that one thread has open: at most a few, so that a corpus may have more files than a process may open.

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// Memory that decoding a row group takes beside its documents: the levels of each slot, and ids on their way to int32. Taken from a

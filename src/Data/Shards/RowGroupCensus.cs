@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>Counts what the footers of a list of shards do not tell, see <see cref="CountingOptions"/>.</summary>
 internal sealed class RowGroupCensus

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>How much a row group holds.</summary>
 /// <param name="Documents">Rows, empty documents included.</param>

@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Files;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>All shards of a list of sources, known from their footers. Reading ids is left to those who are given the catalog.</summary>
 public sealed class ShardCatalog

@@ -1,6 +1,7 @@
 using System.Globalization;
+using KvShiftScale.Data.Preparation;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// Writes documents into a folder as shards of about equal size, <c>NAME-00000.parquet</c> and so on, and at the end a

@@ -3,7 +3,7 @@ using System.Numerics;
 using System.Text;
 using Parquet.Meta;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>What <c>data inspect</c> shows of a shard, or of a folder of them.</summary>
 public sealed record ShardInspection

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Data.Preparation;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary><c>manifest.json</c> of a folder of shards: what is in it. It is written last, so a folder that has one is complete.</summary>
 /// <param name="Tokenizer">Hash of the tokenizer.</param>

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>The shards that one glob of the configuration stands for, in ordinal order of their names.</summary>
 public sealed class ShardSource

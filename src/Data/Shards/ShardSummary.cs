@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Files;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>What a shard's footer says about it, so that data can be ordered without opening the file again.</summary>
 public sealed record ShardSummary

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>What <c>data verify</c> finds after reading every page.</summary>
 /// <param name="Rows">Documents, empty ones included.</param>

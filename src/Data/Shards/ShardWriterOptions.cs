@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using Parquet;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>How token shards are written.</summary>
 public sealed record ShardWriterOptions

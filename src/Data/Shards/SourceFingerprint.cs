@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>Identifies the shards of one source, wherever they lie and whenever they were copied there.</summary>
 /// <param name="Glob">The pattern that found them; for messages, not compared.</param>

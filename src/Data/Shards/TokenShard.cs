@@ -2,9 +2,10 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
+using KvShiftScale.Data.Files;
 using Parquet;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// An open Parquet file of tokenized documents: one row per document with its ids in the list column <c>input_ids</c>, as this project,

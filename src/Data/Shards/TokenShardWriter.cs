@@ -2,7 +2,7 @@ using System.Globalization;
 using Parquet;
 using Parquet.Schema;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// Writes one token shard: a Parquet file with a row per document and the required int32 list column <c>input_ids</c>. The file has its

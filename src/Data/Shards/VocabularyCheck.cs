@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Shards;
 
 /// <summary>Finds ids outside a vocabulary, at memory speed where there are none.</summary>
 internal static class VocabularyCheck

@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>
 /// Batches of fresh sequences of an induction task, without end. Sequence i of a stream depends on (seed, stream, i) alone, so batches of
@@ -23,7 +24,10 @@ public sealed class InductionBatches : IMicroBatches
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rowsPerBatch);
         if (rowsPerStep < rowsPerBatch || rowsPerStep % rowsPerBatch != 0)
+        {
             throw new ArgumentException($"{rowsPerStep} sequences a step in batches of {rowsPerBatch}; wanted a multiple");
+        }
+
         _task = task;
         _sequences = new InductionSequences(task);
         _pool = new TokenBatchPool(task.Context);
@@ -44,7 +48,10 @@ public sealed class InductionBatches : IMicroBatches
         {
             asked += _sequences.Fill(CounterRandom.Key(_key, _next++), batch.Inputs.AsSpan(row * context, context),
                 batch.Targets.AsSpan(row * context, context));
-            for (var i = 0; i < context; i++) batch.Positions[row * context + i] = i;
+            for (var i = 0; i < context; i++)
+            {
+                batch.Positions[row * context + i] = i;
+            }
         }
         batch.ValidTargets = asked;
         return batch;

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>How sequences of the induction task are made (KV shifting paper, section 3.2).</summary>
 public enum InductionGenerator

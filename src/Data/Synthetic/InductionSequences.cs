@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>Writes sequences of an <see cref="InductionTask"/>; each depends on its key alone. For one thread.</summary>
 internal sealed class InductionSequences
@@ -49,21 +50,36 @@ internal sealed class InductionSequences
         while (length < inputs.Length)
         {
             var id = _candidates[Below(_task.Candidates)];
-            if (id == last) continue;
+            if (id == last)
+            {
+                continue;
+            }
+
             Append(id, inputs);
             var answer = _successors[id];
-            if (answer == Unknown) continue;
+            if (answer == Unknown)
+            {
+                continue;
+            }
+
             targets[length - 1] = answer;
             asked++;
             // The answer to the last token lies beyond the row: it is a target only.
-            if (length < inputs.Length) Append(answer, inputs);
+            if (length < inputs.Length)
+            {
+                Append(answer, inputs);
+            }
         }
         return asked;
 
         void Append(int id, Span<int> row)
         {
             row[length++] = id;
-            if (last != Unknown) _successors[last] = id;
+            if (last != Unknown)
+            {
+                _successors[last] = id;
+            }
+
             last = id;
         }
     }
@@ -71,7 +87,11 @@ internal sealed class InductionSequences
     // The first steps of a shuffle of all ids, begun from the same order each time.
     private void ChooseCandidates()
     {
-        for (var id = 0; id < _candidates.Length; id++) _candidates[id] = id;
+        for (var id = 0; id < _candidates.Length; id++)
+        {
+            _candidates[id] = id;
+        }
+
         for (var i = 0; i < _task.Candidates; i++)
         {
             var j = i + Below(_candidates.Length - i);

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data;
+namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>Sizes of an induction task.</summary>
 public sealed record InductionTask
@@ -23,9 +23,18 @@ public sealed record InductionTask
     public void Validate()
     {
         if (Candidates < 3 || Candidates > VocabularySize)
+        {
             throw new ArgumentException($"{Candidates} candidates of {VocabularySize} ids; wanted at least 3 candidates and no more than ids");
-        if (Context < 2) throw new ArgumentException($"a context of {Context}; wanted at least 2");
+        }
+
+        if (Context < 2)
+        {
+            throw new ArgumentException($"a context of {Context}; wanted at least 2");
+        }
+
         if (Generator == InductionGenerator.SingleRepeat && Context != Candidates + 1)
+        {
             throw new ArgumentException($"a context of {Context} for {Candidates} distinct ids and one repeat; wanted {Candidates + 1}");
+        }
     }
 }

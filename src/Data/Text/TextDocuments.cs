@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Text.Files;
 namespace KvShiftScale.Data.Text;
 
 /// <summary>

@@ -1,4 +1,7 @@
 using System.Text;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Merging;
+using KvShiftScale.Data.Tokenization.Splitting;
 
 namespace KvShiftScale.Data.Tokenization;
 

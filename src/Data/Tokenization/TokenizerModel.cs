@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using KvShiftScale.Data.Tokenization.Files;
 using Microsoft.ML.Tokenizers;
 
 namespace KvShiftScale.Data.Tokenization;

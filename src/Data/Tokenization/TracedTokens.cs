@@ -1,4 +1,5 @@
 using System.Text;
+using KvShiftScale.Data.Tokenization.Merging;
 using Microsoft.ML.Tokenizers;
 
 namespace KvShiftScale.Data.Tokenization;

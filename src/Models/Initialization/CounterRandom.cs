@@ -14,7 +14,11 @@ public readonly struct CounterRandom
     {
         // FNV-1a over the name's UTF-8, then mixed with the seed.
         var hash = 14695981039346656037UL;
-        foreach (var value in Encoding.UTF8.GetBytes(name)) hash = (hash ^ value) * 1099511628211UL;
+        foreach (var value in Encoding.UTF8.GetBytes(name))
+        {
+            hash = (hash ^ value) * 1099511628211UL;
+        }
+
         _key = Mix(hash ^ Mix(unchecked((ulong)seed)));
     }
 

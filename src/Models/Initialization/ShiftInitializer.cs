@@ -15,13 +15,22 @@ internal static class ShiftInitializer
     public static void Fill(Span<double> scalars, int heads, KvShiftVariant variant, KvShiftInitialization initialization, CounterRandom random)
     {
         if (variant == KvShiftVariant.Gate && initialization == KvShiftInitialization.Identity)
+        {
             throw new ArgumentException("a gate is a sigmoid and cannot start as the identity", nameof(initialization));
+        }
+
         Span<double> weights = stackalloc double[ShiftPlan.Of(variant).Taps];
         for (var head = 0; head < heads; head++)
         {
             Draw(weights, head, initialization, random);
-            if (variant == KvShiftVariant.Gate) scalars[head] = Logit(weights[1], weights[0]);
-            else weights.CopyTo(scalars[(head * weights.Length)..]);
+            if (variant == KvShiftVariant.Gate)
+            {
+                scalars[head] = Logit(weights[1], weights[0]);
+            }
+            else
+            {
+                weights.CopyTo(scalars[(head * weights.Length)..]);
+            }
         }
     }
 
@@ -48,7 +57,11 @@ internal static class ShiftInitializer
                     weights[taps - 1 - lag] = Math.Exp(random.Normal((long)head * taps + lag));
                     sum += weights[taps - 1 - lag];
                 }
-                foreach (ref var weight in weights) weight /= sum;
+                foreach (ref var weight in weights)
+                {
+                    weight /= sum;
+                }
+
                 break;
             case KvShiftInitialization.Identity:
                 weights.Clear();

@@ -14,7 +14,10 @@ public static class WeightInitializer
     public static void Fill(KvShiftTransformer model, long seed)
     {
         using var mode = no_grad();
-        foreach (var slot in model.Parameters.Slots) Fill(slot, model.Config, seed);
+        foreach (var slot in model.Parameters.Slots)
+        {
+            Fill(slot, model.Config, seed);
+        }
     }
 
     private static void Fill(ParameterSlot slot, ModelConfig config, long seed)
@@ -31,7 +34,10 @@ public static class WeightInitializer
         var values = new double[slot.Shard.ElementCount];
         foreach (var (local, global, length) in slot.Shard.Runs())
         {
-            for (var i = 0L; i < length; i++) values[local + i] = element(global + i);
+            for (var i = 0L; i < length; i++)
+            {
+                values[local + i] = element(global + i);
+            }
         }
         slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
     }
@@ -45,7 +51,10 @@ public static class WeightInitializer
     private static double Deviation(ParameterSlot slot, ModelConfig config)
     {
         if (config.Init == WeightInitialization.FanIn)
+        {
             return slot.Name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : 1 / Math.Sqrt(slot.Shard.GlobalShape[1]);
+        }
+
         var writesResidual = slot.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
             || slot.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
         return writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;

@@ -94,9 +94,16 @@ internal static class AttentionOperation
         // What was written into a copy goes back.
         private static void Return(Tensor part, Tensor own, TokenLayout layout, int at, int count)
         {
-            if (count == layout.OwnTokens) return;
+            if (count == layout.OwnTokens)
+            {
+                return;
+            }
+
             var slice = Slice(own, layout, at, count);
-            if (TensorMemory.Address(part) != TensorMemory.Address(slice.narrow(0, 0, 1))) slice.copy_(part.view(layout.Batch, count, own.size(1)));
+            if (TensorMemory.Address(part) != TensorMemory.Address(slice.narrow(0, 0, 1)))
+            {
+                slice.copy_(part.view(layout.Batch, count, own.size(1)));
+            }
         }
 
         private static Tensor Slice(Tensor own, TokenLayout layout, int at, int count)

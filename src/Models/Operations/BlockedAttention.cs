@@ -83,7 +83,11 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
             var own = 0;
             foreach (var (begin, count) in Layout.OwnParts)
             {
-                for (var at = 0; at < count; at += Block) yield return (begin + at, Math.Min(Block, count - at), own + at);
+                for (var at = 0; at < count; at += Block)
+                {
+                    yield return (begin + at, Math.Min(Block, count - at), own + at);
+                }
+
                 own += count;
             }
         }

@@ -62,7 +62,11 @@ internal static class LinearCrossEntropyOperation
                 lossSum += group.Size > 1
                     ? VocabularyLoss.InPlace(group, logits, chunkTargets, slot.Shard.Start, withGradient)
                     : WholeLoss(logits, chunkTargets, withGradient);
-                if (!withGradient) continue;
+                if (!withGradient)
+                {
+                    continue;
+                }
+
                 var dlogits = logits.to(hidden.dtype);
                 DenseKernels.MatmulInto(dhidden!.narrow(0, start, count), 0, dlogits, false, weight, false);
                 DenseKernels.MatmulInto(dweight!.narrow(0, 0, vocabulary), 1, dlogits, true, h, false);

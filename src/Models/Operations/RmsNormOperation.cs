@@ -56,7 +56,11 @@ internal static class RmsNormOperation
     // dsum: the gradient that reaches x by its other use.
     private static Tensor Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, Tensor? dsum, ParameterSlot slot)
     {
-        if (!KernelDataType.Supports(x)) return ComposedBackward(x, weight, inverseRms, dy, dsum, slot);
+        if (!KernelDataType.Supports(x))
+        {
+            return ComposedBackward(x, weight, inverseRms, dy, dsum, slot);
+        }
+
         var dx = empty(x.size(0), x.size(1), x.dtype);
         var dweight = empty(x.size(1), x.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_rms_norm_backward(KernelDataType.Of(x), x.size(0), x.size(1),
@@ -77,7 +81,11 @@ internal static class RmsNormOperation
         gradient = gradient * weight.to(dtype);
         var mean = (gradient * wideX).mean([-1], keepdim: true);
         var dx = factor * (gradient - wideX * (factor * factor * mean));
-        if (dsum is not null) dx = dx + dsum.to(dtype);
+        if (dsum is not null)
+        {
+            dx = dx + dsum.to(dtype);
+        }
+
         return dx.to(x.dtype).MoveToOuterDisposeScope();
     }
 

@@ -23,7 +23,11 @@ internal static class ShiftRotateOperation
     /// </param>
     public static Activation Apply(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout, bool remade = false)
     {
-        if (weights is null) return Rotation.apply(x, heads, rotary!, layout);
+        if (weights is null)
+        {
+            return Rotation.apply(x, heads, rotary!, layout);
+        }
+
         var y = ShiftAndRotation.apply(x, weights, heads, rotary!, layout);
         return remade ? Activation.Remade(y, [x, weights], origin => Forward(origin[0], heads, origin[1], rotary, layout)) : y;
     }
@@ -37,14 +41,22 @@ internal static class ShiftRotateOperation
         var flat = positions.reshape(-1);
         var cosine = rotary.Cosine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
         var sine = rotary.Sine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
-        if (back) sine = -sine;
+        if (back)
+        {
+            sine = -sine;
+        }
+
         var (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
         return cat([first * cosine - second * sine, second * cosine + first * sine], 3);
     }
 
     private static Tensor Forward(Tensor x, int heads, Tensor? weights, RotaryTable? rotary, TokenLayout layout)
     {
-        if (!KernelDataType.Supports(x)) return ComposedForward(x, heads, weights, rotary, layout);
+        if (!KernelDataType.Supports(x))
+        {
+            return ComposedForward(x, heads, weights, rotary, layout);
+        }
+
         var y = empty(x.size(0), x.size(1), x.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_shift_rope_forward(KernelDataType.Of(x), layout.Batch, layout.Tokens, heads,
             x.size(1) / heads, TensorMemory.Address(x), x.size(1), TensorMemory.AddressOrNull(weights), weights?.size(1) ?? 0,
@@ -62,7 +74,11 @@ internal static class ShiftRotateOperation
         var raw = x.view(layout.Batch, layout.Tokens, heads, x.size(1) / heads);
         var positions = layout.Positions.to(x.device);
         var mixed = weights is null ? raw : Mixed(raw, weights.to(x.dtype), positions.view(layout.Batch, layout.Tokens, 1, 1));
-        if (rotary is not null) mixed = Rotate(mixed, rotary, positions.view(layout.Batch, layout.Tokens));
+        if (rotary is not null)
+        {
+            mixed = Rotate(mixed, rotary, positions.view(layout.Batch, layout.Tokens));
+        }
+
         return mixed.reshape(x.size(0), x.size(1));
     }
 
@@ -71,7 +87,10 @@ internal static class ShiftRotateOperation
         var taps = weights.size(1);
         var mixed = raw * Column(weights, 0);
         for (var lag = 1L; lag < Math.Min(taps, raw.size(1)); lag++)
+        {
             mixed = mixed + Earlier(raw, lag) * positions.gt(lag - 1).to(raw.dtype) * Column(weights, lag);
+        }
+
         return mixed;
     }
 
@@ -89,7 +108,11 @@ internal static class ShiftRotateOperation
     private static Tensor Backward(Tensor? x, Tensor dy, int heads, Tensor? weights, Tensor? dweights, RotaryTable? rotary,
         TokenLayout layout)
     {
-        if (!KernelDataType.Supports(dy)) return ComposedBackward(x, dy, heads, weights, dweights, rotary, layout);
+        if (!KernelDataType.Supports(dy))
+        {
+            return ComposedBackward(x, dy, heads, weights, dweights, rotary, layout);
+        }
+
         var dx = empty(dy.size(0), dy.size(1), dy.dtype);
         // Without a shift the input has no part in its own gradient; the kernel still wants an address.
         var input = x ?? dy;
@@ -112,7 +135,11 @@ internal static class ShiftRotateOperation
         var wide = dy.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         var dmixed = dy.view(layout.Batch, layout.Tokens, heads, dy.size(1) / heads).to(wide);
         var positions = layout.Positions.to(dy.device);
-        if (rotary is not null) dmixed = Rotate(dmixed, rotary, positions.view(layout.Batch, layout.Tokens), back: true);
+        if (rotary is not null)
+        {
+            dmixed = Rotate(dmixed, rotary, positions.view(layout.Batch, layout.Tokens), back: true);
+        }
+
         var dx = dmixed;
         if (weights is not null)
         {

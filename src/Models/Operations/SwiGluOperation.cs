@@ -20,7 +20,11 @@ internal static class SwiGluOperation
 
     private static Tensor Forward(Tensor gate, Tensor up)
     {
-        if (!KernelDataType.Supports(gate)) return gate.silu() * up;
+        if (!KernelDataType.Supports(gate))
+        {
+            return gate.silu() * up;
+        }
+
         var y = empty(gate.size(0), gate.size(1), gate.dtype);
         KernelStatus.ThrowIfFailed(TransformerKernels.kvs_swiglu_forward(KernelDataType.Of(gate), gate.numel(),
             TensorMemory.Address(gate), TensorMemory.Address(up), TensorMemory.Address(y)));
@@ -57,7 +61,11 @@ internal static class SwiGluOperation
             var saved = ctx.get_saved_variables();
             var (gate, up) = (saved[0], saved[1]);
             var dy = grad_output.contiguous();
-            if (!KernelDataType.Supports(gate)) return ComposedBackward(gate, up, dy);
+            if (!KernelDataType.Supports(gate))
+            {
+                return ComposedBackward(gate, up, dy);
+            }
+
             var dgate = empty(gate.size(0), gate.size(1), gate.dtype);
             var dup = empty(gate.size(0), gate.size(1), gate.dtype);
             KernelStatus.ThrowIfFailed(TransformerKernels.kvs_swiglu_backward(KernelDataType.Of(gate), gate.numel(),

@@ -68,7 +68,11 @@ internal sealed class AttentionView
         var query = place.narrow(1, start, count).view(1, count, 1);
         var key = place.view(1, 1, Layout.Tokens);
         var visible = key.le(query) & documentStart.view(Layout.Batch, count, 1).le(key);
-        if (Window > 0) visible &= query.lt(key + Window);
+        if (Window > 0)
+        {
+            visible &= query.lt(key + Window);
+        }
+
         return visible.unsqueeze(1).to(Query.device);
     }
 

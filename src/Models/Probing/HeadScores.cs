@@ -42,7 +42,11 @@ internal sealed class HeadScores
 
     private float[][]? OfAllRanks(float[][]? rows, AttentionView view)
     {
-        if (rows is null) return null;
+        if (rows is null)
+        {
+            return null;
+        }
+
         var width = rows[0].Length;
         var flat = OfAllRanks([.. rows.SelectMany(row => row)], view.FirstKvHead * width, view.AllKvHeads * width, view.IsFirstOfKvHead);
         return [.. flat.Chunk(width)];
@@ -51,10 +55,22 @@ internal sealed class HeadScores
     // Adding zeros changes no bit of a float.
     private unsafe float[] OfAllRanks(float[] own, int start, int count, bool isCounted)
     {
-        if (_group.Size == 1) return own;
+        if (_group.Size == 1)
+        {
+            return own;
+        }
+
         var all = new float[count];
-        if (isCounted) own.CopyTo(all, start);
-        fixed (float* address = all) _group.AllReduce((nint)address, count, CollectiveDataType.Float32);
+        if (isCounted)
+        {
+            own.CopyTo(all, start);
+        }
+
+        fixed (float* address = all)
+        {
+            _group.AllReduce((nint)address, count, CollectiveDataType.Float32);
+        }
+
         return all;
     }
 
@@ -117,7 +133,11 @@ internal sealed class HeadScores
 
     private static float[][]? Rows(Tensor? weights)
     {
-        if (weights is null) return null;
+        if (weights is null)
+        {
+            return null;
+        }
+
         var columns = (int)weights.size(1);
         return [.. Floats(weights).Chunk(columns)];
     }

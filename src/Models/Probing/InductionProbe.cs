@@ -29,8 +29,16 @@ public sealed class InductionProbe
         _model = model;
         Length = Math.Min(MaximumLength, Math.Min(model.Context / 2, candidates.Count));
         // Sequence-parallel ranks take equal parts of all tokens.
-        if (model.Region.IsSequenceParallel && Sequences * 2 * Length % model.Region.Size != 0) Length -= Length % model.Region.Size;
-        if (Length < 2) throw new ArgumentException($"a probe needs a context of 4 and 2 ids; there are {model.Context} and {candidates.Count}", nameof(model));
+        if (model.Region.IsSequenceParallel && Sequences * 2 * Length % model.Region.Size != 0)
+        {
+            Length -= Length % model.Region.Size;
+        }
+
+        if (Length < 2)
+        {
+            throw new ArgumentException($"a probe needs a context of 4 and 2 ids; there are {model.Context} and {candidates.Count}", nameof(model));
+        }
+
         _ids = RepeatedSequences.Make(candidates, Length, Sequences);
         _positions = [.. Enumerable.Repeat(Enumerable.Range(0, 2 * Length), Sequences).SelectMany(row => row)];
     }

@@ -47,9 +47,17 @@ internal sealed class NextTokenScores(ParameterSlot head, ProcessGroup group)
     private static double[] TargetLogits(Tensor logits, ReadOnlySpan<int> targets, long start)
     {
         var local = new long[targets.Length];
-        for (var i = 0; i < local.Length; i++) local[i] = Math.Clamp(targets[i] - start, 0, logits.size(1) - 1);
+        for (var i = 0; i < local.Length; i++)
+        {
+            local[i] = Math.Clamp(targets[i] - start, 0, logits.size(1) - 1);
+        }
+
         var found = Doubles(logits.gather(1, tensor(local, device: logits.device).unsqueeze(1)));
-        for (var i = 0; i < local.Length; i++) found[i] = targets[i] - start == local[i] ? found[i] : 0;
+        for (var i = 0; i < local.Length; i++)
+        {
+            found[i] = targets[i] - start == local[i] ? found[i] : 0;
+        }
+
         return found;
     }
 
@@ -64,7 +72,10 @@ internal sealed class NextTokenScores(ParameterSlot head, ProcessGroup group)
 
     private unsafe void Sum(double[] values)
     {
-        fixed (double* address = values) group.AllReduce((nint)address, values.Length, CollectiveDataType.Float64);
+        fixed (double* address = values)
+        {
+            group.AllReduce((nint)address, values.Length, CollectiveDataType.Float64);
+        }
     }
 
     private static double[] Doubles(Tensor x)

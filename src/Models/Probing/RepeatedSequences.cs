@@ -26,7 +26,11 @@ internal static class RepeatedSequences
             for (var draw = 0L; seen.Count < length; draw++)
             {
                 var id = candidates[(int)(random.Uniform(draw) * candidates.Count)];
-                if (!seen.Add(id)) continue;
+                if (!seen.Add(id))
+                {
+                    continue;
+                }
+
                 ids[row * 2 * length + seen.Count - 1] = id;
                 ids[row * 2 * length + length + seen.Count - 1] = id;
             }

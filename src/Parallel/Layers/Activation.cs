@@ -56,15 +56,27 @@ public sealed class Activation
     public Tensor Take(Queue<Tensor> saved)
     {
         Tensor[] origin = [.. _origin.Select(_ => saved.Dequeue())];
-        if (_make is null) return origin[0];
-        if (_waitingUsers == 0) _waitingUsers = _users;
+        if (_make is null)
+        {
+            return origin[0];
+        }
+
+        if (_waitingUsers == 0)
+        {
+            _waitingUsers = _users;
+        }
+
         return _made ??= Make(origin);
     }
 
     /// <summary>The user that took it is done.</summary>
     public void Release()
     {
-        if (_make is null || --_waitingUsers > 0) return;
+        if (_make is null || --_waitingUsers > 0)
+        {
+            return;
+        }
+
         _made?.Dispose();
         _made = null;
     }

@@ -20,11 +20,17 @@ internal static class CollectiveAgreement
         var all = new Record[group.Members.Count];
         // Whole numbers of 64 bits, which the record is made of.
         fixed (Record* gathered = all)
+        {
             CollectivesLibrary.AllGather(handle, CollectiveDataType.Int64, (nint)(&own), (nint)gathered, sizeof(Record) / sizeof(long));
+        }
+
         var bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in own));
         foreach (ref var other in all.AsSpan())
         {
-            if (!MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in other)).SequenceEqual(bytes)) throw new CollectiveMismatchException(Describe(group, all));
+            if (!MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in other)).SequenceEqual(bytes))
+            {
+                throw new CollectiveMismatchException(Describe(group, all));
+            }
         }
     }
 

@@ -49,7 +49,10 @@ public readonly record struct CollectiveCall(CollectiveOperation Operation, Coll
     {
         foreach (var root in (ReadOnlySpan<string>)["/src/", "/tests/", "/bench/"])
         {
-            if (file.LastIndexOf(root, StringComparison.Ordinal) is var start and >= 0) return file[(start + 1)..];
+            if (file.LastIndexOf(root, StringComparison.Ordinal) is var start and >= 0)
+            {
+                return file[(start + 1)..];
+            }
         }
         return Path.GetFileName(file);
     }

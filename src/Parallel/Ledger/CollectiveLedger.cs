@@ -50,12 +50,19 @@ public sealed class CollectiveLedger
         foreach (ref var slot in _slots.AsSpan())
         {
             var number = Volatile.Read(ref slot.Number);
-            if (number == 0) continue;
+            if (number == 0)
+            {
+                continue;
+            }
+
             var entry = new CollectiveEntry(number, slot.Group, slot.Sequence, slot.Call, (CollectiveState)Volatile.Read(ref slot.State), slot.BeganAt,
                 Volatile.Read(ref slot.ChangedAt));
             Interlocked.MemoryBarrier();
             // One that was written over meanwhile is newer than this look.
-            if (Volatile.Read(ref slot.Number) == number) entries.Add(entry);
+            if (Volatile.Read(ref slot.Number) == number)
+            {
+                entries.Add(entry);
+            }
         }
         entries.Sort((left, right) => left.Number.CompareTo(right.Number));
         return entries;
@@ -70,7 +77,10 @@ public sealed class CollectiveLedger
         var recent = Recent();
         foreach (var entry in recent)
         {
-            if (entry.State == CollectiveState.Running) return entry;
+            if (entry.State == CollectiveState.Running)
+            {
+                return entry;
+            }
         }
         return recent.Count == 0 ? null : recent[^1];
     }
@@ -85,7 +95,10 @@ public sealed class CollectiveLedger
 
     internal void Register(ProcessGroup group)
     {
-        lock (_registering) Volatile.Write(ref _groups, [.. _groups, group]);
+        lock (_registering)
+        {
+            Volatile.Write(ref _groups, [.. _groups, group]);
+        }
     }
 
     /// <summary>A collective is about to begin.</summary>
@@ -101,7 +114,11 @@ public sealed class CollectiveLedger
         // entry is forgotten.
         if (Interlocked.CompareExchange(ref slot.IsTaken, 1, 0) == 0)
         {
-            if (slot.Number < number) Write(ref slot, number, group, sequence, call);
+            if (slot.Number < number)
+            {
+                Write(ref slot, number, group, sequence, call);
+            }
+
             Volatile.Write(ref slot.IsTaken, 0);
         }
         Interlocked.Increment(ref _changes);

@@ -7,7 +7,7 @@ namespace KvShiftScale.Parallel.Native;
 /// <summary>Kernels of libkvshift for dense layers and the optimizer: matrix product, embedding gradient, AdamW, sum of squares.</summary>
 public static partial class DenseKernels
 {
-    private static readonly Lazy<bool> s_float32Matmul = new(static () =>
+    private static readonly Lazy<bool> Float32Matmul = new(static () =>
     {
         KernelStatus.ThrowIfFailed(kvs_matmul_available(0, out var available));
         return available != 0;
@@ -32,7 +32,11 @@ public static partial class DenseKernels
     {
         var m = left.size(transposeLeft ? 1 : 0);
         var n = right.size(transposeRight ? 0 : 1);
-        if (!IsTuned(left)) return mm(transposeLeft ? left.t() : left, transposeRight ? right.t() : right);
+        if (!IsTuned(left))
+        {
+            return mm(transposeLeft ? left.t() : left, transposeRight ? right.t() : right);
+        }
+
         var result = empty(m, n, left.dtype);
         Run(left, transposeLeft, right, transposeRight, result, beta: 0);
         return result;
@@ -51,8 +55,15 @@ public static partial class DenseKernels
         {
             // A product of fewer bits, added in the destination's type.
             var product = Matmul(left, transposeLeft, right, transposeRight);
-            if (beta == 0) destination.copy_(product);
-            else destination.mul_(beta).add_(product);
+            if (beta == 0)
+            {
+                destination.copy_(product);
+            }
+            else
+            {
+                destination.mul_(beta).add_(product);
+            }
+
             return;
         }
         destination.addmm_(transposeLeft ? left.t() : left, transposeRight ? right.t() : right, (float)beta);
@@ -63,7 +74,11 @@ public static partial class DenseKernels
     {
         using var scope = NewDisposeScope();
         // Activations of fewer bits.
-        if (outputGradient.dtype != gradient.dtype) outputGradient = outputGradient.to(gradient.dtype);
+        if (outputGradient.dtype != gradient.dtype)
+        {
+            outputGradient = outputGradient.to(gradient.dtype);
+        }
+
         if (!KernelDataType.Supports(gradient))
         {
             gradient.index_add_(0, ids, outputGradient, 1);
@@ -103,7 +118,7 @@ public static partial class DenseKernels
     }
 
     private static bool IsTuned(Tensor tensor)
-        => tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU && s_float32Matmul.Value;
+        => tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU && Float32Matmul.Value;
 
     private static void Run(Tensor left, bool transposeLeft, Tensor right, bool transposeRight, Tensor destination, double beta)
     {

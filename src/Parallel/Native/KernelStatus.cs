@@ -8,7 +8,10 @@ public static partial class KernelStatus
     /// <summary>Throws <see cref="KernelException"/> with the library's text unless <paramref name="status"/> is 0.</summary>
     public static void ThrowIfFailed(int status)
     {
-        if (status != 0) Throw(status);
+        if (status != 0)
+        {
+            Throw(status);
+        }
     }
 
     private static void Throw(int status) => throw new KernelException(status, Marshal.PtrToStringUTF8(kvs_last_error()) ?? "no text");

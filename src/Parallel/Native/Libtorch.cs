@@ -17,11 +17,11 @@ public static partial class Libtorch
 
     // Each needs those before it; what is loaded by its path satisfies a later need by its name, so that libLibTorchSharp.so takes this libtorch
     // and none that lies beside it. A CUDA libtorch has the last as well, which nothing refers to, so that it must be opened by name.
-    private static readonly string[] s_libtorch = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
-    private static readonly string[] s_libtorchForCuda = ["libc10_cuda.so", "libtorch_cuda.so"];
+    private static readonly string[] Libraries = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
+    private static readonly string[] CudaLibraries = ["libc10_cuda.so", "libtorch_cuda.so"];
 
-    private static readonly Lock s_lock = new();
-    private static string? s_loadedFolder;
+    private static readonly Lock Loading = new();
+    private static string? LoadedFolder;
 
     /// <summary>Loads libtorch once for this process; a later call does nothing.</summary>
     /// <param name="folder">
@@ -32,9 +32,13 @@ public static partial class Libtorch
     /// <exception cref="LibtorchException">A library is missing, or cannot be loaded on this machine.</exception>
     public static string Load(string? folder = null)
     {
-        lock (s_lock)
+        lock (Loading)
         {
-            if (s_loadedFolder is not null) return s_loadedFolder;
+            if (LoadedFolder is not null)
+            {
+                return LoadedFolder;
+            }
+
             var own = OwnFolder();
             var chosen = folder is null ? own : Path.GetFullPath(folder);
             if (!File.Exists(Path.Combine(chosen, "libtorch_cpu.so")))
@@ -44,12 +48,12 @@ public static partial class Libtorch
                     : $"found no libtorch_cpu.so in {chosen}; wanted the folder of a libtorch, for example the torch/lib of a PyTorch wheel");
             }
 
-            foreach (var library in s_libtorch.Concat(s_libtorchForCuda.Where(name => File.Exists(Path.Combine(chosen, name)))))
+            foreach (var library in Libraries.Concat(CudaLibraries.Where(name => File.Exists(Path.Combine(chosen, name)))))
             {
                 LoadLibrary(Path.Combine(chosen, library));
             }
             LoadTorchSharp(own);
-            return s_loadedFolder = chosen;
+            return LoadedFolder = chosen;
         }
     }
 

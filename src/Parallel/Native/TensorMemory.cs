@@ -11,16 +11,29 @@ public static class TensorMemory
     /// </summary>
     public static unsafe nint Address(torch.Tensor tensor)
     {
-        if (tensor.numel() == 0) return 0;
-        if (!tensor.is_contiguous()) throw new ArgumentException("the address of a tensor that is not contiguous", nameof(tensor));
+        if (tensor.numel() == 0)
+        {
+            return 0;
+        }
+
+        if (!tensor.is_contiguous())
+        {
+            throw new ArgumentException("the address of a tensor that is not contiguous", nameof(tensor));
+        }
 
         // Tensor.bytes ends at 2 GiB; one element is enough to know where a larger tensor begins.
         if (tensor.numel() > int.MaxValue / sizeof(double))
         {
             using var scope = torch.NewDisposeScope();
-            fixed (byte* first = tensor.view(-1).narrow(0, 0, 1).bytes) return (nint)first;
+            fixed (byte* first = tensor.view(-1).narrow(0, 0, 1).bytes)
+            {
+                return (nint)first;
+            }
         }
-        fixed (byte* first = tensor.bytes) return (nint)first;
+        fixed (byte* first = tensor.bytes)
+        {
+            return (nint)first;
+        }
     }
 
     /// <summary><see cref="Address"/>, or 0 for null.</summary>

@@ -24,7 +24,10 @@ public sealed class AdamW : IDisposable
 
             Tensor New() => zeros(bucket.OwnedLength, parameters.GradientType, parameters.Device).DetachFromDisposeScope();
         }
-        if (hasMaster) TakeMasters();
+        if (hasMaster)
+        {
+            TakeMasters();
+        }
     }
 
     /// <summary>Bytes of master copies and moments on this rank.</summary>
@@ -53,7 +56,10 @@ public sealed class AdamW : IDisposable
             {
                 Update(master, gradient * gradientScale, state, learningRate, decay, step);
             }
-            if (state.Master is not null) parameter.copy_(master);
+            if (state.Master is not null)
+            {
+                parameter.copy_(master);
+            }
         }
     }
 
@@ -65,7 +71,10 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
-        foreach (var state in _states) state.Master?.copy_(state.Bucket.OwnedParameters());
+        foreach (var state in _states)
+        {
+            state.Master?.copy_(state.Bucket.OwnedParameters());
+        }
     }
 
     /// <summary>
@@ -76,10 +85,18 @@ public sealed class AdamW : IDisposable
     {
         foreach (var state in _states)
         {
-            if (!state.Bucket.Slots.Contains(slot)) continue;
+            if (!state.Bucket.Slots.Contains(slot))
+            {
+                continue;
+            }
+
             var start = Math.Max(slot.Offset, state.Bucket.OwnedStart);
             var end = Math.Min(slot.Offset + slot.Parameter.numel(), state.Bucket.OwnedStart + state.Bucket.OwnedLength);
-            if (end <= start) return null;
+            if (end <= start)
+            {
+                return null;
+            }
+
             return new OptimizerSlice(start - slot.Offset, end - start, View(state.Master), View(state.ExpAvg)!, View(state.ExpAvgSq)!);
 
             Tensor? View(Tensor? whole) => whole?.narrow(0, start - state.Bucket.OwnedStart, end - start);

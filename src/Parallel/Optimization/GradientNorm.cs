@@ -19,7 +19,10 @@ public static class GradientNorm
         var sum = 0.0;
         foreach (var bucket in parameters.Buckets)
         {
-            if (bucket.Traits.IsPrimary) sum += DenseKernels.SumOfSquares(bucket.OwnedGradients());
+            if (bucket.Traits.IsPrimary)
+            {
+                sum += DenseKernels.SumOfSquares(bucket.OwnedGradients());
+            }
         }
         holders.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
         return Math.Sqrt(sum);
@@ -36,7 +39,10 @@ public static class GradientNorm
         var sum = 0.0;
         foreach (var slot in parameters.Slots)
         {
-            if (slot.Shard.IsPrimary) sum += DenseKernels.SumOfSquares(slot.Gradient);
+            if (slot.Shard.IsPrimary)
+            {
+                sum += DenseKernels.SumOfSquares(slot.Gradient);
+            }
         }
         tensor.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
         return Math.Sqrt(sum);

@@ -7,8 +7,16 @@ public sealed class LearningRateSchedule(OptimizerConfig config, long totalSteps
     public double At(long step)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(step, 1);
-        if (step <= config.WarmupSteps) return config.Lr * step / config.WarmupSteps;
-        if (config.Decay == LearningRateDecay.Constant) return config.Lr;
+        if (step <= config.WarmupSteps)
+        {
+            return config.Lr * step / config.WarmupSteps;
+        }
+
+        if (config.Decay == LearningRateDecay.Constant)
+        {
+            return config.Lr;
+        }
+
         var length = Math.Max(1, totalSteps - config.WarmupSteps);
         var progress = Math.Min(1.0, (double)(step - config.WarmupSteps) / length);
         var final = config.Lr * config.FinalLrFraction;

@@ -71,7 +71,11 @@ public sealed class ParameterBucket : IDisposable
 
     public void Dispose()
     {
-        foreach (var slot in _slots) slot.Dispose();
+        foreach (var slot in _slots)
+        {
+            slot.Dispose();
+        }
+
         _parameterStorage.Dispose();
         _gradientStorage.Dispose();
     }
@@ -81,7 +85,11 @@ public sealed class ParameterBucket : IDisposable
 
     internal ParameterSlot Add(string name, ParameterShard shard)
     {
-        if (_sealed) throw new InvalidOperationException($"parameter {name} comes after the first step or its reducer");
+        if (_sealed)
+        {
+            throw new InvalidOperationException($"parameter {name} comes after the first step or its reducer");
+        }
+
         using var scope = NewDisposeScope();
         long[] shape = [.. shard.Shape];
         var parameter = new TorchSharp.Modules.Parameter(_parameterStorage.narrow(0, Length, shard.ElementCount).view(shape));
@@ -98,15 +106,26 @@ public sealed class ParameterBucket : IDisposable
 
     internal void AwaitParameters()
     {
-        if (Volatile.Read(ref _awaitParameters) is not { } arrived) return;
+        if (Volatile.Read(ref _awaitParameters) is not { } arrived)
+        {
+            return;
+        }
+
         arrived();
         Interlocked.CompareExchange(ref _awaitParameters, null, arrived);
     }
 
     internal void BeginStep()
     {
-        if (!_sealed) Seal();
-        foreach (var slot in _slots) slot.BeginStep();
+        if (!_sealed)
+        {
+            Seal();
+        }
+
+        foreach (var slot in _slots)
+        {
+            slot.BeginStep();
+        }
     }
 
     /// <summary>
@@ -115,13 +134,24 @@ public sealed class ParameterBucket : IDisposable
     /// </summary>
     internal void MoveGradients(Tensor storage)
     {
-        if (!_sealed) Seal();
+        if (!_sealed)
+        {
+            Seal();
+        }
+
         using var scope = NewDisposeScope();
         using var mode = no_grad();
-        if (_slots.Exists(slot => slot.HasGradient)) storage.copy_(FlatGradients());
+        if (_slots.Exists(slot => slot.HasGradient))
+        {
+            storage.copy_(FlatGradients());
+        }
+
         _gradientStorage.Dispose();
         _gradientStorage = storage.DetachFromDisposeScope();
-        foreach (var slot in _slots) slot.MoveGradient(GradientAt(slot.Offset, slot.Shard));
+        foreach (var slot in _slots)
+        {
+            slot.MoveGradient(GradientAt(slot.Offset, slot.Shard));
+        }
     }
 
     private Tensor GradientAt(long offset, ParameterShard shard)
@@ -131,7 +161,11 @@ public sealed class ParameterBucket : IDisposable
     private void Seal()
     {
         _sealed = true;
-        if (PaddedLength == Length) return;
+        if (PaddedLength == Length)
+        {
+            return;
+        }
+
         using var scope = NewDisposeScope();
         using var mode = no_grad();
         _parameterStorage.narrow(0, Length, PaddedLength - Length).zero_();
@@ -140,7 +174,11 @@ public sealed class ParameterBucket : IDisposable
 
     private long Padded(long length)
     {
-        if (_share.Count == 1) return length;
+        if (_share.Count == 1)
+        {
+            return length;
+        }
+
         var unit = PartAlignment * _share.Count;
         return (length + unit - 1) / unit * unit;
     }

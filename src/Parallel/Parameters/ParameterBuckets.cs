@@ -54,7 +54,11 @@ public sealed class ParameterBuckets : IDisposable
     /// <summary>Allocates this rank's part of a parameter, not initialised. A name stands for one parameter only.</summary>
     public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard)
     {
-        if (!_names.Add(name)) throw new ArgumentException($"parameter {name} is created twice", nameof(name));
+        if (!_names.Add(name))
+        {
+            throw new ArgumentException($"parameter {name} is created twice", nameof(name));
+        }
+
         var traits = new BucketTraits(weightDecay, shard.PartialOver, shard.IsPrimary);
         var length = shard.ElementCount;
         var bucket = _buckets.FindLast(candidate => candidate.Traits == traits);
@@ -72,11 +76,17 @@ public sealed class ParameterBuckets : IDisposable
     /// <summary>Forgets the gradients of the last step without touching their memory.</summary>
     public void BeginStep()
     {
-        foreach (var bucket in _buckets) bucket.BeginStep();
+        foreach (var bucket in _buckets)
+        {
+            bucket.BeginStep();
+        }
     }
 
     public void Dispose()
     {
-        foreach (var bucket in _buckets) bucket.Dispose();
+        foreach (var bucket in _buckets)
+        {
+            bucket.Dispose();
+        }
     }
 }

@@ -67,11 +67,26 @@ public sealed record ParameterShard
     public IEnumerable<(long Local, long Global, long Length)> Runs()
     {
         var inner = 1L;
-        for (var i = Axis + 1; i < GlobalShape.Count; i++) inner *= GlobalShape[i];
+        for (var i = Axis + 1; i < GlobalShape.Count; i++)
+        {
+            inner *= GlobalShape[i];
+        }
+
         var outer = 1L;
-        for (var i = 0; i < Axis; i++) outer *= GlobalShape[i];
-        if (ValidExtent == 0) yield break;
-        for (var o = 0L; o < outer; o++) yield return (o * Extent * inner, (o * GlobalShape[Axis] + Start) * inner, ValidExtent * inner);
+        for (var i = 0; i < Axis; i++)
+        {
+            outer *= GlobalShape[i];
+        }
+
+        if (ValidExtent == 0)
+        {
+            yield break;
+        }
+
+        for (var o = 0L; o < outer; o++)
+        {
+            yield return (o * Extent * inner, (o * GlobalShape[Axis] + Start) * inner, ValidExtent * inner);
+        }
     }
 
     /// <summary>
@@ -82,14 +97,21 @@ public sealed record ParameterShard
     public IEnumerable<(long Local, ElementRuns Global)> RunsOf(long first, long count)
     {
         var inner = 1L;
-        for (var i = Axis + 1; i < GlobalShape.Count; i++) inner *= GlobalShape[i];
+        for (var i = Axis + 1; i < GlobalShape.Count; i++)
+        {
+            inner *= GlobalShape[i];
+        }
+
         var (width, valid, globalWidth) = (Extent * inner, ValidExtent * inner, GlobalShape[Axis] * inner);
         if (valid < width)
         {
             foreach (var (local, global, length) in Runs())
             {
                 var (begin, end) = (Math.Max(local, first), Math.Min(local + length, first + count));
-                if (begin < end) yield return (begin, ElementRuns.Consecutive(global + begin - local, end - begin));
+                if (begin < end)
+                {
+                    yield return (begin, ElementRuns.Consecutive(global + begin - local, end - begin));
+                }
             }
             yield break;
         }

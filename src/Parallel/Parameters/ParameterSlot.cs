@@ -1,5 +1,5 @@
-using TorchSharp.Modules;
 using KvShiftScale.Parallel.Native;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Parameters;
@@ -65,8 +65,15 @@ public sealed class ParameterSlot : IDisposable
     {
         using var mode = no_grad();
         Listener?.GradientComes();
-        if (HasGradient) Gradient.add_(gradient);
-        else Gradient.copy_(gradient);
+        if (HasGradient)
+        {
+            Gradient.add_(gradient);
+        }
+        else
+        {
+            Gradient.copy_(gradient);
+        }
+
         HasGradient = true;
         Listener?.GradientCame();
     }
@@ -86,7 +93,11 @@ public sealed class ParameterSlot : IDisposable
     {
         using var mode = no_grad();
         Listener?.GradientComes();
-        if (!HasGradient) Gradient.zero_();
+        if (!HasGradient)
+        {
+            Gradient.zero_();
+        }
+
         DenseKernels.EmbeddingBackward(ids, outputGradient, Gradient);
         HasGradient = true;
         Listener?.GradientCame();
@@ -110,7 +121,11 @@ public sealed class ParameterSlot : IDisposable
     /// <summary>A parameter that no forward pass used has a zero gradient.</summary>
     internal void ZeroIfAbsent()
     {
-        if (HasGradient) return;
+        if (HasGradient)
+        {
+            return;
+        }
+
         using var mode = no_grad();
         Gradient.zero_();
         HasGradient = true;

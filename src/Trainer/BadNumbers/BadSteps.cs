@@ -1,4 +1,5 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.BadNumbers;
@@ -25,7 +26,11 @@ internal sealed class BadSteps(LaunchedRun run, ShardCatalog training)
     public void Tell(long step, StepOutcome outcome, int skipsInARow, IReadOnlyList<MicroBatchLoss> losses)
     {
         var batches = SkippedMicroBatch.Gather(run.Ranks, losses);
-        if (_inARow.Count > 0 && _inARow[^1].Step != step - 1) _inARow.Clear();
+        if (_inARow.Count > 0 && _inARow[^1].Step != step - 1)
+        {
+            _inARow.Clear();
+        }
+
         var rows = run.Config.Data.GlobalBatch;
         var skipped = new SkippedStep
         {
@@ -40,8 +45,16 @@ internal sealed class BadSteps(LaunchedRun run, ShardCatalog training)
             Rows = rows,
             MicroBatches = batches,
         };
-        if (outcome.Verdict.IsSkip) _inARow.Add(skipped);
-        if (!run.IsFirstRank) return;
+        if (outcome.Verdict.IsSkip)
+        {
+            _inARow.Add(skipped);
+        }
+
+        if (!run.IsFirstRank)
+        {
+            return;
+        }
+
         run.Reporter.Warn(SkipNotice.Of(skipped));
         try
         {
@@ -58,7 +71,10 @@ internal sealed class BadSteps(LaunchedRun run, ShardCatalog training)
     /// <exception cref="RepeatedSkipsException">On all ranks: they were.</exception>
     public void RequireFew(int skipsInARow)
     {
-        if (skipsInARow >= run.Config.Run.MaxSkips) throw new RepeatedSkipsException(run.Config.Run, _inARow);
+        if (skipsInARow >= run.Config.Run.MaxSkips)
+        {
+            throw new RepeatedSkipsException(run.Config.Run, _inARow);
+        }
     }
 
     private IReadOnlyList<RowOrigin> OriginsOf(IReadOnlyList<SkippedMicroBatch> batches)

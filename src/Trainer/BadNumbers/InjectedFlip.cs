@@ -17,12 +17,27 @@ internal static class InjectedFlip
     /// <summary>Commits what waits for this step.</summary>
     public static void Reach(long step, KvShiftTransformer model, AdamW optimizer)
     {
-        if (!InjectedFaults.Any) return;
+        if (!InjectedFaults.Any)
+        {
+            return;
+        }
+
         var matrices = model.Parameters.Slots.Where(slot => slot.Shape.Count == 2).ToList();
         var matrix = matrices[matrices.Count / 2];
-        if (InjectedFaults.Strikes("flip", "parameter", step)) Flip(matrix.Parameter);
-        if (InjectedFaults.Strikes("flip", "norm", step)) Flip(model.Parameters.Slots.Last(slot => slot.Shape.Count == 1).Parameter);
-        if (InjectedFaults.Strikes("flip", "moment", step) && optimizer.StateOf(matrix) is { } state) Flip(state.ExpAvg);
+        if (InjectedFaults.Strikes("flip", "parameter", step))
+        {
+            Flip(matrix.Parameter);
+        }
+
+        if (InjectedFaults.Strikes("flip", "norm", step))
+        {
+            Flip(model.Parameters.Slots.Last(slot => slot.Shape.Count == 1).Parameter);
+        }
+
+        if (InjectedFaults.Strikes("flip", "moment", step) && optimizer.StateOf(matrix) is { } state)
+        {
+            Flip(state.ExpAvg);
+        }
     }
 
     private static unsafe void Flip(Tensor values)

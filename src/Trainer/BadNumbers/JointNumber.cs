@@ -12,16 +12,31 @@ internal static class JointNumber
     public static unsafe void Agree(ProcessGroup world, Span<double> numbers)
     {
         Span<long> places = stackalloc long[numbers.Length];
-        for (var i = 0; i < numbers.Length; i++) places[i] = PlaceOf(numbers[i]);
-        fixed (long* first = places) world.AllReduce((nint)first, places.Length, CollectiveDataType.Int64, ReduceOperation.Max);
-        for (var i = 0; i < numbers.Length; i++) numbers[i] = BitConverter.Int64BitsToDouble(places[i] >= 0 ? places[i] : long.MinValue - places[i]);
+        for (var i = 0; i < numbers.Length; i++)
+        {
+            places[i] = PlaceOf(numbers[i]);
+        }
+
+        fixed (long* first = places)
+        {
+            world.AllReduce((nint)first, places.Length, CollectiveDataType.Int64, ReduceOperation.Max);
+        }
+
+        for (var i = 0; i < numbers.Length; i++)
+        {
+            numbers[i] = BitConverter.Int64BitsToDouble(places[i] >= 0 ? places[i] : long.MinValue - places[i]);
+        }
     }
 
     /// <summary>Integers in the order of the numbers; every number that is none is the same and the largest.</summary>
     internal static long PlaceOf(double number)
     {
         // Processors make them with the sign set, which would put them first.
-        if (double.IsNaN(number) || double.IsNegativeInfinity(number)) return 0x7FF8_0000_0000_0000;
+        if (double.IsNaN(number) || double.IsNegativeInfinity(number))
+        {
+            return 0x7FF8_0000_0000_0000;
+        }
+
         var bits = BitConverter.DoubleToInt64Bits(number);
         return bits >= 0 ? bits : long.MinValue - bits;
     }

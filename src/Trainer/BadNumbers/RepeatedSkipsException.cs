@@ -12,7 +12,11 @@ internal sealed class RepeatedSkipsException(RunSection run, IReadOnlyList<Skipp
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{steps[^1].InARow} steps in a row had bad numbers, and run.max_skips is {run.MaxSkips}. Nothing was updated in them, and checkpoints are as they were:\n");
-        foreach (var step in steps) text.Append(CultureInfo.InvariantCulture, $"  {SkipNotice.Of(step)}\n");
+        foreach (var step in steps)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  {SkipNotice.Of(step)}\n");
+        }
+
         var last = steps[^1];
         text.Append(CultureInfo.InvariantCulture, $"{Path.Combine(run.Folder, RunFolder.SkippedName)} has all positions. 'kvshift replay --step {steps[0].Step} {run.Folder}' computes the first of them again and names parameter, layer and row. ");
         text.Append(last.Why is StepFault.NonFiniteLoss or StepFault.NonFiniteGradNorm

@@ -21,11 +21,19 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     /// <exception cref="ReplicasDifferException">On all ranks: some copy differs.</exception>
     public void Run(long step)
     {
-        if (ranks.World.Size == 1) return;
+        if (ranks.World.Size == 1)
+        {
+            return;
+        }
+
         var own = Hashes();
         // Both are collective: a rank that has seen a difference in the first takes part in the second.
         var (agrees, agreesWithTensor) = (AgreesWithReplicas(own), AgreesWithTensorRanks(own));
-        if (!SomeRankSaw(!agrees || !agreesWithTensor)) return;
+        if (!SomeRankSaw(!agrees || !agreesWithTensor))
+        {
+            return;
+        }
+
         throw new ReplicasDifferException(Describe(step, own));
     }
 
@@ -43,10 +51,17 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
         for (var slot = 0; slot < _slots.Length; slot++)
         {
             hashes[slot * kinds] = HashOf(_slots[slot].Parameter);
-            if (kinds == 1 || optimizer.StateOf(_slots[slot]) is not { } state) continue;
+            if (kinds == 1 || optimizer.StateOf(_slots[slot]) is not { } state)
+            {
+                continue;
+            }
+
             hashes[slot * kinds + 1] = HashOf(state.ExpAvg);
             hashes[slot * kinds + 2] = HashOf(state.ExpAvgSq);
-            if (state.Master is not null) hashes[slot * kinds + 3] = HashOf(state.Master);
+            if (state.Master is not null)
+            {
+                hashes[slot * kinds + 3] = HashOf(state.Master);
+            }
         }
         return hashes;
 
@@ -57,10 +72,17 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     private unsafe bool AgreesWithReplicas(long[] own)
     {
         long[] extremes = [.. own, .. own.Select(hash => ~hash)];
-        fixed (long* first = extremes) ranks.Replicas.AllReduce((nint)first, extremes.Length, CollectiveDataType.Int64, ReduceOperation.Max);
+        fixed (long* first = extremes)
+        {
+            ranks.Replicas.AllReduce((nint)first, extremes.Length, CollectiveDataType.Int64, ReduceOperation.Max);
+        }
+
         for (var i = 0; i < own.Length; i++)
         {
-            if (extremes[i] != ~extremes[own.Length + i]) return false;
+            if (extremes[i] != ~extremes[own.Length + i])
+            {
+                return false;
+            }
         }
         return true;
     }
@@ -73,7 +95,10 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
         {
             for (var rank = 0; rank < ranks.Tensor.Size; rank++)
             {
-                if (parts[rank][i / kinds] == parts[ranks.Tensor.Rank][i / kinds] && hashes[rank][i] != own[i]) return false;
+                if (parts[rank][i / kinds] == parts[ranks.Tensor.Rank][i / kinds] && hashes[rank][i] != own[i])
+                {
+                    return false;
+                }
             }
         }
         return true;
@@ -100,7 +125,11 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
             foreach (var holders in Enumerable.Range(0, ranks.World.Size).GroupBy(rank => parts[rank][i / kinds.Count]))
             {
                 var copies = holders.GroupBy(rank => hashes[rank][i]).OrderByDescending(same => same.Count()).ThenBy(same => same.First()).ToList();
-                if (copies.Count == 1) continue;
+                if (copies.Count == 1)
+                {
+                    continue;
+                }
+
                 differing++;
                 first ??= $"{kinds[i % kinds.Count]} {_slots[i / kinds.Count].Name}: {Sides(copies)}";
             }
@@ -125,11 +154,18 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
 
     private static unsafe long[][] Gather(ProcessGroup group, long[] own)
     {
-        if (group.Size == 1) return [own];
+        if (group.Size == 1)
+        {
+            return [own];
+        }
+
         var all = new long[(long)own.Length * group.Size];
         fixed (long* mine = own)
         fixed (long* theirs = all)
+        {
             group.AllGather((nint)mine, (nint)theirs, own.Length, CollectiveDataType.Int64);
+        }
+
         return [.. all.Chunk(own.Length)];
     }
 }

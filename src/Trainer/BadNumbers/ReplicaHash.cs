@@ -21,10 +21,18 @@ internal static class ReplicaHash
     public static ulong Of(Tensor values)
     {
         var bytes = values.numel() * ByteSizeOf(values.dtype);
-        if (bytes == 0) return 0;
+        if (bytes == 0)
+        {
+            return 0;
+        }
+
         var address = TensorMemory.Address(values);
         var sums = new ulong[(bytes + PieceBytes - 1) / PieceBytes];
-        if (sums.Length == 1) return OfPiece(address, 0, bytes);
+        if (sums.Length == 1)
+        {
+            return OfPiece(address, 0, bytes);
+        }
+
         System.Threading.Tasks.Parallel.For(0, sums.Length, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() },
             piece => sums[piece] = OfPiece(address, piece * PieceBytes, Math.Min(PieceBytes, bytes - piece * PieceBytes)));
         return sums.Aggregate(0UL, (sum, part) => unchecked(sum + part));
@@ -54,9 +62,17 @@ internal static class ReplicaHash
                 seat += PlaceFactor;
             }
             var rest = bytes[(bytes.Length / sizeof(ulong) * sizeof(ulong))..];
-            if (rest.Length == 0) return sum;
+            if (rest.Length == 0)
+            {
+                return sum;
+            }
+
             var last = 0UL;
-            foreach (var value in rest) last = last << 8 | value;
+            foreach (var value in rest)
+            {
+                last = last << 8 | value;
+            }
+
             return sum + ElementHash.Mix(last + seat);
         }
     }

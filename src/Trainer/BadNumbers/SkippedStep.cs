@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 

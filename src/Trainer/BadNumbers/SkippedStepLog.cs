@@ -9,7 +9,7 @@ namespace KvShiftScale.Trainer.BadNumbers;
 /// <summary><c>skipped.jsonl</c> of a run: one JSON object for each step whose numbers were bad, each once. No bad steps, no file.</summary>
 internal static class SkippedStepLog
 {
-    private static readonly JsonSerializerOptions s_options = new()
+    private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         // "NaN" and "Infinity": which of them it was says something.
@@ -23,7 +23,11 @@ internal static class SkippedStepLog
     /// <exception cref="InvalidDataException">A line other than the last is not a bad step.</exception>
     public static void Resume(string path, long resumeStep)
     {
-        if (!File.Exists(path)) return;
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
         var kept = Read(path).Where(step => step.Step <= resumeStep).Select(Line);
         DurableFile.Replace(path, string.Concat(kept));
     }
@@ -40,7 +44,11 @@ internal static class SkippedStepLog
     /// <exception cref="InvalidDataException">A line other than the last is not a bad step.</exception>
     public static IReadOnlyList<SkippedStep> Read(string path)
     {
-        if (!File.Exists(path)) return [];
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
         var text = File.ReadAllText(path);
         var lines = text.Split('\n');
         // Behind the last line break is nothing, or the beginning of a line.
@@ -51,7 +59,7 @@ internal static class SkippedStepLog
     {
         try
         {
-            return JsonSerializer.Deserialize<SkippedStep>(line, s_options) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize<SkippedStep>(line, Options) ?? throw new JsonException("null");
         }
         catch (JsonException error)
         {
@@ -59,5 +67,5 @@ internal static class SkippedStepLog
         }
     }
 
-    private static string Line(SkippedStep step) => JsonSerializer.Serialize(step, s_options) + "\n";
+    private static string Line(SkippedStep step) => JsonSerializer.Serialize(step, Options) + "\n";
 }

@@ -50,8 +50,16 @@ internal sealed class StepGuard
 
     private StepVerdict Judge(double loss, double norm)
     {
-        if (!double.IsFinite(loss)) return new StepVerdict(StepFault.NonFiniteLoss);
-        if (!double.IsFinite(norm)) return new StepVerdict(StepFault.NonFiniteGradNorm);
+        if (!double.IsFinite(loss))
+        {
+            return new StepVerdict(StepFault.NonFiniteLoss);
+        }
+
+        if (!double.IsFinite(norm))
+        {
+            return new StepVerdict(StepFault.NonFiniteGradNorm);
+        }
+
         switch (_settings.SpikeRule)
         {
             case SpikeRule.BaichuanM1 when IsFull(State.GradientNorms) && !State.AfterSpike:
@@ -59,9 +67,15 @@ internal sealed class StepGuard
                 return norm > threshold ? Spike(StepFault.GradNormSpike, threshold) : default;
             case SpikeRule.ZScore:
                 if (IsFull(State.Losses) && ThresholdOf(State.Losses) is var lossThreshold && loss > lossThreshold)
+                {
                     return Spike(StepFault.LossSpike, lossThreshold);
+                }
+
                 if (IsFull(State.GradientNorms) && ThresholdOf(State.GradientNorms) is var normThreshold && norm > normThreshold)
+                {
                     return Spike(StepFault.GradNormSpike, normThreshold);
+                }
+
                 return default;
             default:
                 return default;
@@ -76,7 +90,11 @@ internal sealed class StepGuard
         var window = Latest(values);
         var mean = Mean(window);
         var squares = 0.0;
-        foreach (var value in window) squares += (value - mean) * (value - mean);
+        foreach (var value in window)
+        {
+            squares += (value - mean) * (value - mean);
+        }
+
         var deviation = Math.Max(Math.Sqrt(squares / (window.Count - 1)), LeastDeviation * Math.Abs(mean));
         return mean + _settings.SpikeZ * deviation;
     }
@@ -86,7 +104,11 @@ internal sealed class StepGuard
     {
         var sum = 0.0;
         var window = Latest(values);
-        foreach (var value in window) sum += value;
+        foreach (var value in window)
+        {
+            sum += value;
+        }
+
         return sum / window.Count;
     }
 

@@ -1,6 +1,6 @@
-using KvShiftScale.Trainer.Faults;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using KvShiftScale.Trainer.Faults;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 
@@ -47,7 +47,11 @@ public sealed partial class CheckpointFolder(string directory)
             try
             {
                 var manifest = Verify(path, step, depth);
-                if (depth == VerificationDepth.Everything) MarkGood(step);
+                if (depth == VerificationDepth.Everything)
+                {
+                    MarkGood(step);
+                }
+
                 return new CheckpointSearch(new Checkpoint(path, manifest), rejected);
             }
             catch (InvalidDataException error)

@@ -13,14 +13,18 @@ namespace KvShiftScale.Trainer.Checkpoints;
 internal sealed record CheckpointPart(CheckpointFile? File, IReadOnlyList<CheckpointTensor> Tensors)
 {
     // Between two looks at a folder that another machine writes to.
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Leaves a rank's part in a draft, forced to the disk together with the entries of the folder.</summary>
     public void Leave(string draft, int rank)
     {
         // A rank that believes to have written what nobody will see: a network file system that loses a file.
-        if (InjectedFaults.Strikes("lose", "checkpoint.part", rank)) return;
+        if (InjectedFaults.Strikes("lose", "checkpoint.part", rank))
+        {
+            return;
+        }
+
         DurableFile.Replace(PathOf(draft, rank), (File is null ? "" : JsonSerializer.Serialize(File)) + "\n" + ManifestJson.WriteTensors(Tensors));
     }
 
@@ -43,7 +47,11 @@ internal sealed record CheckpointPart(CheckpointFile? File, IReadOnlyList<Checkp
             var path = PathOf(draft, rank);
             Await(rank, path, () => System.IO.File.Exists(path));
             var part = parts[rank] = Read(path);
-            if (part.File is not { } file) continue;
+            if (part.File is not { } file)
+            {
+                continue;
+            }
+
             var content = new FileInfo(Path.Combine(draft, file.Name));
             Await(rank, content.FullName, () =>
             {
@@ -60,17 +68,27 @@ internal sealed record CheckpointPart(CheckpointFile? File, IReadOnlyList<Checkp
 
         void Await(int rank, string path, Func<bool> isVisible)
         {
-            for (var pause = s_firstPause; !isVisible(); pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
+            for (var pause = FirstPause; !isVisible(); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
             {
-                if (!Directory.Exists(draft)) throw new DirectoryNotFoundException($"{draft} is gone: somebody has deleted or renamed it while it was written");
+                if (!Directory.Exists(draft))
+                {
+                    throw new DirectoryNotFoundException($"{draft} is gone: somebody has deleted or renamed it while it was written");
+                }
+
                 if (Stopwatch.GetElapsedTime(started) > patience)
                 {
                     throw new IOException(FormattableString.Invariant(
                         $"{path}, which rank {rank} has written, is not to be seen in full after {patience.TotalSeconds:0.#} s (run.visibility_seconds). All ranks must write to one file system; look for the file on the machine of rank {rank}"));
                 }
-                if (stop.WaitHandle.WaitOne(pause)) stop.ThrowIfCancellationRequested();
+                if (stop.WaitHandle.WaitOne(pause))
+                {
+                    stop.ThrowIfCancellationRequested();
+                }
                 // Looking through the folder asks a network file system's server, where a look at a path may be answered from memory.
-                if (Directory.Exists(draft)) _ = Directory.EnumerateFileSystemEntries(draft).Count();
+                if (Directory.Exists(draft))
+                {
+                    _ = Directory.EnumerateFileSystemEntries(draft).Count();
+                }
             }
         }
     }
@@ -79,7 +97,11 @@ internal sealed record CheckpointPart(CheckpointFile? File, IReadOnlyList<Checkp
     {
         var text = System.IO.File.ReadAllText(path);
         var end = text.IndexOf('\n');
-        if (end < 0) throw new InvalidDataException($"{path} is not what a rank has written there");
+        if (end < 0)
+        {
+            throw new InvalidDataException($"{path} is not what a rank has written there");
+        }
+
         return new CheckpointPart(end == 0 ? null : JsonSerializer.Deserialize<CheckpointFile>(text.AsSpan(0, end)),
             ManifestJson.ReadTensors(text[(end + 1)..]));
     }

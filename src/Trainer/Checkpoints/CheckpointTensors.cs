@@ -73,24 +73,39 @@ public sealed class CheckpointTensors : IDisposable
         var tensor = Find(name);
         var width = tensor.Entry.ElementByteCount;
         if (packed.Length != runs.ElementCount * width)
+        {
             throw new ArgumentException($"{packed.Length} bytes of room for {runs.ElementCount} elements of {width}", nameof(packed));
+        }
+
         if (runs.Start < 0 || runs.End > tensor.ElementCount)
+        {
             throw new ArgumentOutOfRangeException(nameof(runs), runs, $"'{name}' has {tensor.ElementCount} elements.");
+        }
+
         var found = 0L;
         foreach (var slice in tensor.Slices)
         {
-            if (slice.Runs.End <= runs.Start || slice.Runs.Start >= runs.End) continue;
+            if (slice.Runs.End <= runs.Start || slice.Runs.Start >= runs.End)
+            {
+                continue;
+            }
+
             found += Read(Open(tensor, slice), slice.Entry, Overlaps(slice.Runs, runs), width, packed);
         }
 
         if (found != runs.ElementCount)
+        {
             throw new InvalidDataException($"{Source}: slices of '{name}' hold {found} of {runs.ElementCount} elements that are wanted. The manifest is damaged.");
+        }
     }
 
     /// <summary>Closes all files.</summary>
     public void Dispose()
     {
-        foreach (var reader in _files.Values) reader.Dispose();
+        foreach (var reader in _files.Values)
+        {
+            reader.Dispose();
+        }
     }
 
     /// <summary>What two selections have in common: places of it in the packed forms of both, rising in both.</summary>
@@ -104,7 +119,11 @@ public sealed class CheckpointTensors : IDisposable
             for (var k = first; k < stored.Count; k++)
             {
                 var storedBegin = stored.Start + k * stored.Stride;
-                if (storedBegin >= end) break;
+                if (storedBegin >= end)
+                {
+                    break;
+                }
+
                 var (from, to) = (Math.Max(begin, storedBegin), Math.Min(end, storedBegin + stored.Length));
                 yield return (k * stored.Length + from - storedBegin, run * wanted.Length + from - begin, to - from);
             }
@@ -128,7 +147,10 @@ public sealed class CheckpointTensors : IDisposable
                 {
                     var last = group[^1];
                     var isNear = (piece.Stored - last.Stored - last.Length) * width <= WorthReading;
-                    if (!isNear || (piece.Stored + piece.Length - group[0].Stored) * width > GatheredBytes) Flush(packed);
+                    if (!isNear || (piece.Stored + piece.Length - group[0].Stored) * width > GatheredBytes)
+                    {
+                        Flush(packed);
+                    }
                 }
 
                 group.Add(piece);
@@ -155,7 +177,9 @@ public sealed class CheckpointTensors : IDisposable
                 var span = buffer.AsSpan(0, (int)((group[^1].Stored + group[^1].Length - group[0].Stored) * width));
                 reader.Read(entry, span, group[0].Stored * width);
                 foreach (var (stored, wanted, length) in group)
+                {
                     span.Slice((int)((stored - group[0].Stored) * width), (int)(length * width)).CopyTo(destination[(int)(wanted * width)..]);
+                }
             }
 
             group.Clear();
@@ -170,7 +194,11 @@ public sealed class CheckpointTensors : IDisposable
             if (!_files.TryGetValue(slice.File, out reader))
             {
                 var path = Path.Combine(_directory, slice.File);
-                if (!File.Exists(path)) throw new InvalidDataException($"{path} is missing; it holds a part of '{tensor.Name}'");
+                if (!File.Exists(path))
+                {
+                    throw new InvalidDataException($"{path} is missing; it holds a part of '{tensor.Name}'");
+                }
+
                 reader = SafetensorsReader.Open(path);
                 _files.Add(slice.File, reader);
             }

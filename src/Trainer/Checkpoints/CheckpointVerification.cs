@@ -29,7 +29,10 @@ internal static class CheckpointVerification
 
         var faults = new List<CheckpointFault>();
         if (!hasItsChecksum)
+        {
             faults.Add(new CheckpointFault(CheckpointManifest.FileName, null, "has another SHA-256 checksum than it says; it is damaged"));
+        }
+
         var read = 0L;
         foreach (var file in manifest.Files)
         {
@@ -65,9 +68,21 @@ internal static class CheckpointVerification
     private static string? Difference(string directory, CheckpointFile expected, VerificationDepth depth)
     {
         var file = new FileInfo(Path.Combine(directory, expected.Name));
-        if (!file.Exists) return "is missing";
-        if (file.Length != expected.ByteCount) return $"has {file.Length} bytes; {expected.ByteCount} were written";
-        if (depth == VerificationDepth.Lengths) return null;
+        if (!file.Exists)
+        {
+            return "is missing";
+        }
+
+        if (file.Length != expected.ByteCount)
+        {
+            return $"has {file.Length} bytes; {expected.ByteCount} were written";
+        }
+
+        if (depth == VerificationDepth.Lengths)
+        {
+            return null;
+        }
+
         if (expected.HeadSha256 is null)
         {
             return FileChecksum.Sha256OfFile(file.FullName) == expected.Checksum
@@ -75,7 +90,11 @@ internal static class CheckpointVerification
                 : "has another SHA-256 checksum than when it was written; it is damaged";
         }
 
-        if (SafetensorsReader.HeadSha256(file.FullName) != expected.HeadSha256) return "has another header than when it was written; it is damaged";
+        if (SafetensorsReader.HeadSha256(file.FullName) != expected.HeadSha256)
+        {
+            return "has another header than when it was written; it is damaged";
+        }
+
         return depth < VerificationDepth.Everything || FileChecksum.OfFile(file.FullName) == expected.Checksum
             ? null
             : "has another checksum than when it was written; it is damaged";
@@ -91,7 +110,11 @@ internal static class CheckpointVerification
     private static IEnumerable<CheckpointFault> ChangedTensors(string directory, CheckpointManifest manifest, string file)
     {
         var held = manifest.Content.Tensors.SelectMany(tensor => tensor.Slices, (tensor, slice) => (tensor, slice)).Where(pair => pair.slice.File == file).ToList();
-        if (held.Count == 0 || !File.Exists(Path.Combine(directory, file))) yield break;
+        if (held.Count == 0 || !File.Exists(Path.Combine(directory, file)))
+        {
+            yield break;
+        }
+
         SafetensorsReader reader;
         string? fault = null;
         try
@@ -117,7 +140,10 @@ internal static class CheckpointVerification
                     fault = Unreadable(error);
                 }
 
-                if (fault is not null) yield return new CheckpointFault(file, tensor.Name, fault);
+                if (fault is not null)
+                {
+                    yield return new CheckpointFault(file, tensor.Name, fault);
+                }
             }
         }
     }
@@ -126,7 +152,11 @@ internal static class CheckpointVerification
     {
         var entry = reader.Entry(slice.Entry);
         var width = tensor.Entry.ElementByteCount;
-        if (entry.Type != tensor.Type || entry.ByteCount != slice.Runs.ElementCount * width) throw new InvalidDataException($"it is {entry}");
+        if (entry.Type != tensor.Type || entry.ByteCount != slice.Runs.ElementCount * width)
+        {
+            throw new InvalidDataException($"it is {entry}");
+        }
+
         var name = ElementHash.OfName(tensor.Name);
         var buffer = new byte[Math.Min(PieceBytes, entry.ByteCount)];
         var hash = 0UL;

@@ -26,7 +26,11 @@ internal static class Crew
             others[i].Start();
         }
         TakePieces();
-        foreach (var other in others) other.Join();
+        foreach (var other in others)
+        {
+            other.Join();
+        }
+
         failure?.Throw();
 
         void TakePieces()

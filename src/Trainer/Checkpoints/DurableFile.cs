@@ -1,6 +1,6 @@
-using KvShiftScale.Trainer.Faults;
 using System.Runtime.InteropServices;
 using System.Text;
+using KvShiftScale.Trainer.Faults;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

@@ -25,7 +25,11 @@ internal static class ElementHash
     public static ulong OfName(string name)
     {
         var hash = TextStart;
-        foreach (var letter in Encoding.UTF8.GetBytes(name)) hash = unchecked((hash ^ letter) * TextFactor);
+        foreach (var letter in Encoding.UTF8.GetBytes(name))
+        {
+            hash = unchecked((hash ^ letter) * TextFactor);
+        }
+
         return Mix(hash);
     }
 
@@ -67,7 +71,11 @@ internal static class ElementHash
                     return sum;
                 case 4:
                     var singles = MemoryMarshal.Cast<byte, uint>(elements);
-                    if (Vector512.IsHardwareAccelerated && singles.Length >= Vector512<uint>.Count) sum = OfVectors(ref singles, ref seat);
+                    if (Vector512.IsHardwareAccelerated && singles.Length >= Vector512<uint>.Count)
+                    {
+                        sum = OfVectors(ref singles, ref seat);
+                    }
+
                     foreach (var bits in singles)
                     {
                         sum += Mix(bits + seat);

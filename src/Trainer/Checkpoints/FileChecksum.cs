@@ -31,8 +31,16 @@ internal static class FileChecksum
     public static uint Append(uint before, ReadOnlySpan<byte> bytes)
     {
         var crc = ~before;
-        foreach (var word in MemoryMarshal.Cast<byte, ulong>(bytes)) crc = BitOperations.Crc32C(crc, word);
-        foreach (var rest in bytes[(bytes.Length / sizeof(ulong) * sizeof(ulong))..]) crc = BitOperations.Crc32C(crc, rest);
+        foreach (var word in MemoryMarshal.Cast<byte, ulong>(bytes))
+        {
+            crc = BitOperations.Crc32C(crc, word);
+        }
+
+        foreach (var rest in bytes[(bytes.Length / sizeof(ulong) * sizeof(ulong))..])
+        {
+            crc = BitOperations.Crc32C(crc, rest);
+        }
+
         return ~crc;
     }
 
@@ -41,7 +49,11 @@ internal static class FileChecksum
     public static string Of(ReadOnlySpan<uint> pieces)
     {
         var bytes = new byte[pieces.Length * sizeof(uint)];
-        for (var i = 0; i < pieces.Length; i++) BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(i * sizeof(uint)), pieces[i]);
+        for (var i = 0; i < pieces.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(i * sizeof(uint)), pieces[i]);
+        }
+
         return Convert.ToHexStringLower(SHA256.HashData(bytes));
     }
 
@@ -75,7 +87,11 @@ internal static class FileChecksum
             {
                 RunProgress.Advance();
                 var read = RandomAccess.Read(file, buffer, done);
-                if (read == 0) return Convert.ToHexStringLower(hash.GetHashAndReset());
+                if (read == 0)
+                {
+                    return Convert.ToHexStringLower(hash.GetHashAndReset());
+                }
+
                 hash.AppendData(buffer, 0, read);
                 done += read;
             }
@@ -97,7 +113,11 @@ internal static class FileChecksum
                 // A large checkpoint takes minutes.
                 RunProgress.Advance();
                 var read = RandomAccess.Read(file, buffer.AsSpan(0, Math.Min(PartBytes, count - done)), begin + done);
-                if (read == 0) throw new InvalidDataException($"{path}: ends at byte {begin + done}, {count - done} bytes of a piece too early.");
+                if (read == 0)
+                {
+                    throw new InvalidDataException($"{path}: ends at byte {begin + done}, {count - done} bytes of a piece too early.");
+                }
+
                 crc = Append(crc, buffer.AsSpan(0, read));
                 done += read;
             }

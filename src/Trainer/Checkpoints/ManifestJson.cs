@@ -12,7 +12,7 @@ internal static class ManifestJson
 {
     private const string ChecksumName = "manifest_sha256";
 
-    private static readonly JsonWriterOptions s_options = new() { Indented = true, NewLine = "\n" };
+    private static readonly JsonWriterOptions Options = new() { Indented = true, NewLine = "\n" };
 
     /// <summary>The bytes of the file.</summary>
     /// <param name="manifest">What they say.</param>
@@ -21,16 +21,28 @@ internal static class ManifestJson
     public static byte[] Write(CheckpointManifest manifest, long mostBytes)
     {
         var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, s_options))
+        using (var json = new Utf8JsonWriter(buffer, Options))
         {
             json.WriteStartObject();
             json.WriteNumber("format", CheckpointManifest.Format);
             json.WriteNumber("step", manifest.Step);
             json.WriteStartObject("versions");
-            foreach (var (name, version) in manifest.Versions) json.WriteString(name, version);
+            foreach (var (name, version) in manifest.Versions)
+            {
+                json.WriteString(name, version);
+            }
+
             json.WriteEndObject();
-            if (manifest.Content.Layout is { } layout) WriteLayout(json, layout);
-            if (manifest.Content.ProbeTokens is { } tokens) json.WriteNumber("probe_tokens", tokens);
+            if (manifest.Content.Layout is { } layout)
+            {
+                WriteLayout(json, layout);
+            }
+
+            if (manifest.Content.ProbeTokens is { } tokens)
+            {
+                json.WriteNumber("probe_tokens", tokens);
+            }
+
             WriteNumbers(json, "probe_logits", manifest.Content.ProbeLogits);
             json.WriteStartArray("files");
             foreach (var file in manifest.Files)
@@ -136,7 +148,11 @@ internal static class ManifestJson
     private static void WriteNumbers(Utf8JsonWriter json, string name, IReadOnlyList<double> numbers)
     {
         json.WriteStartArray(name);
-        foreach (var number in numbers) json.WriteNumberValue(number);
+        foreach (var number in numbers)
+        {
+            json.WriteNumberValue(number);
+        }
+
         json.WriteEndArray();
     }
 
@@ -144,7 +160,11 @@ internal static class ManifestJson
     private static void RequireRoom(Utf8JsonWriter json, CheckpointManifest manifest, long mostBytes)
     {
         // With the brackets and the checksum that are still to come.
-        if (json.BytesCommitted + json.BytesPending + 128 <= mostBytes) return;
+        if (json.BytesCommitted + json.BytesPending + 128 <= mostBytes)
+        {
+            return;
+        }
+
         var slices = manifest.Content.Tensors.Sum(tensor => (long)tensor.Slices.Count);
         throw new InvalidDataException(
             $"{CheckpointManifest.FileName} would have more than the {mostBytes} bytes that are read, with {slices:N0} slices in {manifest.Files.Count:N0} files; "
@@ -163,7 +183,11 @@ internal static class ManifestJson
             json.WriteString("name", tensor.Name);
             json.WriteString("dtype", tensor.Entry.TypeName);
             json.WriteStartArray("shape");
-            foreach (var extent in tensor.Shape) json.WriteNumberValue(extent);
+            foreach (var extent in tensor.Shape)
+            {
+                json.WriteNumberValue(extent);
+            }
+
             json.WriteEndArray();
             json.WriteStartArray("slices");
             foreach (var slice in tensor.Slices)
@@ -247,7 +271,10 @@ internal static class ManifestJson
             var name = Text(tensor, "name");
             var type = Text(tensor, "dtype");
             if (!SafetensorsEntry.TryParseType(type, out var parsed) || parsed is not (SafetensorsType.F32 or SafetensorsType.F64))
+            {
                 throw new InvalidDataException($"{CheckpointManifest.FileName}: '{name}' has the element type '{type}'; F32 and F64 are known");
+            }
+
             var slices = new List<TensorSlice>();
             foreach (var slice in tensor.GetProperty("slices").EnumerateArray())
             {
@@ -272,8 +299,16 @@ internal static class ManifestJson
         var names = new HashSet<string>();
         foreach (var tensor in tensors)
         {
-            if (!names.Add(tensor.Name)) throw new InvalidDataException($"{CheckpointManifest.FileName}: '{tensor.Name}' stands twice");
-            if (tensor.Shape.Count == 0 || tensor.Shape.Any(extent => extent < 1)) throw Fault(tensor, "has a shape without elements");
+            if (!names.Add(tensor.Name))
+            {
+                throw new InvalidDataException($"{CheckpointManifest.FileName}: '{tensor.Name}' stands twice");
+            }
+
+            if (tensor.Shape.Count == 0 || tensor.Shape.Any(extent => extent < 1))
+            {
+                throw Fault(tensor, "has a shape without elements");
+            }
+
             var (total, found) = (tensor.ElementCount, 0L);
             foreach (var slice in tensor.Slices)
             {
@@ -284,11 +319,18 @@ internal static class ManifestJson
                     throw Fault(tensor, $"has a slice in {slice.File} that goes beyond it");
                 }
 
-                if (!fileNames.Contains(slice.File)) throw Fault(tensor, $"has a slice in {slice.File}, which is not in the list of files");
+                if (!fileNames.Contains(slice.File))
+                {
+                    throw Fault(tensor, $"has a slice in {slice.File}, which is not in the list of files");
+                }
+
                 found = checked(found + slice.Runs.ElementCount);
             }
 
-            if (found != total) throw Fault(tensor, $"has {total} elements and slices of {found}");
+            if (found != total)
+            {
+                throw Fault(tensor, $"has {total} elements and slices of {found}");
+            }
         }
     }
 

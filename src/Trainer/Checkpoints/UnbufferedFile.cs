@@ -31,7 +31,10 @@ internal sealed partial class UnbufferedFile : IDisposable
         _byteCount = byteCount;
         _handle = File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.Read, preallocationSize: byteCount);
         // Without the flag, which a file system may refuse, writes are the usual ones.
-        if (Direct is { } direct && Control(_handle, GetFlags, 0) is >= 0 and var flags) _ = Control(_handle, SetFlags, flags | direct);
+        if (Direct is { } direct && Control(_handle, GetFlags, 0) is >= 0 and var flags)
+        {
+            _ = Control(_handle, SetFlags, flags | direct);
+        }
     }
 
     // O_DIRECT of Linux, which has several values.
@@ -71,7 +74,10 @@ internal sealed partial class UnbufferedFile : IDisposable
     public void Dispose()
     {
         _handle.Dispose();
-        foreach (var piece in _free) piece.Free();
+        foreach (var piece in _free)
+        {
+            piece.Free();
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "fcntl")]

@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 internal static class ModelPresets
 {
-    private static readonly Dictionary<string, string> s_files = new()
+    private static readonly Dictionary<string, string> Files = new()
     {
         ["kvshift-1.5b"] = "1.5b.yaml",
         ["kvshift-2.9b"] = "2.9b.yaml",
@@ -21,11 +21,11 @@ internal static class ModelPresets
     };
 
     /// <summary>All names.</summary>
-    public static IReadOnlyCollection<string> Names => s_files.Keys;
+    public static IReadOnlyCollection<string> Names => Files.Keys;
 
     /// <summary>The shape of a preset, or null where there is none of this name.</summary>
     public static ModelConfig? Find(string name)
-        => s_files.TryGetValue(name, out var file) ? Read(file) with { Preset = name } : null;
+        => Files.TryGetValue(name, out var file) ? Read(file) with { Preset = name } : null;
 
     private static ModelConfig Read(string file)
     {

@@ -150,7 +150,10 @@ public sealed partial class RunConfigRules
             Require(value <= 0 || model.SlidingWindow != 0, key, value, "needs sliding layers, and model.sliding_window is 0",
                 Format($"set model.sliding_window, or {key}: 0"));
         }
-        if (model.SlidingWindow <= 0 || model.Heads <= 0 || model.HiddenSize <= 0) return;
+        if (model.SlidingWindow <= 0 || model.Heads <= 0 || model.HiddenSize <= 0)
+        {
+            return;
+        }
 
         // Where these are faulty without a sliding value of their own, the fault is told of the keys that they follow.
         var (heads, kvHeads, headSize, _) = model.Attention(1);
@@ -214,15 +217,30 @@ public sealed partial class RunConfigRules
         var shapes = model.Layers > 0 && model.Heads > 0 && model.HiddenSize > 0 && model.FfnSize > 0
             ? (model.SlidingWindow > 0 ? [model.Attention(0), model.Attention(1)] : new[] { model.Attention(0) })
             : [];
-        if (tensor <= 1 || shapes.Length == 0 || shapes.Any(shape => shape.Heads < 1 || shape.KvHeads < 1)) return;
+        if (tensor <= 1 || shapes.Length == 0 || shapes.Any(shape => shape.Heads < 1 || shape.KvHeads < 1))
+        {
+            return;
+        }
+
         var faults = new List<string>();
         foreach (var (heads, kvHeads, _, window) in shapes)
         {
             var kind = window > 0 ? " of sliding layers" : "";
-            if (heads % tensor != 0) faults.Add(Format($"divide the {heads} heads{kind}"));
-            if (kvHeads % tensor != 0 && tensor % kvHeads != 0) faults.Add(Format($"divide the {kvHeads} kv heads{kind} or be a multiple of them"));
+            if (heads % tensor != 0)
+            {
+                faults.Add(Format($"divide the {heads} heads{kind}"));
+            }
+
+            if (kvHeads % tensor != 0 && tensor % kvHeads != 0)
+            {
+                faults.Add(Format($"divide the {kvHeads} kv heads{kind} or be a multiple of them"));
+            }
         }
-        if (model.FfnSize % tensor != 0) faults.Add(Format($"divide model.ffn_size = {model.FfnSize}"));
+        if (model.FfnSize % tensor != 0)
+        {
+            faults.Add(Format($"divide model.ffn_size = {model.FfnSize}"));
+        }
+
         if (faults.Count > 0)
         {
             Add("parallel.tensor", tensor, $"must {string.Join(" and ", faults)}", Format($"set {NearestTensor(model, shapes, tensor)}"));
@@ -271,7 +289,10 @@ public sealed partial class RunConfigRules
         Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
             Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
             Format($"set {NearestDivisors(share, data.MicroBatch)}"));
-        if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0) CheckLeaves(data, parallel, dataRanks);
+        if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0)
+        {
+            CheckLeaves(data, parallel, dataRanks);
+        }
     }
 
     private void CheckLeaves(DataConfig data, ParallelConfig parallel, int dataRanks)

@@ -15,8 +15,16 @@ internal sealed class ExperimentConsole
     public void Table(string title, IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows)
     {
         var table = new Table().Border(TableBorder.Simple);
-        foreach (var column in columns) table.AddColumn(new TableColumn(new Text(column)).NoWrap());
-        foreach (var row in rows) table.AddRow(row.Select(cell => new Text(cell)));
+        foreach (var column in columns)
+        {
+            table.AddColumn(new TableColumn(new Text(column)).NoWrap());
+        }
+
+        foreach (var row in rows)
+        {
+            table.AddRow(row.Select(cell => new Text(cell)));
+        }
+
         Line("");
         Line(title);
         _console.Write(table);

@@ -7,7 +7,11 @@ internal static class ExperimentFolder
     /// <exception cref="UsageException">The folder exists.</exception>
     public static void RequireNew(string folder)
     {
-        if (!Directory.Exists(folder)) return;
+        if (!Directory.Exists(folder))
+        {
+            return;
+        }
+
         throw new UsageException(
             $"found folder {folder}; --new wants one that does not exist yet. Choose another --output, or leave --new out to go on");
     }

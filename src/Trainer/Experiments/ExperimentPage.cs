@@ -48,9 +48,20 @@ internal sealed class ExperimentPage
     /// <summary>Charts side by side where there is room.</summary>
     public void AddCharts(params IReadOnlyList<SvgChart> charts)
     {
-        if (charts.Count > 1) _body.Append("<div class=\"pair\">\n");
-        foreach (var chart in charts) AddCard(" plot", chart.ToElement());
-        if (charts.Count > 1) _body.Append("</div>\n");
+        if (charts.Count > 1)
+        {
+            _body.Append("<div class=\"pair\">\n");
+        }
+
+        foreach (var chart in charts)
+        {
+            AddCard(" plot", chart.ToElement());
+        }
+
+        if (charts.Count > 1)
+        {
+            _body.Append("</div>\n");
+        }
     }
 
     /// <summary>A table of text.</summary>

@@ -7,7 +7,11 @@ internal static class Median
     public static double Of(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
-        if (sorted.Length == 0) return double.NaN;
+        if (sorted.Length == 0)
+        {
+            return double.NaN;
+        }
+
         var middle = sorted.Length / 2;
         return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }

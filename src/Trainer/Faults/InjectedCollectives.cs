@@ -8,7 +8,10 @@ internal static class InjectedCollectives
     /// <summary>Passes the point <c>collective</c> before each collective of this process.</summary>
     public static void Attach(ParallelContext ranks)
     {
-        if (InjectedFaults.Any && ranks.Ledger is { } ledger) ledger.Entering = number => InjectedFaults.Reach("collective", number);
+        if (InjectedFaults.Any && ranks.Ledger is { } ledger)
+        {
+            ledger.Entering = number => InjectedFaults.Reach("collective", number);
+        }
     }
 
     /// <summary>
@@ -17,8 +20,16 @@ internal static class InjectedCollectives
     /// </summary>
     public static unsafe void Reach(ParallelContext ranks, long step)
     {
-        if (InjectedFaults.Strikes("mismatch", "step", step)) ranks.Replicas.Barrier();
-        if (!InjectedFaults.Strikes("mismatch-count", "step", step)) return;
+        if (InjectedFaults.Strikes("mismatch", "step", step))
+        {
+            ranks.Replicas.Barrier();
+        }
+
+        if (!InjectedFaults.Strikes("mismatch-count", "step", step))
+        {
+            return;
+        }
+
         var number = 0;
         ranks.Replicas.AllReduce((nint)(&number), 1, CollectiveDataType.Int32);
     }

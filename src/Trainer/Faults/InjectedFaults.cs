@@ -19,53 +19,64 @@ internal static partial class InjectedFaults
     // Of Linux on x86 and ARM.
     private const int SigUsr1 = 10;
 
-    private static readonly ConcurrentDictionary<string, long> s_visits = new();
+    private static readonly ConcurrentDictionary<string, long> Visits = new();
 
     // Some steps of a small model.
-    private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
     // Filled before work begins, and only read from then on.
-    private static readonly List<InjectedFault> s_faults = [];
+    private static readonly List<InjectedFault> Faults = [];
 
     /// <summary>Takes the faults meant for this rank. Nothing given: none.</summary>
     /// <exception cref="UsageException">The text is not a list of faults.</exception>
     public static void Load(string? text, int rank)
     {
-        s_faults.Clear();
-        s_faults.AddRange((text ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        Faults.Clear();
+        Faults.AddRange((text ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(InjectedFault.Parse).Where(fault => fault.Rank is null || fault.Rank == rank));
         // A test that is to draw one of the visits has to know how many there are.
-        if (s_faults.Exists(fault => fault.Action == "count")) AppDomain.CurrentDomain.ProcessExit += (_, _) => TellVisits(rank);
+        if (Faults.Exists(fault => fault.Action == "count"))
+        {
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => TellVisits(rank);
+        }
     }
 
     /// <summary>Some fault is meant for this rank.</summary>
-    public static bool Any => s_faults.Count > 0;
+    public static bool Any => Faults.Count > 0;
 
     /// <summary>Execution has come to a point for the next time: a fault that waits for it strikes.</summary>
     /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
     public static void Reach(string point)
     {
-        if (Any) Reach(point, s_visits.AddOrUpdate(point, 1, (_, visits) => visits + 1));
+        if (Any)
+        {
+            Reach(point, Visits.AddOrUpdate(point, 1, (_, visits) => visits + 1));
+        }
     }
 
     /// <summary>Execution has come to a point that has a number of its own, a step.</summary>
     /// <exception cref="IOException">The fault is <c>throw</c>.</exception>
     public static void Reach(string point, long number)
     {
-        foreach (var fault in s_faults)
+        foreach (var fault in Faults)
         {
-            if (fault.Point == point && (fault.Number ?? number) == number) Commit(fault);
+            if (fault.Point == point && (fault.Number ?? number) == number)
+            {
+                Commit(fault);
+            }
         }
     }
 
     /// <summary>Whether a fault of this name waits for this point; what it means is the caller's.</summary>
     public static bool Strikes(string action, string point, long number)
-        => s_faults.Exists(fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
+        => Faults.Exists(fault => fault.Action == action && fault.Point == point && (fault.Number ?? number) == number);
 
     private static void TellVisits(int rank)
     {
-        foreach (var fault in s_faults.Where(fault => fault.Action == "count"))
-            Console.Error.WriteLine(FormattableString.Invariant($"rank {rank} has come to {fault.Point} {s_visits.GetValueOrDefault(fault.Point)} times"));
+        foreach (var fault in Faults.Where(fault => fault.Action == "count"))
+        {
+            Console.Error.WriteLine(FormattableString.Invariant($"rank {rank} has come to {fault.Point} {Visits.GetValueOrDefault(fault.Point)} times"));
+        }
     }
 
     private static void Commit(InjectedFault fault)
@@ -85,7 +96,7 @@ internal static partial class InjectedFaults
                 Thread.Sleep(Timeout.Infinite);
                 break;
             case "linger":
-                Thread.Sleep(s_linger);
+                Thread.Sleep(Linger);
                 break;
             case "slow":
                 // Seconds of work that says that it gets on.

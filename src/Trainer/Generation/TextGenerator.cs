@@ -28,10 +28,16 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         foreach (var id in GenerateIds(PromptIds(tokenizer, prompt), options))
         {
             var text = decoder.Append(id);
-            if (text.Length > 0) yield return text;
+            if (text.Length > 0)
+            {
+                yield return text;
+            }
         }
         var rest = decoder.Flush();
-        if (rest.Length > 0) yield return rest;
+        if (rest.Length > 0)
+        {
+            yield return rest;
+        }
     }
 
     /// <summary>The ids that follow a prompt's, without the one that ends the text.</summary>
@@ -39,7 +45,10 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
     public IEnumerable<int> GenerateIds(int[] prompt, SamplingOptions options)
     {
         if (prompt.Length > model.Context)
+        {
             throw new UsageException($"the prompt has {prompt.Length} tokens; the model's context of {model.Context} leaves no room to continue");
+        }
+
         if (Array.FindIndex(prompt, id => id >= model.Config.VocabSize) is var bad and >= 0)
         {
             throw new UsageException($"token {bad} of the prompt is {prompt[bad]}; the model knows ids below {model.Config.VocabSize}. "
@@ -71,7 +80,10 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         }
         finally
         {
-            foreach (var cache in caches) cache.Dispose();
+            foreach (var cache in caches)
+            {
+                cache.Dispose();
+            }
         }
     }
 
@@ -83,7 +95,10 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
             using var scope = NewDisposeScope();
             var chunk = ids[start..Math.Min(ids.Length, start + ChunkTokens)];
             var logits = model.Decode(tensor(chunk), caches);
-            if (start + chunk.Length < ids.Length) continue;
+            if (start + chunk.Length < ids.Length)
+            {
+                continue;
+            }
             // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
             var last = logits.narrow(0, logits.size(0) - 1, 1).narrow(1, 0, Math.Min(logits.size(1), tokenizer.VocabularySize));
             return sampler.Choose(MemoryMarshal.Cast<byte, float>(last.to(ScalarType.Float32).cpu().contiguous().bytes), draw);

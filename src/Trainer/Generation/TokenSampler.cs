@@ -19,18 +19,31 @@ internal sealed class TokenSampler(SamplingOptions options)
     public int Choose(ReadOnlySpan<float> logits, long index)
     {
         var best = MostLikely(logits);
-        if (options.Greedy || options.Temperature == 0) return best;
+        if (options.Greedy || options.Temperature == 0)
+        {
+            return best;
+        }
 
-        if (_weights.Length < logits.Length) (_weights, _candidates) = (new double[logits.Length], new int[logits.Length]);
+        if (_weights.Length < logits.Length)
+        {
+            (_weights, _candidates) = (new double[logits.Length], new int[logits.Length]);
+        }
+
         var total = 0.0;
-        for (var id = 0; id < logits.Length; id++) total += _weights[id] = Math.Exp(((double)logits[id] - logits[best]) / options.Temperature);
+        for (var id = 0; id < logits.Length; id++)
+        {
+            total += _weights[id] = Math.Exp(((double)logits[id] - logits[best]) / options.Temperature);
+        }
 
         var (kept, mass) = Nucleus(logits.Length, total);
         var left = _random.Uniform(index) * mass;
         for (var rank = 0; rank < kept - 1; rank++)
         {
             left -= _weights[_candidates[rank]];
-            if (left < 0) return _candidates[rank];
+            if (left < 0)
+            {
+                return _candidates[rank];
+            }
         }
         return _candidates[kept - 1];
     }
@@ -41,8 +54,15 @@ internal sealed class TokenSampler(SamplingOptions options)
         var best = 0;
         for (var id = 0; id < logits.Length; id++)
         {
-            if (float.IsNaN(logits[id])) throw new InvalidDataException("the model's logits are not numbers; its weights are damaged, or too large for float32");
-            if (logits[id] > logits[best]) best = id;
+            if (float.IsNaN(logits[id]))
+            {
+                throw new InvalidDataException("the model's logits are not numbers; its weights are damaged, or too large for float32");
+            }
+
+            if (logits[id] > logits[best])
+            {
+                best = id;
+            }
         }
         return best;
     }
@@ -56,14 +76,24 @@ internal sealed class TokenSampler(SamplingOptions options)
         var count = 0;
         for (var id = 0; id < vocabulary; id++)
         {
-            if (_weights[id] >= least) _candidates[count++] = id;
+            if (_weights[id] >= least)
+            {
+                _candidates[count++] = id;
+            }
         }
-        if (options.TopP >= 1) return (count, total);
+        if (options.TopP >= 1)
+        {
+            return (count, total);
+        }
 
         var weights = _weights;
         _candidates.AsSpan(0, count).Sort((a, b) => weights[b].CompareTo(weights[a]) is var order and not 0 ? order : a.CompareTo(b));
         var (kept, mass) = (0, 0.0);
-        while (kept < count && mass < options.TopP * total) mass += _weights[_candidates[kept++]];
+        while (kept < count && mass < options.TopP * total)
+        {
+            mass += _weights[_candidates[kept++]];
+        }
+
         return (kept, mass);
     }
 }

@@ -12,8 +12,15 @@ internal static class CpuList
         foreach (var part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             var dash = part.IndexOf('-', StringComparison.Ordinal);
-            if (!IsNumber(dash < 0 ? part : part[..dash], out var first) || !IsNumber(dash < 0 ? part : part[(dash + 1)..], out var last)) return [];
-            for (var number = first; number <= last; number++) numbers.Add(number);
+            if (!IsNumber(dash < 0 ? part : part[..dash], out var first) || !IsNumber(dash < 0 ? part : part[(dash + 1)..], out var last))
+            {
+                return [];
+            }
+
+            for (var number = first; number <= last; number++)
+            {
+                numbers.Add(number);
+            }
         }
         return numbers;
     }

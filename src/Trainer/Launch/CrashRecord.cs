@@ -16,7 +16,7 @@ namespace KvShiftScale.Trainer.Launch;
 internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash, int ExitCode, long Step, long? Checkpoint, int Ranks,
     int? NextRanks = null, string? Reason = null)
 {
-    private static readonly JsonSerializerOptions s_options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>How the launcher ended, in words.</summary>
     public string Cause => ExitCode > 128
@@ -29,11 +29,15 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     /// <summary>The crash of a launch before this one, if the file has it.</summary>
     public static CrashRecord? LastOf(string path, string launch)
     {
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
         var line = File.ReadLines(path).LastOrDefault(line => line.EndsWith('}'));
         try
         {
-            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, s_options) is { } record && record.Launch == launch
+            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, Options) is { } record && record.Launch == launch
                 ? record : null;
         }
         catch (JsonException)
@@ -44,5 +48,5 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     }
 
     /// <summary>Adds the line.</summary>
-    public void AppendTo(string path) => File.AppendAllText(path, JsonSerializer.Serialize(this, s_options) + "\n");
+    public void AppendTo(string path) => File.AppendAllText(path, JsonSerializer.Serialize(this, Options) + "\n");
 }

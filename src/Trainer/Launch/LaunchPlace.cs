@@ -13,7 +13,11 @@ internal sealed record LaunchPlace(string RankVariable, int Rank, string? SizeVa
     /// <summary>What is wrong with the place that MPI has for the process, and what to do; null when it is the same.</summary>
     public string? DifferenceFrom(int rank, int size)
     {
-        if (rank == Rank && (Size is null || size == Size || (size > 1 && SizeVariable == StepSize))) return null;
+        if (rank == Rank && (Size is null || size == Size || (size > 1 && SizeVariable == StepSize)))
+        {
+            return null;
+        }
+
         var told = FormattableString.Invariant($"{RankVariable}={Rank}") + (Size is { } ranks ? FormattableString.Invariant($" and {SizeVariable}={ranks}") : "");
         return FormattableString.Invariant($"found rank {rank} of {size} where the launcher says {told}; wanted one launch of all its processes, not each of them alone: ")
             + "start them with the mpirun of the Open MPI that kvshift loads (which mpirun), or with srun --mpi=pmix; to train in one process on purpose, "

@@ -13,7 +13,11 @@ internal static partial class LocalRanks
     /// <summary>Ranks that a verb starts on its own: none where a launcher has started it, or for one rank.</summary>
     public static int Wanted(RankEnvironment launch, int? asked)
     {
-        if (asked < 1) throw new UsageException(FormattableString.Invariant($"found --ranks {asked}; wanted at least 1"));
+        if (asked < 1)
+        {
+            throw new UsageException(FormattableString.Invariant($"found --ranks {asked}; wanted at least 1"));
+        }
+
         return launch.LaunchedByMpi ? 1 : asked ?? Environment.ProcessorCount;
     }
 
@@ -27,8 +31,15 @@ internal static partial class LocalRanks
             "mpirun", "--quiet", "-np", ranks.ToString(CultureInfo.InvariantCulture), "--oversubscribe", "--bind-to", "none",
             "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
         ];
-        foreach (var flag in flags) start.ArgumentList.Add(flag);
-        if (GetUserId() == 0) start.ArgumentList.Add("--allow-run-as-root");
+        foreach (var flag in flags)
+        {
+            start.ArgumentList.Add(flag);
+        }
+
+        if (GetUserId() == 0)
+        {
+            start.ArgumentList.Add("--allow-run-as-root");
+        }
         // Ranks write to a pseudo-terminal, also when nobody sits at it; then plain lines are wanted.
         if (Console.IsOutputRedirected)
         {
@@ -39,7 +50,10 @@ internal static partial class LocalRanks
         var host = Environment.ProcessPath!;
         start.ArgumentList.Add(host);
         var skipped = Path.GetFileNameWithoutExtension(host) == "dotnet" ? 0 : 1;
-        foreach (var argument in Environment.GetCommandLineArgs().Skip(skipped)) start.ArgumentList.Add(argument);
+        foreach (var argument in Environment.GetCommandLineArgs().Skip(skipped))
+        {
+            start.ArgumentList.Add(argument);
+        }
 
         var isStarted = false;
         using var process = new Process { StartInfo = start };
@@ -62,7 +76,11 @@ internal static partial class LocalRanks
 
         void Forward(PosixSignalContext context)
         {
-            if (!isStarted) return;
+            if (!isStarted)
+            {
+                return;
+            }
+
             context.Cancel = true;
             // Zero on success; a process that has ended needs no signal.
             _ = Kill(process.Id, SigUsr2);

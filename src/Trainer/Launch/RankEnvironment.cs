@@ -12,7 +12,7 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
 {
     // Open MPI, MPICH's Hydra and Slurm's PMI-2, PMIx under Slurm. An mpirun may have been started by a step of Slurm's, and Slurm's variables are
     // of that one then, so they come last.
-    private static readonly (string Rank, string? Size)[] s_places =
+    private static readonly (string Rank, string? Size)[] Places =
         [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("PMIX_RANK", null)];
 
     private const string SlurmRank = "SLURM_PROCID";
@@ -25,9 +25,12 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
     public static RankEnvironment Read(Func<string, string?> variable)
     {
         var name = variable(LaunchVariable) is { Length: > 0 } given ? given : null;
-        foreach (var (rankName, sizeName) in s_places)
+        foreach (var (rankName, sizeName) in Places)
         {
-            if (Number(rankName) is not { } rank) continue;
+            if (Number(rankName) is not { } rank)
+            {
+                continue;
+            }
             // PMIx tells no size, but srun does where it is the one that has given the rank.
             var size = sizeName ?? (Number(SlurmRank) == rank ? LaunchPlace.StepSize : null);
             return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)), name);
@@ -47,6 +50,9 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
     /// <exception cref="UsageException">MPI has another rank or size for this process.</exception>
     public void RequireWorld(ProcessGroup world)
     {
-        if (Told?.DifferenceFrom(world.Rank, world.Size) is { } difference) throw new UsageException(difference);
+        if (Told?.DifferenceFrom(world.Rank, world.Size) is { } difference)
+        {
+            throw new UsageException(difference);
+        }
     }
 }

@@ -24,7 +24,11 @@ internal static class RestartDecision
                     $"it crashed at step {before.Step} before and has not got further since, nor saved; look at what it said, and start it by hand"),
             };
         }
-        if (crash.Crash > allowed) return crash with { Reason = FormattableString.Invariant($"--restart {allowed} allows no more") };
+        if (crash.Crash > allowed)
+        {
+            return crash with { Reason = FormattableString.Invariant($"--restart {allowed} allows no more") };
+        }
+
         var most = Math.Min(crash.Ranks, ranksLeft ?? crash.Ranks);
         return FittingRanks(config, most) is { } ranks
             ? crash with { NextRanks = ranks }

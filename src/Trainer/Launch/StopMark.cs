@@ -15,7 +15,11 @@ internal static class StopMark
     /// <param name="warn">Told why there is no mark, where the folder takes none.</param>
     public static void Leave(string folder, string? launch, Action<string> warn)
     {
-        if (launch is null) return;
+        if (launch is null)
+        {
+            return;
+        }
+
         try
         {
             Directory.CreateDirectory(folder);

@@ -26,7 +26,7 @@ internal sealed record Heartbeat(
     IReadOnlyList<HeartbeatPosition> Positions,
     IReadOnlyList<HeartbeatCollective> Collectives)
 {
-    private static readonly JsonSerializerOptions s_options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Collectives that the rank is inside of.</summary>
     public IEnumerable<HeartbeatCollective> Running => Collectives.Where(collective => collective.State == HeartbeatCollective.RunningState);
@@ -36,7 +36,7 @@ internal sealed record Heartbeat(
     {
         try
         {
-            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), s_options) is { } heartbeat && heartbeat.Launch == launch
+            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), Options) is { } heartbeat && heartbeat.Launch == launch
                 ? heartbeat : null;
         }
         catch (IOException)
@@ -55,7 +55,7 @@ internal sealed record Heartbeat(
     {
         var beside = path + ".partial";
         InjectedFaults.Reach("liveness.write");
-        File.WriteAllBytes(beside, JsonSerializer.SerializeToUtf8Bytes(this, s_options));
+        File.WriteAllBytes(beside, JsonSerializer.SerializeToUtf8Bytes(this, Options));
         File.Move(beside, path, overwrite: true);
     }
 }

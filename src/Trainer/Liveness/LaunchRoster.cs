@@ -44,7 +44,11 @@ internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAdd
         foreach (var rank in ranks)
         {
             var path = folder.HeartbeatOf(rank.Rank);
-            if (Heartbeat.Read(path, launch) is not { } heartbeat) continue;
+            if (Heartbeat.Read(path, launch) is not { } heartbeat)
+            {
+                continue;
+            }
+
             var silent = (now - File.GetLastWriteTimeUtc(path)).TotalSeconds;
             views.Add(new RankView(heartbeat, silent, silent >= silentSeconds));
         }
@@ -71,15 +75,29 @@ internal sealed class LaunchRoster(LivenessFolder folder, string launch, RankAdd
     {
         foreach (var rank in ranks)
         {
-            if (rank.Rank == own.Rank || !own.Sees(rank) || !LinuxProcess.HasEnded(rank.ProcessId)) continue;
+            if (rank.Rank == own.Rank || !own.Sees(rank) || !LinuxProcess.HasEnded(rank.ProcessId))
+            {
+                continue;
+            }
+
             if (Heartbeat.Read(folder.HeartbeatOf(rank.Rank), launch) is not { } last
-                || !MaySpeakFor(rank.Rank)) continue;
+                || !MaySpeakFor(rank.Rank))
+            {
+                continue;
+            }
+
             var words = $"phase {last.Phase}, step {last.Step}: it died without a word, says rank {own.Rank}."
                 + (last.Collectives.LastOrDefault() is { } collective ? $" Its last collective was {collective}." : "");
             Console.Error.WriteLine($"kvshift: rank {rank.Rank} on {rank.Host} (process {rank.ProcessId}), {words}");
             Console.Error.Flush();
-            if (RunProgress.IsBeforeTraining) folder.Remove();
-            else LastWords.Append(folder.Run, rank, words);
+            if (RunProgress.IsBeforeTraining)
+            {
+                folder.Remove();
+            }
+            else
+            {
+                LastWords.Append(folder.Run, rank, words);
+            }
         }
     }
 

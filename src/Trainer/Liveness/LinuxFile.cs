@@ -61,7 +61,11 @@ internal static partial class LinuxFile
     private static SafeFileHandle Open(string path, int flags)
     {
         var descriptor = Open(path, flags | CloseOnExecute, MayReadAll);
-        if (descriptor >= 0) return new SafeFileHandle(descriptor, ownsHandle: true);
+        if (descriptor >= 0)
+        {
+            return new SafeFileHandle(descriptor, ownsHandle: true);
+        }
+
         var error = Marshal.GetLastPInvokeError();
         var message = $"{path}: {Marshal.GetPInvokeErrorMessage(error)}";
         throw error == NoSuchFile ? new DirectoryNotFoundException(message) : new IOException(message);

@@ -18,7 +18,7 @@ internal sealed class LivenessFolder(string run)
 
     private const int ClearAttempts = 20;
 
-    private static readonly TimeSpan s_clearPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ClearPause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Folder of the run.</summary>
     public string Run => run;
@@ -92,7 +92,10 @@ internal sealed class LivenessFolder(string run)
     public void Remove()
     {
         // A heartbeat may come between.
-        for (var attempt = 0; attempt < 3 && Directory.Exists(Path); attempt++) Delete(recursive: true);
+        for (var attempt = 0; attempt < 3 && Directory.Exists(Path); attempt++)
+        {
+            Delete(recursive: true);
+        }
         // Last: whoever waits for it may begin at once.
         RunLock.Remove(run);
     }
@@ -117,7 +120,7 @@ internal sealed class LivenessFolder(string run)
             catch (IOException) when (attempt < ClearAttempts)
             {
                 // A rank that a killed launch has left behind has written its heartbeat meanwhile.
-                Thread.Sleep(s_clearPause);
+                Thread.Sleep(ClearPause);
             }
         }
         Directory.CreateDirectory(Path);

@@ -18,14 +18,22 @@ internal static class ManagedStacks
         var text = new StringBuilder();
         foreach (var thread in runtime.Threads)
         {
-            if (!thread.IsAlive) continue;
+            if (!thread.IsAlive)
+            {
+                continue;
+            }
+
             text.Append(CultureInfo.InvariantCulture, $"thread {thread.OSThreadId} {NameOf(process, thread.OSThreadId)}\n");
             var last = "";
             foreach (var frame in thread.EnumerateStackTrace())
             {
                 // A call into native code is several frames of the runtime with one text.
                 var line = frame.Method?.Signature ?? frame.ToString() ?? "";
-                if (line.Length > 0 && line != last) text.Append("    ").Append(line).Append('\n');
+                if (line.Length > 0 && line != last)
+                {
+                    text.Append("    ").Append(line).Append('\n');
+                }
+
                 last = line;
             }
         }

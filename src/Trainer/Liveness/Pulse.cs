@@ -13,15 +13,15 @@ internal sealed class Pulse(string launch, RankAddress own, CollectiveLedger? le
     // Reading and writing large files is told slice by slice; one slice or one fsync on a slow disk may still take its time.
     private const int FilePatience = 4;
 
-    private static readonly TimeSpan s_longestInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestInterval = TimeSpan.FromSeconds(1);
 
     private long _progress = -1;
     private long _beatAt = Stopwatch.GetTimestamp();
 
     /// <summary>Time between two beats.</summary>
-    public TimeSpan Interval { get; } = boundSeconds > 0 && boundSeconds / 5 < s_longestInterval.TotalSeconds
+    public TimeSpan Interval { get; } = boundSeconds > 0 && boundSeconds / 5 < LongestInterval.TotalSeconds
         ? TimeSpan.FromSeconds(boundSeconds / 5)
-        : s_longestInterval;
+        : LongestInterval;
 
     /// <summary>Time without progress until the last beat.</summary>
     public double StillSeconds { get; private set; }

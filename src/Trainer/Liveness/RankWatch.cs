@@ -22,8 +22,8 @@ internal sealed class RankWatch : IDisposable
     private const char Began = '+';
     private const char Refused = '-';
 
-    private static readonly TimeSpan s_endBound = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_wordsBound = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EndBound = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan WordsBound = TimeSpan.FromSeconds(5);
 
     private readonly LaunchRoster _roster;
     private readonly Pulse _pulse;
@@ -66,7 +66,11 @@ internal sealed class RankWatch : IDisposable
         var folder = new LivenessFolder(config.Run.Folder);
         var own = addresses[ranks.World.Rank];
         var told = ranks.BroadcastText(own.Rank == 0 ? Begin(folder, hold) : "");
-        if (told[0] == Refused) throw new UsageException(told[1..]);
+        if (told[0] == Refused)
+        {
+            throw new UsageException(told[1..]);
+        }
+
         var bound = config.Run.StallTimeoutSeconds;
         return new RankWatch(new LaunchRoster(folder, told[1..], own, addresses), new Pulse(told[1..], own, ranks.Ledger, bound), bound, launchedByMpi);
     }
@@ -74,7 +78,11 @@ internal sealed class RankWatch : IDisposable
     // A name for the launch, or why there can be none.
     private static string Begin(LivenessFolder folder, RunLock hold)
     {
-        if (hold.TryTake() is { } refusal) return Refused + refusal;
+        if (hold.TryTake() is { } refusal)
+        {
+            return Refused + refusal;
+        }
+
         folder.Clear();
         return Began + Guid.NewGuid().ToString("N");
     }
@@ -90,13 +98,21 @@ internal sealed class RankWatch : IDisposable
         {
             // A launch that never trained is no part of the run: standard error has its words, and the folder may be that of a good run.
             _stopping.Set();
-            _thread.Join(s_wordsBound);
+            _thread.Join(WordsBound);
             _roster.Folder.Remove();
             return false;
         }
         _roster.KeepLastWords(FaultReport.Describe(exception));
-        if (exception is CollectiveException) _inquiry.ReportBeside($"A collective failed on rank {_roster.Own.Rank}: {exception.Message}.");
-        if (!_roster.IsAlone) _roster.ClaimOwnDeath();
+        if (exception is CollectiveException)
+        {
+            _inquiry.ReportBeside($"A collective failed on rank {_roster.Own.Rank}: {exception.Message}.");
+        }
+
+        if (!_roster.IsAlone)
+        {
+            _roster.ClaimOwnDeath();
+        }
+
         _stopping.Set();
         return false;
     }
@@ -124,9 +140,19 @@ internal sealed class RankWatch : IDisposable
             var isSeen = Attempt(() => _pulse.Heartbeat(whole: false).Write(_roster.Folder.HeartbeatOf(_roster.Own.Rank)));
             Attempt(_roster.TellDeaths);
             isSeen &= Attempt(_inquiry.AnswerIfAsked);
-            if (_pulse.IsOverdue) isSeen &= Attempt(Look);
-            if (isSeen) _blindAt = 0;
-            else EndBlind();
+            if (_pulse.IsOverdue)
+            {
+                isSeen &= Attempt(Look);
+            }
+
+            if (isSeen)
+            {
+                _blindAt = 0;
+            }
+            else
+            {
+                EndBlind();
+            }
         }
         while (!_stopping.Wait(_pulse.Interval));
     }
@@ -149,9 +175,17 @@ internal sealed class RankWatch : IDisposable
     // Without the folder ranks learn nothing of each other. One that does not get on for much longer than it may ends the launch all the same.
     private void EndBlind()
     {
-        if (_blindAt == 0) _blindAt = Stopwatch.GetTimestamp();
+        if (_blindAt == 0)
+        {
+            _blindAt = Stopwatch.GetTimestamp();
+        }
+
         var allowed = _pulse.AllowedSeconds;
-        if (!_pulse.IsOverdue || _pulse.StillSeconds < BlindPatience * allowed || Stopwatch.GetElapsedTime(_blindAt).TotalSeconds < allowed) return;
+        if (!_pulse.IsOverdue || _pulse.StillSeconds < BlindPatience * allowed || Stopwatch.GetElapsedTime(_blindAt).TotalSeconds < allowed)
+        {
+            return;
+        }
+
         var words = string.Create(CultureInfo.InvariantCulture, $"phase {RunProgress.PhaseName}, step {RunProgress.Step}: no progress for "
             + $"{_pulse.StillSeconds:0} s, and the run's folder, by which ranks see each other, cannot be used ({_blindness}); the rank ends");
         Console.Error.WriteLine($"kvshift (rank {_roster.Own.Rank}): {words}");
@@ -162,12 +196,20 @@ internal sealed class RankWatch : IDisposable
     private void Look()
     {
         var now = Stopwatch.GetTimestamp();
-        if (_lookedAt != 0 && _stalledAt == 0 && Stopwatch.GetElapsedTime(_lookedAt, now).TotalSeconds < Math.Min(_bound / 20, MostBetweenLooksSeconds)) return;
+        if (_lookedAt != 0 && _stalledAt == 0 && Stopwatch.GetElapsedTime(_lookedAt, now).TotalSeconds < Math.Min(_bound / 20, MostBetweenLooksSeconds))
+        {
+            return;
+        }
+
         _lookedAt = now;
         if (_roster.HasDeath)
         {
             // That rank or the launcher ends the launch, and its words say why.
-            if (_pulse.StillSeconds > _bound + s_endBound.TotalSeconds) LinuxProcess.EndNow(ExitCode.Failed);
+            if (_pulse.StillSeconds > _bound + EndBound.TotalSeconds)
+            {
+                LinuxProcess.EndNow(ExitCode.Failed);
+            }
+
             return;
         }
         var ranks = _roster.View(_silentSeconds);
@@ -176,28 +218,43 @@ internal sealed class RankWatch : IDisposable
             _stalledAt = 0;
             return;
         }
-        if (_stalledAt == 0) _stalledAt = now;
+        if (_stalledAt == 0)
+        {
+            _stalledAt = now;
+        }
         // Twice, in case somebody got on since its last heartbeat. The lowest rank that lives speaks; the next only if it does not.
         var before = ranks.Count(rank => !rank.IsSilent && rank.Rank < _roster.Own.Rank);
-        if (Stopwatch.GetElapsedTime(_stalledAt, now) < _pulse.Interval * (1 + 3 * before)) return;
+        if (Stopwatch.GetElapsedTime(_stalledAt, now) < _pulse.Interval * (1 + 3 * before))
+        {
+            return;
+        }
+
         var occasion = string.Create(CultureInfo.InvariantCulture,
             $"The run stands still: no progress for {_bound:0.#} s (run.stall_timeout_seconds).");
-        if (!_inquiry.Report(occasion)) return;
+        if (!_inquiry.Report(occasion))
+        {
+            return;
+        }
+
         _roster.Leave();
         LinuxProcess.EndNow(ExitCode.Failed);
     }
 
     private void EndWithoutLauncher()
     {
-        if (_parent == 0 || LinuxProcess.Parent == _parent) return;
+        if (_parent == 0 || LinuxProcess.Parent == _parent)
+        {
+            return;
+        }
         // The disk may be what is stuck.
         new Thread(() =>
         {
             _roster.KeepLastWords($"the launcher, process {_parent}, is gone, and the rank ends");
             _roster.Leave();
             LinuxProcess.EndNow(ExitCode.Failed);
-        }) { IsBackground = true, Name = "end" }.Start();
-        Thread.Sleep(s_wordsBound);
+        })
+        { IsBackground = true, Name = "end" }.Start();
+        Thread.Sleep(WordsBound);
         LinuxProcess.EndNow(ExitCode.Failed);
     }
 

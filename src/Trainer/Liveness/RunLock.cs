@@ -24,11 +24,11 @@ internal sealed class RunLock(string run, TimeSpan? patience = null) : IDisposab
     private const int MostBytes = 512;
 
     // A rank whose launcher was killed finds that out within a second and may take some for its last words.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     private readonly string _path = PathIn(run);
-    private readonly TimeSpan _patience = patience ?? s_patience;
+    private readonly TimeSpan _patience = patience ?? Patience;
     private SafeFileHandle? _file;
 
     /// <summary>The file of a run.</summary>
@@ -42,7 +42,11 @@ internal sealed class RunLock(string run, TimeSpan? patience = null) : IDisposab
         var begun = Stopwatch.StartNew();
         for (var isTold = false; ;)
         {
-            if (Try()) return null;
+            if (Try())
+            {
+                return null;
+            }
+
             var holder = LinuxFile.ReadText(_path, MostBytes).Trim() is { Length: > 0 } words ? words : "a process that has not said which";
             if (begun.Elapsed >= _patience)
             {
@@ -55,16 +59,23 @@ internal sealed class RunLock(string run, TimeSpan? patience = null) : IDisposab
                 Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"kvshift: {run} is in use by {holder}; waiting up to {_patience.TotalSeconds:0.#} s for it to end"));
             }
-            Thread.Sleep(s_pause);
+            Thread.Sleep(Pause);
         }
     }
 
     /// <summary>Frees the lock and takes the file away, and the run's folder where nothing else is in it.</summary>
     public void Dispose()
     {
-        if (_file is null) return;
+        if (_file is null)
+        {
+            return;
+        }
         // Somebody who waits finds a file that has lost its name, and makes a new one.
-        if (LinuxFile.IsNamed(_file, FileName)) Remove(run);
+        if (LinuxFile.IsNamed(_file, FileName))
+        {
+            Remove(run);
+        }
+
         _file.Dispose();
         _file = null;
     }
@@ -91,9 +102,16 @@ internal sealed class RunLock(string run, TimeSpan? patience = null) : IDisposab
             Directory.CreateDirectory(run);
             file = LinuxFile.OpenOrCreate(_path);
             var isLocked = LinuxFile.TryLock(file);
-            if (isLocked == false) return false;
+            if (isLocked == false)
+            {
+                return false;
+            }
             // The launch before has taken the file away meanwhile: its lock is of no use.
-            if (!LinuxFile.IsNamed(file, FileName)) return false;
+            if (!LinuxFile.IsNamed(file, FileName))
+            {
+                return false;
+            }
+
             if (isLocked is null)
             {
                 Console.Error.WriteLine($"kvshift: warning: the file system of {run} has no locks; nothing keeps a second launch of the run from working in it");

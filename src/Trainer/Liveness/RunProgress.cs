@@ -6,12 +6,12 @@ namespace KvShiftScale.Trainer.Liveness;
 /// </summary>
 internal static class RunProgress
 {
-    private static int s_phase;
-    private static long s_step;
-    private static long s_count;
+    private static int CurrentPhase;
+    private static long CurrentStep;
+    private static long CurrentCount;
 
     /// <summary>What the run does.</summary>
-    public static RunPhase Phase => (RunPhase)Volatile.Read(ref s_phase);
+    public static RunPhase Phase => (RunPhase)Volatile.Read(ref CurrentPhase);
 
     /// <summary>The same as a heartbeat has it.</summary>
     public static string PhaseName => Phase.ToString().ToLowerInvariant();
@@ -20,25 +20,25 @@ internal static class RunProgress
     public static bool IsBeforeTraining => Phase == RunPhase.Loading;
 
     /// <summary>The step that it is in; before the first, 0.</summary>
-    public static long Step => Interlocked.Read(ref s_step);
+    public static long Step => Interlocked.Read(ref CurrentStep);
 
     /// <summary>Grows with every sign of progress.</summary>
-    public static long Count => Interlocked.Read(ref s_count);
+    public static long Count => Interlocked.Read(ref CurrentCount);
 
     /// <summary>A step has begun; its batch comes first.</summary>
     public static void BeginStep(long step)
     {
-        Interlocked.Exchange(ref s_step, step);
+        Interlocked.Exchange(ref CurrentStep, step);
         Enter(RunPhase.Data);
     }
 
     /// <summary>Something else is being done from now on.</summary>
     public static void Enter(RunPhase phase)
     {
-        Volatile.Write(ref s_phase, (int)phase);
+        Volatile.Write(ref CurrentPhase, (int)phase);
         Advance();
     }
 
     /// <summary>Something is done: a slice is written, a tensor read, a batch evaluated.</summary>
-    public static void Advance() => Interlocked.Increment(ref s_count);
+    public static void Advance() => Interlocked.Increment(ref CurrentCount);
 }

@@ -16,9 +16,16 @@ internal static class StackDump
         var host = Environment.ProcessPath!;
         var start = new ProcessStartInfo(host);
         // Under dotnet itself the program is its first argument.
-        if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        if (Path.GetFileNameWithoutExtension(host) == "dotnet")
+        {
+            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        }
+
         start.ArgumentList.Add("stacks");
-        foreach (var (process, file) in wanted) start.ArgumentList.Add(string.Create(CultureInfo.InvariantCulture, $"{process}:{file}"));
+        foreach (var (process, file) in wanted)
+        {
+            start.ArgumentList.Add(string.Create(CultureInfo.InvariantCulture, $"{process}:{file}"));
+        }
         // It is no rank, and has no faults to commit.
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OMPI_", StringComparison.Ordinal)
             || name.StartsWith("PMI", StringComparison.Ordinal)
@@ -29,7 +36,10 @@ internal static class StackDump
         try
         {
             using var process = Process.Start(start)!;
-            if (!process.WaitForExit(bound)) process.Kill();
+            if (!process.WaitForExit(bound))
+            {
+                process.Kill();
+            }
         }
         catch (Win32Exception)
         {

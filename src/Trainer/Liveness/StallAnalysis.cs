@@ -20,26 +20,45 @@ internal static class StallAnalysis
             .Select(rank => new LateRank(rank, string.Create(CultureInfo.InvariantCulture, $"its heartbeat stopped {rank.SilentSeconds:F0} s ago")
                 + Awaited(rank, ranks)))
             .ToList();
-        if (silent.Count > 0) return silent;
+        if (silent.Count > 0)
+        {
+            return silent;
+        }
+
         var mismatched = Mismatched(ranks);
-        if (mismatched.Count > 0) return mismatched;
+        if (mismatched.Count > 0)
+        {
+            return mismatched;
+        }
+
         var busy = ranks.Where(rank => rank.Heartbeat.IsOverdue && !rank.Heartbeat.Running.Any()).ToList();
         // Of several that have not come, those that others wait for.
         var awaited = busy.Where(rank => WaitersFor(rank, ranks).Any()).ToList();
-        if (busy.Count > 0) return [.. (awaited.Count > 0 ? awaited : busy)
+        if (busy.Count > 0)
+        {
+            return [.. (awaited.Count > 0 ? awaited : busy)
             .Select(rank => new LateRank(rank, "it is in no collective" + Awaited(rank, ranks)))];
+        }
         // Ranks that wait for each other in several collectives: the few that are not where most are, else all of them.
         var entangled = ranks.Where(rank => WaitersFor(rank, ranks).Any()).ToList();
         var crowd = entangled.GroupBy(rank => (rank.Heartbeat.Running.First().Group, rank.Heartbeat.Running.First().Sequence))
             .MaxBy(same => same.Count());
-        if (crowd is not null && 2 * crowd.Count() > entangled.Count && crowd.Count() < entangled.Count) entangled = [.. entangled.Except(crowd)];
+        if (crowd is not null && 2 * crowd.Count() > entangled.Count && crowd.Count() < entangled.Count)
+        {
+            entangled = [.. entangled.Except(crowd)];
+        }
+
         return [.. entangled.Select(rank => new LateRank(rank, $"it is in {rank.Heartbeat.Running.First()}" + Awaited(rank, ranks)))];
     }
 
     private static string Awaited(RankView rank, IReadOnlyList<RankView> ranks)
     {
         var waiters = WaitersFor(rank, ranks).ToList();
-        if (waiters.Count == 0) return "";
+        if (waiters.Count == 0)
+        {
+            return "";
+        }
+
         var collective = waiters[0].Collective;
         var numbers = string.Join(", ",
             waiters.Where(waiter => waiter.Collective.Group == collective.Group && waiter.Collective.Sequence == collective.Sequence)
@@ -67,7 +86,11 @@ internal static class StallAnalysis
                      where place.Select(call => call.Collective.Call).Distinct().Count() > 1
                      orderby place.Key.Sequence
                      select place.ToList();
-        if (places.FirstOrDefault() is not { } first) return [];
+        if (places.FirstOrDefault() is not { } first)
+        {
+            return [];
+        }
+
         var calls = first.GroupBy(call => call.Collective.Call).OrderByDescending(same => same.Count()).ToList();
         var common = calls[0].ToList();
         // Without a majority nobody is right.

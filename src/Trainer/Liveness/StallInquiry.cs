@@ -14,9 +14,9 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
 {
     // A report is there within ten seconds of run.stall_timeout_seconds: up to three beats until somebody asks, and these five, of which four
     // may go to stacks. A test that reads stacks has a minute for them, on a machine whose processors others hold.
-    private static readonly TimeSpan s_stackBound = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan s_patientStackBound = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_beat = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan UsualStackBound = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan PatientStackBound = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
     private long _answeredAt;
 
@@ -24,9 +24,9 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
     public static TimeSpan Bound => AnswerBound + StackBound;
 
     // They are asked for and read at the same time.
-    private static TimeSpan AnswerBound => StackBound + s_beat;
+    private static TimeSpan AnswerBound => StackBound + Beat;
 
-    private static TimeSpan StackBound => InjectedFaults.Strikes("patient", "stacks", 1) ? s_patientStackBound : s_stackBound;
+    private static TimeSpan StackBound => InjectedFaults.Strikes("patient", "stacks", 1) ? PatientStackBound : UsualStackBound;
 
     /// <summary>Writes the report, unless another rank has begun to. For a thread that is not the one which answers.</summary>
     /// <param name="occasion">What made somebody look.</param>
@@ -42,9 +42,15 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
             // Nobody answers; what the others have told before is still there.
             isAsking = true;
         }
-        if (isAsking) Report(occasion, answers: false);
+        if (isAsking)
+        {
+            Report(occasion, answers: false);
+        }
         // That rank ends the launch, or this one does when it has failed at that.
-        else Thread.Sleep(Bound);
+        else
+        {
+            Thread.Sleep(Bound);
+        }
     }
 
     /// <summary>Writes the report, and answers for this rank.</summary>
@@ -53,7 +59,11 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
     /// <exception cref="IOException">The others cannot be asked: the folder cannot be written.</exception>
     public bool Report(string occasion)
     {
-        if (!roster.Ask()) return false;
+        if (!roster.Ask())
+        {
+            return false;
+        }
+
         Report(occasion, answers: true);
         return true;
     }
@@ -64,10 +74,18 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
         if (_answeredAt != 0)
         {
             // Whoever asked was to end the launch.
-            if (Stopwatch.GetElapsedTime(_answeredAt) > 4 * Bound) LinuxProcess.EndNow(ExitCode.Failed);
+            if (Stopwatch.GetElapsedTime(_answeredAt) > 4 * Bound)
+            {
+                LinuxProcess.EndNow(ExitCode.Failed);
+            }
+
             return;
         }
-        if (!roster.IsAsked) return;
+        if (!roster.IsAsked)
+        {
+            return;
+        }
+
         _answeredAt = Stopwatch.GetTimestamp();
         LinuxProcess.AllowTracing();
         var state = pulse.Heartbeat(whole: true);
@@ -77,7 +95,11 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
         {
             Directory.CreateDirectory(Path.GetDirectoryName(roster.Folder.StacksOf(roster.Own.Rank))!);
             // An earlier launch may have left some.
-            foreach (var rank in neighbours) File.Delete(roster.Folder.StacksOf(rank.Rank));
+            foreach (var rank in neighbours)
+            {
+                File.Delete(roster.Folder.StacksOf(rank.Rank));
+            }
+
             StackDump.Write([.. neighbours.Select(rank => (rank.Heartbeat.ProcessId, roster.Folder.StacksOf(rank.Rank)))], StackBound);
         }
         state.Write(roster.Folder.AnswerOf(roster.Own.Rank));
@@ -87,8 +109,16 @@ internal sealed class StallInquiry(LaunchRoster roster, Pulse pulse, double sile
     {
         var ranks = roster.View(silentSeconds);
         var asked = Stopwatch.StartNew();
-        if (answers) AnswerIfAsked();
-        while (asked.Elapsed < AnswerBound && !ranks.All(rank => rank.IsSilent || File.Exists(roster.Folder.AnswerOf(rank.Rank)))) Thread.Sleep(50);
+        if (answers)
+        {
+            AnswerIfAsked();
+        }
+
+        while (asked.Elapsed < AnswerBound && !ranks.All(rank => rank.IsSilent || File.Exists(roster.Folder.AnswerOf(rank.Rank))))
+        {
+            Thread.Sleep(50);
+        }
+
         ranks = [.. ranks.Select(roster.WithAnswer)];
 
         var report = new StallReport(occasion, ranks, roster.Folder);

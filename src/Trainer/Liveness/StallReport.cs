@@ -16,7 +16,11 @@ internal sealed class StallReport(string occasion, IReadOnlyList<RankView> ranks
     {
         var text = new StringBuilder(occasion);
         var late = StallAnalysis.LateOf(ranks);
-        foreach (var (view, reason) in late) text.Append('\n').Append(Describe(view)).Append(" is late: ").Append(reason).Append(Last(view));
+        foreach (var (view, reason) in late)
+        {
+            text.Append('\n').Append(Describe(view)).Append(" is late: ").Append(reason).Append(Last(view));
+        }
+
         if (late.Count == 0)
         {
             var collective = ranks.SelectMany(rank => rank.Heartbeat.Running).FirstOrDefault();
@@ -37,7 +41,9 @@ internal sealed class StallReport(string occasion, IReadOnlyList<RankView> ranks
         {
             text.Append(CultureInfo.InvariantCulture, $"rank {rank.Rank}\n");
             foreach (var collective in rank.Heartbeat.Collectives.TakeLast(ShownCollectives))
+            {
                 text.Append(CultureInfo.InvariantCulture, $"    {collective.State,-8} {collective.Seconds,8:F1} s ago  {collective}\n");
+            }
         }
         text.Append("\nManaged stacks:\n");
         foreach (var rank in ranks)
@@ -71,7 +77,11 @@ internal sealed class StallReport(string occasion, IReadOnlyList<RankView> ranks
         var text = new StringBuilder();
         foreach (var row in rows)
         {
-            for (var column = 0; column < widths.Length; column++) text.Append(row[column].PadRight(widths[column] + 2));
+            for (var column = 0; column < widths.Length; column++)
+            {
+                text.Append(row[column].PadRight(widths[column] + 2));
+            }
+
             text.Append(row[^1]).Append('\n');
         }
         return text.ToString();

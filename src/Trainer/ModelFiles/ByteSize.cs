@@ -9,7 +9,11 @@ internal static partial class ByteSize
     /// <summary>Bytes; null when the text is no size above 0.</summary>
     public static long? Parse(string text)
     {
-        if (Pattern().Match(text.Trim()) is not { Success: true } match) return null;
+        if (Pattern().Match(text.Trim()) is not { Success: true } match)
+        {
+            return null;
+        }
+
         var unit = match.Groups["unit"].Value.ToUpperInvariant();
         var power = unit.Length == 0 ? 0 : "KMGT".IndexOf(unit, StringComparison.Ordinal) + 1;
         var factor = Math.Pow(match.Groups["binary"].Success ? 1024 : 1000, power);

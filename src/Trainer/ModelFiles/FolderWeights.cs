@@ -42,8 +42,15 @@ internal sealed class FolderWeights
             expected.Add(tensor.Name);
             if (!files.Contains(tensor.Name))
             {
-                if (mayLackShift && tensor.Parts.All(WeightLayout.IsShift)) missing.AddRange(tensor.Parts);
-                else throw Lacking(tensor, description);
+                if (mayLackShift && tensor.Parts.All(WeightLayout.IsShift))
+                {
+                    missing.AddRange(tensor.Parts);
+                }
+                else
+                {
+                    throw Lacking(tensor, description);
+                }
+
                 continue;
             }
             Check(tensor);
@@ -76,7 +83,11 @@ internal sealed class FolderWeights
             using var scope = NewDisposeScope();
             var flat = slot.Parameter.detach().view(-1);
             // Padding, beyond the last index that the whole parameter has, is zero.
-            if (slot.Shard.ValidExtent < slot.Shard.Extent) flat.fill_(0);
+            if (slot.Shard.ValidExtent < slot.Shard.Extent)
+            {
+                flat.fill_(0);
+            }
+
             foreach (var (local, global, length) in slot.Shard.Runs())
             {
                 using var inner = NewDisposeScope();
@@ -149,10 +160,21 @@ internal sealed class FolderWeights
         var isVanilla = !parameters.Any(parameter => WeightLayout.IsShift(parameter.Name)) && description.Model.KvShift != Models.KvShiftVariant.None;
         foreach (var name in _files.Names.Order(StringComparer.Ordinal))
         {
-            if (expected.Contains(name) || WeightLayout.IsDerived(name)) continue;
-            if (isVanilla && WeightLayout.IsStoredShift(name)) continue;
+            if (expected.Contains(name) || WeightLayout.IsDerived(name))
+            {
+                continue;
+            }
+
+            if (isVanilla && WeightLayout.IsStoredShift(name))
+            {
+                continue;
+            }
             // Some writers store a head that is the embedding a second time.
-            if (name == WeightLayout.Head && description.Model.TieEmbeddings) continue;
+            if (name == WeightLayout.Head && description.Model.TieEmbeddings)
+            {
+                continue;
+            }
+
             throw new InvalidDataException(
                 $"{_files.PathOf(name)}: tensor '{name}' ({_files.Entry(name)}) has no place in the model that {ModelDescription.FileName} describes. The two do not belong together.");
         }
@@ -163,11 +185,22 @@ internal sealed class FolderWeights
         for (; !rows.IsEmpty; rows = rows[length..])
         {
             var squares = 0.0;
-            foreach (var value in rows[..length]) squares += value * value;
+            foreach (var value in rows[..length])
+            {
+                squares += value * value;
+            }
+
             var norm = Math.Sqrt(squares);
-            if (Math.Abs(norm - 1) <= RoundedLength) continue;
+            if (Math.Abs(norm - 1) <= RoundedLength)
+            {
+                continue;
+            }
+
             var scale = 1 / Math.Max(norm, ShortestRow);
-            foreach (ref var value in rows[..length]) value *= scale;
+            foreach (ref var value in rows[..length])
+            {
+                value *= scale;
+            }
         }
     }
 }

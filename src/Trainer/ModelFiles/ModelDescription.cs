@@ -13,7 +13,7 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
     /// <summary>Name of the file in the folder.</summary>
     public const string FileName = "config.json";
 
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Whose keys the file has.</summary>
     public ModelNaming Naming { get; init; } = ModelNaming.KvShift;
@@ -56,17 +56,32 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
             ["hidden_act"] = "silu",
             ["initializer_range"] = Model.InitStd,
         };
-        if (dataType is not null) json["torch_dtype"] = dataType;
-        if (StopIds.Count > 0) json["eos_token_id"] = StopIds.Count == 1 ? StopIds[0] : new JsonArray([.. StopIds.Select(id => (JsonNode)id)]);
+        if (dataType is not null)
+        {
+            json["torch_dtype"] = dataType;
+        }
+
+        if (StopIds.Count > 0)
+        {
+            json["eos_token_id"] = StopIds.Count == 1 ? StopIds[0] : new JsonArray([.. StopIds.Select(id => (JsonNode)id)]);
+        }
+
         if (Naming == ModelNaming.Llama)
         {
             json["attention_bias"] = false;
             json["mlp_bias"] = false;
-            return json.ToJsonString(s_indented) + "\n";
+            return json.ToJsonString(Indented) + "\n";
         }
 
-        if (Naming == ModelNaming.KvShift) json["kv_shift"] = ConfigKeys.NameOf(Model.KvShift.ToString());
-        else json["conv_window"] = 2;
+        if (Naming == ModelNaming.KvShift)
+        {
+            json["kv_shift"] = ConfigKeys.NameOf(Model.KvShift.ToString());
+        }
+        else
+        {
+            json["conv_window"] = 2;
+        }
+
         var layers = Enumerable.Range(0, Model.Layers).Where(layer => Model.Attention(layer).Window > 0).ToArray();
         if (layers.Length > 0 || Naming == ModelNaming.Baichuan)
         {
@@ -76,8 +91,11 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
             json["sliding_window_layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)layer)]);
             json["num_swa_attention_heads"] = sliding.Heads;
             json["num_swa_key_value_heads"] = sliding.KvHeads;
-            if (Naming == ModelNaming.KvShift) json["swa_head_dim"] = sliding.HeadSize;
+            if (Naming == ModelNaming.KvShift)
+            {
+                json["swa_head_dim"] = sliding.HeadSize;
+            }
         }
-        return json.ToJsonString(s_indented) + "\n";
+        return json.ToJsonString(Indented) + "\n";
     }
 }

@@ -16,13 +16,13 @@ internal sealed class ModelExport : IDisposable
     private const double UnitRowTolerance = 1.0 / 256;
 
     // Of the source folder, so far as it has them: the tokenizer in any form, and what generation starts from.
-    private static readonly string[] s_companions =
+    private static readonly string[] Companions =
     [
         "tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         StopIds.GenerationFileName,
     ];
 
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private readonly ModelSource _source;
     private readonly ExportOptions _options;
@@ -45,9 +45,15 @@ internal sealed class ModelExport : IDisposable
             _weights = source.WeightsOf(_shape);
             _shapes = _shape.Parameters.Slots.ToDictionary(slot => slot.Name, slot => slot.Shape);
             CheckShift();
-            if (options.Naming == ModelNaming.Baichuan) CheckBaichuan();
+            if (options.Naming == ModelNaming.Baichuan)
+            {
+                CheckBaichuan();
+            }
+
             if (options.Naming == ModelNaming.Llama && source.Description.Model.SlidingWindow > 0)
+            {
                 throw Refused("has layers with a sliding window and other heads, which Llama's configuration cannot say");
+            }
         }
         catch
         {
@@ -70,7 +76,11 @@ internal sealed class ModelExport : IDisposable
     {
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(output));
         var draft = full + ".partial";
-        if (Directory.Exists(draft)) Directory.Delete(draft, recursive: true);
+        if (Directory.Exists(draft))
+        {
+            Directory.Delete(draft, recursive: true);
+        }
+
         Directory.CreateDirectory(draft);
 
         var tensors = WeightLayout.Of(_options.Naming,
@@ -96,17 +106,24 @@ internal sealed class ModelExport : IDisposable
         if (shards.Count > 1)
         {
             var json = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
-            DurableFile.Replace(Path.Combine(draft, WeightFiles.IndexFileName), json.ToJsonString(s_indented) + "\n");
+            DurableFile.Replace(Path.Combine(draft, WeightFiles.IndexFileName), json.ToJsonString(Indented) + "\n");
         }
         DurableFile.Replace(Path.Combine(draft, ModelDescription.FileName), _description.ToJson(DataTypeName(entries.Values)));
-        foreach (var companion in s_companions)
+        foreach (var companion in Companions)
         {
             var file = Path.Combine(_source.Directory, companion);
-            if (File.Exists(file)) File.Copy(file, Path.Combine(draft, companion));
+            if (File.Exists(file))
+            {
+                File.Copy(file, Path.Combine(draft, companion));
+            }
         }
 
         // Taking the place of an empty folder needs that folder gone.
-        if (Directory.Exists(full)) Directory.Delete(full);
+        if (Directory.Exists(full))
+        {
+            Directory.Delete(full);
+        }
+
         Directory.Move(draft, full);
         DurableFile.FlushDirectory(Path.GetDirectoryName(full)!);
         return new ExportSummary(tensors.Count, tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)), total,
@@ -118,12 +135,12 @@ internal sealed class ModelExport : IDisposable
     private static string DataTypeName(IEnumerable<SafetensorsEntry> entries)
         => entries.Where(entry => entry.Shape.Count > 1).GroupBy(entry => entry.Type)
         .MaxBy(group => group.Sum(entry => entry.ByteCount))!.Key switch
-    {
-        SafetensorsType.BF16 => "bfloat16",
-        SafetensorsType.F16 => "float16",
-        SafetensorsType.F64 => "float64",
-        _ => "float32",
-    };
+        {
+            SafetensorsType.BF16 => "bfloat16",
+            SafetensorsType.F16 => "float16",
+            SafetensorsType.F64 => "float64",
+            _ => "float32",
+        };
 
     private List<List<StoredTensor>> Shards(IReadOnlyList<StoredTensor> tensors, Dictionary<string, SafetensorsEntry> entries)
     {
@@ -149,7 +166,10 @@ internal sealed class ModelExport : IDisposable
         var types = tensor.Parts.Select(part => _weights.Has(part) ? _weights.TypeOf(part) : SafetensorsType.F32).Distinct().ToArray();
         var own = types is [var only] ? only : SafetensorsType.F32;
         if (_options.Naming != ModelNaming.Baichuan && WeightLayout.IsShift(tensor.Name))
+        {
             return own == SafetensorsType.F64 ? own : SafetensorsType.F32;
+        }
+
         return _options.DataType ?? own;
     }
 
@@ -164,7 +184,11 @@ internal sealed class ModelExport : IDisposable
                 using (piece)
                 using (var converted = piece.dtype == target ? piece.alias() : piece.to(target))
                 {
-                    if (type == SafetensorsType.F16) CheckHalf(part, rows, converted.bytes);
+                    if (type == SafetensorsType.F16)
+                    {
+                        CheckHalf(part, rows, converted.bytes);
+                    }
+
                     writer.Write(tensor.Name, converted.bytes);
                 }
             }
@@ -184,7 +208,11 @@ internal sealed class ModelExport : IDisposable
             if (!_weights.Has(parameter))
             {
                 var identity = zeros([rows, rowLength]);
-                using (var current = identity.narrow(1, rowLength - 1, 1)) current.fill_(1).Dispose();
+                using (var current = identity.narrow(1, rowLength - 1, 1))
+                {
+                    current.fill_(1).Dispose();
+                }
+
                 yield return (identity, row);
                 continue;
             }
@@ -200,7 +228,11 @@ internal sealed class ModelExport : IDisposable
     {
         foreach (var bits in MemoryMarshal.Cast<byte, ushort>(halves))
         {
-            if ((bits & 0x7C00) != 0x7C00) continue;
+            if ((bits & 0x7C00) != 0x7C00)
+            {
+                continue;
+            }
+
             throw new InvalidDataException(
                 $"{_source.Directory}: '{parameter}' has a value beyond 65504 or no number from row {firstRow} on, which F16 cannot hold. Use --dtype bf16.");
         }
@@ -208,7 +240,11 @@ internal sealed class ModelExport : IDisposable
 
     private void CheckShift()
     {
-        if (_options.DropShift || _options.Naming != ModelNaming.Llama) return;
+        if (_options.DropShift || _options.Naming != ModelNaming.Llama)
+        {
+            return;
+        }
+
         foreach (var slot in _shape.Parameters.Slots.Where(slot => WeightLayout.IsShift(slot.Name) && _weights.Has(slot.Name)))
         {
             foreach (var (piece, _) in Pieces(slot.Name))
@@ -220,7 +256,11 @@ internal sealed class ModelExport : IDisposable
                     var scalars = MemoryMarshal.Cast<byte, double>(wide.bytes);
                     for (var i = 0; i < scalars.Length; i++)
                     {
-                        if (slot.Shape.Count == 2 && width > 1 && scalars[i] == (i % width == width - 1 ? 1 : 0)) continue;
+                        if (slot.Shape.Count == 2 && width > 1 && scalars[i] == (i % width == width - 1 ? 1 : 0))
+                        {
+                            continue;
+                        }
+
                         throw Refused($"has a shift ('{slot.Name}') that is not the identity, and Llama's form has no place for it. --vanilla leaves it out");
                     }
                 }
@@ -232,14 +272,27 @@ internal sealed class ModelExport : IDisposable
     {
         var model = _source.Description.Model;
         if (_options.DropShift || model.KvShift is not (KvShiftVariant.Kv or KvShiftVariant.Window2))
+        {
             throw Refused("does not shift keys and values over two positions with free scalars, as Baichuan-M1 does");
-        if (model.TieEmbeddings) throw Refused("has an output head that is the embedding; Baichuan-M1 has rows of length 1 there");
+        }
+
+        if (model.TieEmbeddings)
+        {
+            throw Refused("has an output head that is the embedding; Baichuan-M1 has rows of length 1 there");
+        }
+
         foreach (var attention in new[] { model.Attention(0), model.Attention(model.Layers > 1 ? 1 : 0) })
         {
             if (attention.Heads * attention.HeadSize != model.HiddenSize)
+            {
                 throw Refused($"has {attention.Heads} heads of {attention.HeadSize} for a hidden size of {model.HiddenSize}; Baichuan-M1's heads divide the hidden size");
+            }
         }
-        if (_source.Description.Naming == ModelNaming.Baichuan) return;
+        if (_source.Description.Naming == ModelNaming.Baichuan)
+        {
+            return;
+        }
+
         foreach (var (piece, firstRow) in Pieces(WeightLayout.Head))
         {
             using (piece)
@@ -249,8 +302,16 @@ internal sealed class ModelExport : IDisposable
                 for (var row = 0; row * model.HiddenSize < values.Length; row++)
                 {
                     var squares = 0.0;
-                    foreach (var value in values.Slice(row * model.HiddenSize, model.HiddenSize)) squares += value * value;
-                    if (Math.Abs(Math.Sqrt(squares) - 1) <= UnitRowTolerance) continue;
+                    foreach (var value in values.Slice(row * model.HiddenSize, model.HiddenSize))
+                    {
+                        squares += value * value;
+                    }
+
+                    if (Math.Abs(Math.Sqrt(squares) - 1) <= UnitRowTolerance)
+                    {
+                        continue;
+                    }
+
                     throw Refused(FormattableString.Invariant(
                         $"has an output head whose row {firstRow + row} has length {Math.Sqrt(squares):G6}. Baichuan-M1's class scales rows to length 1, so it would compute other logits"));
                 }

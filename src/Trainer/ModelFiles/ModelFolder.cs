@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.ModelFiles;
 /// </summary>
 internal static class ModelFolder
 {
-    private static readonly string[] s_tokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
+    private static readonly string[] TokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
 
     /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
     public static void Write(string directory, KvShiftTransformer model, string? tokenizerPath)
@@ -24,16 +24,23 @@ internal static class ModelFolder
     public static void WriteDescription(string directory, ModelDescription description, string? tokenizerPath)
     {
         File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), description.ToJson());
-        if (tokenizerPath is null) return;
-        if (File.Exists(tokenizerPath))
+        if (tokenizerPath is null)
         {
-            File.Copy(tokenizerPath, Path.Combine(directory, s_tokenizerFiles[0]), overwrite: true);
             return;
         }
-        foreach (var name in s_tokenizerFiles)
+
+        if (File.Exists(tokenizerPath))
+        {
+            File.Copy(tokenizerPath, Path.Combine(directory, TokenizerFiles[0]), overwrite: true);
+            return;
+        }
+        foreach (var name in TokenizerFiles)
         {
             var source = Path.Combine(tokenizerPath, name);
-            if (File.Exists(source)) File.Copy(source, Path.Combine(directory, name), overwrite: true);
+            if (File.Exists(source))
+            {
+                File.Copy(source, Path.Combine(directory, name), overwrite: true);
+            }
         }
     }
 

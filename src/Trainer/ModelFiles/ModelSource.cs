@@ -105,7 +105,11 @@ internal sealed class ModelSource : IDisposable
     {
         string Name(char which) => $"model.layers.0.self_attn.{which}_shift";
         bool Has(char which) => files.Contains(Name(which));
-        if (!files.Names.Any(WeightLayout.IsStoredShift)) return null;
+        if (!files.Names.Any(WeightLayout.IsStoredShift))
+        {
+            return null;
+        }
+
         return (Has('q'), Has('k'), Has('v')) switch
         {
             (true, true, true) => KvShiftVariant.Qkv,
@@ -127,7 +131,11 @@ internal sealed class ModelSource : IDisposable
     private static void CheckSize(string directory, ModelConfig model, WeightFiles files)
     {
         var asked = model.Layers > files.Names.Count ? long.MaxValue : ModelCost.Parameters(model);
-        if (asked / 2 <= files.ElementCount + ToleratedElements) return;
+        if (asked / 2 <= files.ElementCount + ToleratedElements)
+        {
+            return;
+        }
+
         throw new InvalidDataException(
             $"{Path.Combine(directory, ModelDescription.FileName)} describes a model of {(asked == long.MaxValue ? $"{model.Layers} layers" : $"{asked} parameters")}, and "
             + $"{files.Source} has {files.Names.Count} tensors of {files.ElementCount} elements. The two do not belong together.");

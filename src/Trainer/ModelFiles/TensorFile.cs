@@ -57,7 +57,10 @@ internal static class TensorFile
             var target = Piece(destination, start, pieceElements);
             var source = staging?.narrow(0, 0, target.numel()) ?? target;
             reader.Read(name, source.bytes, (first + start) * entry.ElementByteCount);
-            if (!isDirect) target.copy_(source);
+            if (!isDirect)
+            {
+                target.copy_(source);
+            }
         }
     }
 
@@ -86,7 +89,10 @@ internal static class TensorFile
                 tensors.Read(name, part, source.narrow(0, done, part.ElementCount).bytes);
                 done += part.ElementCount;
             }
-            if (!isDirect) target.copy_(source);
+            if (!isDirect)
+            {
+                target.copy_(source);
+            }
         }
     }
 

@@ -41,15 +41,29 @@ internal sealed class WeightFiles : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged, or files and index contradict each other.</exception>
     public static WeightFiles Open(string directory)
     {
-        if (CheckpointTensors.IsCheckpoint(directory)) return OfCheckpoint(CheckpointTensors.Open(directory));
+        if (CheckpointTensors.IsCheckpoint(directory))
+        {
+            return OfCheckpoint(CheckpointTensors.Open(directory));
+        }
+
         var single = Path.Combine(directory, SingleFileName);
         var index = Path.Combine(directory, IndexFileName);
         var files = new WeightFiles(File.Exists(index) ? index : single);
         try
         {
-            if (!File.Exists(index)) files.Add(RequireSingle(directory, single));
-            else if (File.Exists(single)) throw new InvalidDataException($"{directory} holds {SingleFileName} and {IndexFileName}; delete the one that is out of date");
-            else files.AddListed(directory, index);
+            if (!File.Exists(index))
+            {
+                files.Add(RequireSingle(directory, single));
+            }
+            else if (File.Exists(single))
+            {
+                throw new InvalidDataException($"{directory} holds {SingleFileName} and {IndexFileName}; delete the one that is out of date");
+            }
+            else
+            {
+                files.AddListed(directory, index);
+            }
+
             return files;
         }
         catch
@@ -75,14 +89,24 @@ internal sealed class WeightFiles : IDisposable
     public void ReadElements(string name, long first, Tensor destination)
     {
         var (reader, path) = _tensors[name];
-        if (reader is not null) TensorFile.ReadElements(reader, path, name, first, destination);
-        else TensorFile.ReadElements(_checkpoint!, name, ElementRuns.Consecutive(first, destination.numel()), destination);
+        if (reader is not null)
+        {
+            TensorFile.ReadElements(reader, path, name, first, destination);
+        }
+        else
+        {
+            TensorFile.ReadElements(_checkpoint!, name, ElementRuns.Consecutive(first, destination.numel()), destination);
+        }
     }
 
     /// <summary>Closes all files.</summary>
     public void Dispose()
     {
-        foreach (var reader in _readers) reader.Dispose();
+        foreach (var reader in _readers)
+        {
+            reader.Dispose();
+        }
+
         _checkpoint?.Dispose();
     }
 
@@ -99,7 +123,11 @@ internal sealed class WeightFiles : IDisposable
 
     private static string RequireSingle(string directory, string path)
     {
-        if (File.Exists(path)) return path;
+        if (File.Exists(path))
+        {
+            return path;
+        }
+
         var other = Directory.Exists(directory)
             ? Directory.EnumerateFiles(directory, "*.bin").Concat(Directory.EnumerateFiles(directory, "*.pt*")).Select(Path.GetFileName).Order()
                 .FirstOrDefault()
@@ -115,10 +143,17 @@ internal sealed class WeightFiles : IDisposable
         foreach (var entry in reader.Entries)
         {
             if (!_tensors.TryAdd(entry.Name, (reader, path)))
+            {
                 throw new InvalidDataException($"{path}: tensor '{entry.Name}' stands in {_tensors[entry.Name].Path} too; wanted each tensor once");
+            }
+
             var elements = 1L;
             // Cannot overflow: the reader has found these bytes in the file.
-            foreach (var extent in entry.Shape) elements *= extent;
+            foreach (var extent in entry.Shape)
+            {
+                elements *= extent;
+            }
+
             ElementCount += elements;
         }
         return reader;
@@ -139,21 +174,33 @@ internal sealed class WeightFiles : IDisposable
             foreach (var entry in Add(path).Entries)
             {
                 if (!listed.TryGetValue(entry.Name, out var named))
+                {
                     throw new InvalidDataException($"{path}: tensor '{entry.Name}' is not in {IndexFileName}. Index and files do not belong together.");
-                if (named != file) throw new InvalidDataException($"{path}: tensor '{entry.Name}' is here, but {IndexFileName} says that it is in {named}");
+                }
+
+                if (named != file)
+                {
+                    throw new InvalidDataException($"{path}: tensor '{entry.Name}' is here, but {IndexFileName} says that it is in {named}");
+                }
             }
         }
         foreach (var (name, file) in listed)
         {
             if (!_tensors.ContainsKey(name))
+            {
                 throw new InvalidDataException($"{Path.Combine(directory, file)}: has no tensor '{name}', which {IndexFileName} says is in it");
+            }
         }
     }
 
     private static Dictionary<string, string> ReadIndex(string index)
     {
         var length = new FileInfo(index).Length;
-        if (length > LongestIndex) throw new InvalidDataException($"{index} has {length} bytes; an index of weights is shorter");
+        if (length > LongestIndex)
+        {
+            throw new InvalidDataException($"{index} has {length} bytes; an index of weights is shorter");
+        }
+
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { MaxDepth = 16 });
@@ -168,8 +215,14 @@ internal sealed class WeightFiles : IDisposable
                 var file = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : "";
                 // A name and no path: weights are never read from another folder.
                 if (file.Length == 0 || file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
+                {
                     throw new InvalidDataException($"{index}: '{entry.Name}' should be in {entry.Value.GetRawText()}; wanted the name of a file in this folder");
-                if (!listed.TryAdd(entry.Name, file)) throw new InvalidDataException($"{index}: tensor '{entry.Name}' stands twice");
+                }
+
+                if (!listed.TryAdd(entry.Name, file))
+                {
+                    throw new InvalidDataException($"{index}: tensor '{entry.Name}' stands twice");
+                }
             }
             return listed.Count > 0 ? listed : throw new InvalidDataException($"{index}: 'weight_map' is empty");
         }

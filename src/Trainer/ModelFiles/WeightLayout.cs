@@ -14,14 +14,21 @@ internal static partial class WeightLayout
     public static IReadOnlyList<StoredTensor> Of(ModelNaming naming, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters)
     {
         if (naming != ModelNaming.Baichuan)
+        {
             return [.. parameters.Select(parameter => new StoredTensor(parameter.Name, parameter.Shape, [parameter.Name]))];
+        }
+
         var shapes = parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape);
         var tensors = new List<StoredTensor>();
         foreach (var (name, shape) in parameters)
         {
             if (Projection().Match(name) is { Success: true } projection)
             {
-                if (projection.Groups["which"].Value != "q") continue;
+                if (projection.Groups["which"].Value != "q")
+                {
+                    continue;
+                }
+
                 var attention = projection.Groups["attention"].Value;
                 string[] parts = [name, $"{attention}.k_proj.weight", $"{attention}.v_proj.weight"];
                 tensors.Add(new StoredTensor($"{attention}.W_pack.weight", [parts.Sum(part => shapes[part][0]), shape[1]], parts));

@@ -68,13 +68,20 @@ internal sealed class RunPlan(RunConfig config, int ranks)
             groups.Add(new("self_attn.k_proj, v_proj", kind, 2 * count, kvWidth, hidden));
             groups.Add(new("self_attn.o_proj", kind, count, hidden, queryWidth));
             var scalars = ParameterCounts.ShiftScalarsOf(model, shape);
-            if (scalars > 0) groups.Add(new("self_attn shift scalars", kind, count, scalars));
+            if (scalars > 0)
+            {
+                groups.Add(new("self_attn shift scalars", kind, count, scalars));
+            }
         }
         groups.Add(new("mlp.gate_proj, up_proj", "all", 2 * model.Layers, model.FfnSize, hidden));
         groups.Add(new("mlp.down_proj", "all", model.Layers, hidden, model.FfnSize));
         groups.Add(new("norms", "all", 2 * model.Layers, hidden));
         groups.Add(new("model.norm", "", 1, hidden));
-        if (!model.TieEmbeddings) groups.Add(new("lm_head", "", 1, model.VocabSize, hidden));
+        if (!model.TieEmbeddings)
+        {
+            groups.Add(new("lm_head", "", 1, model.VocabSize, hidden));
+        }
+
         return groups;
     }
 }

@@ -123,8 +123,16 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         console.WriteLine();
         console.WriteLine(title);
         var table = new Table().Border(TableBorder.None);
-        foreach (var name in left) table.AddColumn(new TableColumn(name).NoWrap().PadRight(2));
-        foreach (var name in right) table.AddColumn(new TableColumn(name).NoWrap().RightAligned().PadRight(2));
+        foreach (var name in left)
+        {
+            table.AddColumn(new TableColumn(name).NoWrap().PadRight(2));
+        }
+
+        foreach (var name in right)
+        {
+            table.AddColumn(new TableColumn(name).NoWrap().RightAligned().PadRight(2));
+        }
+
         return table;
     }
 }

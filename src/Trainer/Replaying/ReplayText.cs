@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.Replaying;
 /// <summary>A replay for people, and in its last line for scripts.</summary>
 internal static class ReplayText
 {
-    private static readonly JsonSerializerOptions s_options = new()
+    private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
@@ -21,7 +21,10 @@ internal static class ReplayText
         var from = replay.Checkpoint is null ? "the initial weights" : Path.GetFileName(replay.Checkpoint);
         yield return Invariant($"step {replay.Step} again, from {from}, {replay.Step - replay.FirstStep} steps computed");
         if (replay.Before.Count > 0)
+        {
             yield return Invariant($"losses of {replay.Before.Count} steps before it: {(replay.Before.Difference == 0 ? "the bits that were logged" : Invariant($"within {replay.Before.Difference:G2} of what was logged"))}");
+        }
+
         yield return Compared("loss", replay.Outcome.Loss, replay.RecordedLoss);
         yield return Compared("gradient norm", replay.Outcome.GradientNorm, replay.RecordedGradNorm);
         yield return $"{"decision",-16}{Decision(replay.Outcome.Verdict)}; the run {(replay.Skipped is null ? "made an update" : $"{(replay.Skipped.Action == "clip" ? "clipped" : "skipped")} it: {Words(replay.Skipped.Why)}")}";
@@ -36,7 +39,9 @@ internal static class ReplayText
         {
             yield return Invariant($"row {origin.Row}: loss {replay.Rows.First(row => row.Row == origin.Row).Loss:G6}{AboveOthers(replay.Rows, origin.Row)}, epoch {origin.Epoch} of data.train[{origin.Source}]");
             foreach (var document in origin.Documents)
+            {
                 yield return Invariant($"  {document.File}, row group {document.RowGroup}, document {document.Document}, tokens {document.FirstToken} to {document.FirstToken + document.Tokens - 1}");
+            }
         }
         yield return JsonSerializer.Serialize(new
         {
@@ -52,7 +57,7 @@ internal static class ReplayText
             FirstNonFiniteGradient = replay.NonFiniteGradients.Count > 0 ? replay.NonFiniteGradients[0] : null,
             bad.FirstOrDefault()?.FirstNonFinite,
             Rows = replay.Suspects.Select(origin => origin.Row),
-        }, s_options);
+        }, Options);
     }
 
     private static string Compared(string name, double found, double? recorded) => recorded is not { } value
@@ -78,9 +83,17 @@ internal static class ReplayText
     {
         var loss = rows.First(row => row.Row == number).Loss;
         var others = rows.Where(row => row.Row != number && double.IsFinite(row.Loss)).Select(row => row.Loss).ToList();
-        if (others.Count < 2) return "";
+        if (others.Count < 2)
+        {
+            return "";
+        }
+
         var mean = others.Average();
-        if (!double.IsFinite(loss)) return Invariant($" (the other rows' mean is {mean:G4})");
+        if (!double.IsFinite(loss))
+        {
+            return Invariant($" (the other rows' mean is {mean:G4})");
+        }
+
         var deviation = Math.Sqrt(others.Sum(other => (other - mean) * (other - mean)) / (others.Count - 1));
         return deviation > 0 ? Invariant($" ({(loss - mean) / deviation:+0.0;-0.0} standard deviations from the other rows' mean of {mean:G4})") : "";
     }

@@ -1,4 +1,7 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
@@ -68,7 +71,11 @@ internal sealed class Replayer
         for (var earlier = state.Step + 1; earlier < step; earlier++)
         {
             var done = training.Run(earlier, batches);
-            if (records.FirstOrDefault(record => record.Step == earlier) is not { } record || !double.IsFinite(record.Loss)) continue;
+            if (records.FirstOrDefault(record => record.Step == earlier) is not { } record || !double.IsFinite(record.Loss))
+            {
+                continue;
+            }
+
             compared++;
             difference = Math.Max(difference, StepReplay.Difference(record.Loss, done.Loss));
         }
@@ -100,7 +107,10 @@ internal sealed class Replayer
             var poisoned = step.MicroBatches.SelectMany(batch => batch.Ranks.Select(rank => (Rank: rank, batch.FirstRow)))
                 .GroupBy(pair => pair.Rank).Where(same => (fault.Rank ?? same.Key) == same.Key);
             var rows = poisoned.Select(same => same.Min(pair => pair.FirstRow)).Distinct();
-            foreach (var row in rows) yield return FormattableString.Invariant($"poison@row:{row}");
+            foreach (var row in rows)
+            {
+                yield return FormattableString.Invariant($"poison@row:{row}");
+            }
         }
     }
 
@@ -120,13 +130,20 @@ internal sealed class Replayer
         if (checkpoint is null)
         {
             trained.Model.Initialize(_config.Run.Seed);
-            if (_config.Run.InitializeFrom is { Length: > 0 } folder) _say(InitialModel.Load(folder, trained.Model));
+            if (_config.Run.InitializeFrom is { Length: > 0 } folder)
+            {
+                _say(InitialModel.Load(folder, trained.Model));
+            }
+
             trained.Optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
         var state = new TrainingCheckpoint(trained.Model, trained.Optimizer, ranks, _config).Load(checkpoint);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
+        {
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");
+        }
+
         return state;
     }
 
@@ -135,7 +152,10 @@ internal sealed class Replayer
         var search = _folder.Checkpoints.FindNewestGood(below: step);
         // An unfinished one may be what the run is writing now.
         foreach (var rejected in search.Rejected.Where(rejected => !Path.GetFileName(rejected.Directory).StartsWith('.')))
+        {
             _say($"checkpoint rejected: {rejected}");
+        }
+
         return search.Newest?.Directory;
     }
 
@@ -154,12 +174,26 @@ internal sealed class Replayer
             var largest = (Value: 0.0, Part: "");
             var loss = model.Trace(inputs.Ids, inputs.Targets, inputs.Layout, (part, output) =>
             {
-                if (bad is not null) return;
+                if (bad is not null)
+                {
+                    return;
+                }
+
                 var value = output.abs().max().to(ScalarType.Float64).item<double>();
-                if (!double.IsFinite(value)) bad = part;
-                else if (value > largest.Value) largest = (value, part);
+                if (!double.IsFinite(value))
+                {
+                    bad = part;
+                }
+                else if (value > largest.Value)
+                {
+                    largest = (value, part);
+                }
             }).to(ScalarType.Float64).item<double>();
-            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow)) loss *= double.PositiveInfinity;
+            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow))
+            {
+                loss *= double.PositiveInfinity;
+            }
+
             rows.Add(new RowReplay(batch.FirstRow, loss / Math.Max(1, batch.ValidTargets), bad, largest));
         }
         return rows;

@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;

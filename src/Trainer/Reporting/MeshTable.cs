@@ -41,7 +41,11 @@ internal static class MeshTable
         for (var begin = 0; begin < sorted.Count;)
         {
             var end = begin;
-            while (end + 1 < sorted.Count && sorted[end + 1] == sorted[end] + 1) end++;
+            while (end + 1 < sorted.Count && sorted[end + 1] == sorted[end] + 1)
+            {
+                end++;
+            }
+
             parts.Add(begin == end ? $"{sorted[begin]}" : $"{sorted[begin]}-{sorted[end]}");
             begin = end + 1;
         }

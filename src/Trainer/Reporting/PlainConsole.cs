@@ -14,7 +14,11 @@ internal static class PlainConsole
             Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
             ColorSystem = Console.IsOutputRedirected ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
         });
-        if (Console.IsOutputRedirected) console.Profile.Width = FileColumns;
+        if (Console.IsOutputRedirected)
+        {
+            console.Profile.Width = FileColumns;
+        }
+
         return console;
     }
 }

@@ -76,9 +76,17 @@ public sealed class MetricsLog : IDisposable
     /// <summary>Closes the file, after a last attempt at the lines that wait.</summary>
     public void Dispose()
     {
-        if (_waiting.Count > 0) Write();
+        if (_waiting.Count > 0)
+        {
+            Write();
+        }
+
         _lost += _waiting.Count;
-        if (_lost > 0) _warn($"{_lost} lines of {_path} are lost");
+        if (_lost > 0)
+        {
+            _warn($"{_lost} lines of {_path} are lost");
+        }
+
         _lost = 0;
         _waiting.Clear();
         _file.Dispose();
@@ -97,7 +105,11 @@ public sealed class MetricsLog : IDisposable
         }
         catch (IOException error)
         {
-            if (!_isRefused) _warn($"{_path} cannot be written: {error.Message}. Training goes on; lines wait in memory until the disk takes them");
+            if (!_isRefused)
+            {
+                _warn($"{_path} cannot be written: {error.Message}. Training goes on; lines wait in memory until the disk takes them");
+            }
+
             _isRefused = true;
         }
     }

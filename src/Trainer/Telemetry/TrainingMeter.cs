@@ -67,7 +67,10 @@ public sealed class TrainingMeter : IDisposable
         _saveDuration = _meter.CreateHistogram<double>("kvshift.checkpoint.duration", "s", "Time of a save from the copy to the checkpoint.");
         _failedSaves = _meter.CreateCounter<long>("kvshift.checkpoint.failed", "{save}", "Saves that have failed.");
         _probe = new ProbeMeter(_meter);
-        if (ledger is not null) CollectiveMeter.Add(_meter, ledger);
+        if (ledger is not null)
+        {
+            CollectiveMeter.Add(_meter, ledger);
+        }
     }
 
     /// <summary>Measures a logged step.</summary>

@@ -17,7 +17,11 @@ internal static partial class BackgroundThread
     public static Task<T> Start<T>(Func<T> work, bool yields) => Task.Factory.StartNew(() =>
     {
         // Where the system refuses, the work is done at the usual priority.
-        if (yields && OperatingSystem.IsLinux()) _ = SetPriority(OwnThread, 0, Niceness);
+        if (yields && OperatingSystem.IsLinux())
+        {
+            _ = SetPriority(OwnThread, 0, Niceness);
+        }
+
         return work();
     }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 

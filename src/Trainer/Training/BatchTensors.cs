@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using static TorchSharp.torch;

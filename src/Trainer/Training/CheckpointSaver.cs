@@ -19,7 +19,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     IRunReporter reporter) : IDisposable
 {
     // A thread that hangs in a file system has this long to let go of the copy before that is left to it.
-    private static readonly TimeSpan s_patienceAtTheEnd = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PatienceAtTheEnd = TimeSpan.FromSeconds(10);
 
     private readonly LogitProbe _probe = new(model, ranks);
     // Asked here, since the answer may be another one on another thread.
@@ -48,7 +48,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     /// <summary>Makes room for the copy, so that a lack of memory shows before training and not at the first save.</summary>
     public void Prepare()
     {
-        if (!config.Run.AsyncSave || config.Run.CheckpointEvery == 0) return;
+        if (!config.Run.AsyncSave || config.Run.CheckpointEvery == 0)
+        {
+            return;
+        }
+
         using var scope = NewDisposeScope();
         _staging = new SliceStaging(HeldSlice.ToSave(model, optimizer, ranks.Replicas));
     }
@@ -66,20 +70,30 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             Finish();
             var waited = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            if (goesOn) reporter.Say(FormattableString.Invariant($"the save of step {state.Step} has waited {waited:0.0} s for that of step {earlier.State.Step}"));
+            if (goesOn)
+            {
+                reporter.Say(FormattableString.Invariant($"the save of step {state.Step} has waited {waited:0.0} s for that of step {earlier.State.Step}"));
+            }
         }
 
         using var scope = NewDisposeScope();
         var isBeside = goesOn && config.Run.AsyncSave;
         var logits = _probe.Measure();
         var slices = HeldSlice.ToSave(model, optimizer, ranks.Replicas);
-        if (isBeside) slices = (_staging ??= new SliceStaging(slices)).Take(slices);
+        if (isBeside)
+        {
+            slices = (_staging ??= new SliceStaging(slices)).Take(slices);
+        }
+
         if (Begin(state, goesOn, out var draft))
         {
             var flight = _flight = new SaveInFlight(state, logits, draft) { Work = Task.CompletedTask };
             flight.Work = BackgroundThread.Start(() => WriteOwn(flight, slices, isBeside), isBeside);
             // What is written is not a copy, or nothing comes after it.
-            if (!isBeside) Finish(goesOn);
+            if (!isBeside)
+            {
+                Finish(goesOn);
+            }
         }
         _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
@@ -88,7 +102,10 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     /// <exception cref="IOException">As <see cref="Save"/>.</exception>
     public void Advance()
     {
-        if (_flight is { } flight) Advance(flight, goesOn: true);
+        if (_flight is { } flight)
+        {
+            Advance(flight, goesOn: true);
+        }
     }
 
     /// <summary>Waits for a save that is being written. Collective.</summary>
@@ -125,7 +142,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         if (_flight is { } flight)
         {
             // What still reads the copy may not lose it.
-            if (!flight.Cancel(s_patienceAtTheEnd)) return;
+            if (!flight.Cancel(PatienceAtTheEnd))
+            {
+                return;
+            }
+
             _flight = null;
         }
         _staging?.Dispose();
@@ -140,7 +161,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             RankAgreement.Together(ranks.World, () =>
             {
-                if (!IsFirstRank) return;
+                if (!IsFirstRank)
+                {
+                    return;
+                }
+
                 InjectedFaults.Reach("checkpoint.begin");
                 begun = folder.Begin(state.Step);
             });
@@ -174,7 +199,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
             _failuresInARow = 0;
             _committedStep = flight.State.Step;
             _flight = null;
-            foreach (var warning in flight.Warnings) reporter.Warn(warning);
+            foreach (var warning in flight.Warnings)
+            {
+                reporter.Warn(warning);
+            }
+
             flight.Dispose();
         }
     }
@@ -201,7 +230,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     {
         var draft = flight.Draft!;
         // Somebody tidies up at the wrong time.
-        if (InjectedFaults.Strikes("remove", "checkpoint.draft", flight.State.Step)) Directory.Delete(draft.Directory, recursive: true);
+        if (InjectedFaults.Strikes("remove", "checkpoint.draft", flight.State.Step))
+        {
+            Directory.Delete(draft.Directory, recursive: true);
+        }
+
         var parts = CheckpointPart.TakeAll(draft.Directory, ranks.World.Size, TimeSpan.FromSeconds(config.Run.VisibilitySeconds), flight.Stop);
         ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), config.Data.Tokenizer);
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), flight.State.ToJson());
@@ -241,7 +274,10 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             RankAgreement.Together(ranks.World, () =>
             {
-                if (flight.Work.IsFaulted) flight.Work.GetAwaiter().GetResult();
+                if (flight.Work.IsFaulted)
+                {
+                    flight.Work.GetAwaiter().GetResult();
+                }
             });
         }
         catch (IOException error)
@@ -279,7 +315,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         {
             throw new IOException($"{what} Make room or mend the folder; the same command then goes on from there.", error);
         }
-        if (!IsFirstRank) return;
+        if (!IsFirstRank)
+        {
+            return;
+        }
+
         reporter.Warn(FormattableString.Invariant(
             $"{what} Training goes on without it, and the next save is tried when it is due; {config.Run.FailedSaves - _failuresInARow} more in a row may fail (run.failed_saves). Make room or mend the folder."));
     }

@@ -23,7 +23,11 @@ internal sealed record HeldSlice(string Name, IReadOnlyList<long> Shape, Element
     public static IReadOnlyList<HeldSlice> ToSave(KvShiftTransformer model, AdamW optimizer, ProcessGroup replicas)
     {
         var slots = model.Parameters.Slots.Where(slot => slot.Shard.IsPrimary).ToList();
-        if (model.Parameters.IsShared) return [.. slots.SelectMany(slot => Of(slot, optimizer, 0, slot.Shard.ElementCount))];
+        if (model.Parameters.IsShared)
+        {
+            return [.. slots.SelectMany(slot => Of(slot, optimizer, 0, slot.Shard.ElementCount))];
+        }
+
         var total = slots.Sum(slot => slot.Shard.ElementCount);
         var (begin, end) = (PartOf(total, replicas.Rank), PartOf(total, replicas.Rank + 1));
         var slices = new List<HeldSlice>();
@@ -46,9 +50,17 @@ internal sealed record HeldSlice(string Name, IReadOnlyList<long> Shape, Element
     // Elements begin to end of what this rank holds of a parameter, so far as it updates them.
     private static IEnumerable<HeldSlice> Of(ParameterSlot slot, AdamW optimizer, long begin, long end)
     {
-        if (end <= begin || optimizer.StateOf(slot) is not { } state) yield break;
+        if (end <= begin || optimizer.StateOf(slot) is not { } state)
+        {
+            yield break;
+        }
+
         (begin, end) = (Math.Max(begin, state.Start), Math.Min(end, state.Start + state.Length));
-        if (end <= begin) yield break;
+        if (end <= begin)
+        {
+            yield break;
+        }
+
         var weights = state.Master ?? slot.Parameter.detach().view(-1).narrow(0, state.Start, state.Length);
         foreach (var (local, runs) in slot.Shard.RunsOf(begin, end - begin))
         {

@@ -19,15 +19,20 @@ internal static class InitialModel
     public static string Load(string directory, KvShiftTransformer model)
     {
         if (!Directory.Exists(directory))
+        {
             throw new ConfigException(new ConfigFault(Key, directory, "must be a model folder",
                 "check the path, or remove the key to begin with random weights"));
+        }
+
         using var source = ModelSource.Open(directory);
         var stored = source.Description.Model;
         var lacksShift = source.LacksShift || stored.KvShift == KvShiftVariant.None;
         var comparable = stored with { KvShift = lacksShift ? model.Config.KvShift : stored.KvShift, InitStd = model.Config.InitStd };
         if (new ModelDescription(comparable, 1).ToJson() != new ModelDescription(model.Config, 1).ToJson())
+        {
             throw new ConfigException(new ConfigFault(Key, directory, $"must hold a model of the shape {model.Config}, and holds {stored}",
                 "set the model section to the folder's shape"));
+        }
 
         var weights = source.WeightsOf(model, mayLackShift: lacksShift);
         weights.Fill(model.Parameters.Slots);

@@ -1,4 +1,5 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Files;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 

@@ -35,7 +35,11 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         var parts = ranks.Tensor.Size * (ranks.Context.Size > 1 ? 2 * ranks.Context.Size : 1);
         var tokens = Math.Min((probed + parts - 1) / parts * parts, model.Context);
         var row = new int[tokens];
-        for (var i = 0; i < tokens; i++) row[i] = Draw(RowSeed, i, model.Config.VocabSize);
+        for (var i = 0; i < tokens; i++)
+        {
+            row[i] = Draw(RowSeed, i, model.Config.VocabSize);
+        }
+
         using var layout = new TokenLayout(1, tokens, arange(tokens, int32), new ContextRegion(ranks.Context));
         var (begin, count) = (model.HeadShard.Start, model.HeadShard.ValidExtent);
 
@@ -43,7 +47,11 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         var (numbers, places) = (new List<long>(), new List<int>());
         for (var place = 0; place < Places; place++)
         {
-            if (OwnNumberOf(Draw(TokenSeed, place, probed), layout) is not { } number) continue;
+            if (OwnNumberOf(Draw(TokenSeed, place, probed), layout) is not { } number)
+            {
+                continue;
+            }
+
             numbers.Add(number);
             places.Add(place);
         }
@@ -54,7 +62,10 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         for (var i = 0; i < places.Count; i++)
         {
             var id = Draw(IdSeed, places[i], model.Config.VocabSize) - begin;
-            if (id >= 0 && id < count) result[places[i]] = logits.narrow(0, i, 1).narrow(1, id, 1).item<double>();
+            if (id >= 0 && id < count)
+            {
+                result[places[i]] = logits.narrow(0, i, 1).narrow(1, id, 1).item<double>();
+            }
         }
         fixed (double* first = result)
         {
@@ -78,8 +89,16 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
     /// <summary>The largest difference, relative to the largest logit; 0 where there is nothing to compare.</summary>
     public static double Difference(IReadOnlyList<double> before, IReadOnlyList<double> now)
     {
-        if (before.Count == 0) return 0;
-        if (before.Count != now.Count) return double.PositiveInfinity;
+        if (before.Count == 0)
+        {
+            return 0;
+        }
+
+        if (before.Count != now.Count)
+        {
+            return double.PositiveInfinity;
+        }
+
         var largest = before.Max(Math.Abs);
         var difference = before.Zip(now, (a, b) => Math.Abs(a - b)).Max();
         return difference == 0 ? 0 : difference / largest;
@@ -92,7 +111,11 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         var number = 0L;
         foreach (var (begin, count) in layout.OwnParts)
         {
-            if (token >= begin && token < begin + count) return number + token - begin;
+            if (token >= begin && token < begin + count)
+            {
+                return number + token - begin;
+            }
+
             number += count;
         }
         return null;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Trainer.Configuration;
@@ -27,7 +28,10 @@ internal sealed class Measurement
         _run = run;
         _data = data.Validation;
         _validation = new Validation(model, run.Ranks);
-        if (run.Config.Run.ProbeEvery > 0) _probe = new InductionProbe(model, ProbedIds(run.Config, data.Training));
+        if (run.Config.Run.ProbeEvery > 0)
+        {
+            _probe = new InductionProbe(model, ProbedIds(run.Config, data.Training));
+        }
     }
 
     /// <summary>There is data to validate on.</summary>
@@ -44,7 +48,11 @@ internal sealed class Measurement
     {
         if (IsValidated(record.Step))
         {
-            if (Validate(givesUp) is not { } loss) return null;
+            if (Validate(givesUp) is not { } loss)
+            {
+                return null;
+            }
+
             record = record with { ValidationLoss = loss };
         }
         return IsProbed(record.Step) ? record with { Probe = Probe() } : record;

@@ -33,7 +33,11 @@ internal static class RankAgreement
         {
             own = Failed + error.Message;
         }
-        if (own[0] == Failed && world.Size > 1) own = $"{Failed}rank {world.Rank} on {Environment.MachineName}: {own[1..]}";
+        if (own[0] == Failed && world.Size > 1)
+        {
+            own = $"{Failed}rank {world.Rank} on {Environment.MachineName}: {own[1..]}";
+        }
+
         var all = world.AllGatherTexts(own, file, line);
         return Array.Find(all, text => text[0] == Failed) is { } failed ? throw new IOException(failed[1..]) : [.. all.Select(text => text[1..])];
     }

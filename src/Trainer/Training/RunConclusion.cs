@@ -20,14 +20,22 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
     // A model of which no rank has all is read from the checkpoint for the sample, unless that would be too much for the first rank.
     private const long LargestSampleModelBytes = 8L << 30;
 
-    private static readonly JsonSerializerOptions s_options = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals
+    };
 
     /// <summary>Writes the files; ones that are there are replaced.</summary>
     public void Write(TrainingState state, KvShiftTransformer model, bool stopped)
     {
         var records = MetricsLog.Read(folder.Metrics).ToList();
-        if (state.InitialValidationLoss is { } initial) records.Insert(0, BeforeTraining(initial));
+        if (state.InitialValidationLoss is { } initial)
+        {
+            records.Insert(0, BeforeTraining(initial));
+        }
+
         var summary = RunSummary.Of(records);
         DurableFile.Replace(folder.Summary, JsonSerializer.Serialize(new
         {
@@ -39,7 +47,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             summary.LastLoss,
             summary.MedianTokensPerSecond,
             summary.TrainingSeconds,
-        }, s_options) + "\n");
+        }, Options) + "\n");
 
         var sample = stopped ? null : Sample(model, state);
         var content = new ReportContent
@@ -62,9 +70,21 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
 
     private string? Sample(KvShiftTransformer model, TrainingState state)
     {
-        if (config.Data.Tokenizer is null || config.Run.SamplePrompt.Length == 0) return null;
-        if (config.Parallel.Tensor == 1) return Sample(model);
-        if (model.Parameters.GlobalElementCount * sizeof(float) > LargestSampleModelBytes) return null;
+        if (config.Data.Tokenizer is null || config.Run.SamplePrompt.Length == 0)
+        {
+            return null;
+        }
+
+        if (config.Parallel.Tensor == 1)
+        {
+            return Sample(model);
+        }
+
+        if (model.Parameters.GlobalElementCount * sizeof(float) > LargestSampleModelBytes)
+        {
+            return null;
+        }
+
         using var whole = ModelFolder.Read(folder.Checkpoints.PathOf(state.Step));
         return Sample(whole);
     }

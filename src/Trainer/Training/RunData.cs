@@ -1,4 +1,6 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
@@ -20,7 +22,11 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         var validation = data.Validation.Count == 0 ? null : Open(run, "data.validation", data.Validation);
         CheckTokenizer(run.Config, training, validation);
         RequireSameOnAllRanks(run.Ranks, training);
-        if (validation is not null) RequireSameOnAllRanks(run.Ranks, validation);
+        if (validation is not null)
+        {
+            RequireSameOnAllRanks(run.Ranks, validation);
+        }
+
         return new RunData(training, validation);
     }
 
@@ -65,7 +71,11 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
     // The sample and the checkpoints need the tokenizer; that it is missing or another one is better known before training than after.
     private static void CheckTokenizer(RunConfig config, params ShardCatalog?[] catalogs)
     {
-        if (config.Data.Tokenizer is not { } path) return;
+        if (config.Data.Tokenizer is not { } path)
+        {
+            return;
+        }
+
         TokenizerModel tokenizer;
         try
         {
@@ -100,7 +110,11 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         differs[ranks.World.Rank] = WithoutMachine(first) == WithoutMachine(seen) ? 0 : 1;
         Sum(ranks.World, differs);
         var other = Array.IndexOf(differs, 1);
-        if (other < 0) return;
+        if (other < 0)
+        {
+            return;
+        }
+
         throw new InvalidDataException(
             $"rank {other} sees other files than rank 0. Rank 0: {first}. Rank {other}: {ranks.BroadcastText(seen, other)}. All ranks have to see the same files, "
             + "and nobody may write them during a run.");
@@ -110,6 +124,9 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
 
     private static unsafe void Sum(ProcessGroup group, long[] values)
     {
-        fixed (long* address = values) group.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
+        fixed (long* address = values)
+        {
+            group.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
+        }
     }
 }

@@ -1,4 +1,5 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
@@ -20,11 +21,15 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     public TrainingState Restore(ShardCatalog training)
     {
         var loader = LoaderState.Of(training, run.Config.Data, run.Config.Run.Seed, step: 0);
-        for (var below = long.MaxValue; ; )
+        for (var below = long.MaxValue; ;)
         {
             var checkpoint = run.IsFirstRank ? FindCheckpoint(below) : null;
             var found = run.Ranks.BroadcastText(checkpoint?.Directory ?? "");
-            if (found.Length == 0) return Begin(loader);
+            if (found.Length == 0)
+            {
+                return Begin(loader);
+            }
+
             try
             {
                 RequireSameRun(found, loader);
@@ -37,8 +42,16 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
             {
                 // On all ranks. Where the files are as they were written, it is not for an older checkpoint to mend.
                 var fault = run.Ranks.BroadcastText(run.IsFirstRank && CheckpointVerification.Run(found) is [var first, ..] ? first.ToString() : "");
-                if (fault.Length == 0) throw;
-                if (checkpoint is null) continue;
+                if (fault.Length == 0)
+                {
+                    throw;
+                }
+
+                if (checkpoint is null)
+                {
+                    continue;
+                }
+
                 below = checkpoint.Step;
                 Reject(new RejectedCheckpoint(found, fault));
             }
@@ -48,7 +61,11 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     private TrainingState Begin(LoaderState loader)
     {
         trained.Model.Initialize(run.Config.Run.Seed);
-        if (run.Config.Run.InitializeFrom is { Length: > 0 } folder) run.Reporter.Say(InitialModel.Load(folder, trained.Model));
+        if (run.Config.Run.InitializeFrom is { Length: > 0 } folder)
+        {
+            run.Reporter.Say(InitialModel.Load(folder, trained.Model));
+        }
+
         trained.Optimizer.TakeMasters();
         return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
     }
@@ -57,11 +74,22 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     private Checkpoint? FindCheckpoint(long below)
     {
         var search = run.Folder.Checkpoints.FindNewestGood(VerificationDepth.AllButSlices, below);
-        foreach (var rejected in search.Rejected) Reject(rejected);
-        if (search.Newest is { } newest) return newest;
+        foreach (var rejected in search.Rejected)
+        {
+            Reject(rejected);
+        }
+
+        if (search.Newest is { } newest)
+        {
+            return newest;
+        }
         // One that was never finished is what a kill leaves, and there may be nothing before it. A finished one that is damaged is
         // somebody's run: beginning again would write over it.
-        if (_damaged is null) return null;
+        if (_damaged is null)
+        {
+            return null;
+        }
+
         throw new InvalidDataException(
             $"{_damaged}. No checkpoint of {run.Folder.Path} is good, so the run cannot go on. Restore one, or begin a new run under another run.name.");
     }
@@ -69,7 +97,10 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     private void Reject(RejectedCheckpoint rejected)
     {
         run.Reporter.Warn($"checkpoint rejected: {rejected}");
-        if (!Path.GetFileName(rejected.Directory).StartsWith('.')) _damaged ??= rejected;
+        if (!Path.GetFileName(rejected.Directory).StartsWith('.'))
+        {
+            _damaged ??= rejected;
+        }
     }
 
     private void RequireSameRun(string checkpoint, LoaderState loader)
@@ -86,7 +117,10 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         // One that was made from a model, not by a run, has read no data.
         var before = state!.Loader;
         if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
+        {
             throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
+        }
+
         if (before?.DataDifferenceFrom(loader) is { } difference)
         {
             if (!acceptChangedData)
@@ -94,12 +128,17 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
                 throw new ConfigException(new ConfigFault("data", difference, $"must be what it was when {checkpoint} was saved",
                     Remedy + "; --accept-changed-data goes on at the same step in the order of the new data"));
             }
-            if (run.IsFirstRank) run.Reporter.Warn($"going on with changed data: {difference}");
+            if (run.IsFirstRank)
+            {
+                run.Reporter.Warn($"going on with changed data: {difference}");
+            }
         }
         // How weights began is over; a model from elsewhere may not even say it.
         var (model, context) = (run.Config.Model, run.Config.Data.Context);
         var saved = description!.Model with { InitStd = model.InitStd };
         if (new ModelDescription(saved, context).ToJson() != new ModelDescription(model, context).ToJson())
+        {
             throw new ConfigException(new ConfigFault("model", $"{model}", $"must be the shape of {checkpoint}, which is {saved}", Remedy));
+        }
     }
 }

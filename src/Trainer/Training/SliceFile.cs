@@ -99,7 +99,11 @@ internal static class SliceFile
     private static SafetensorsEntry EntryOf(HeldSlice slice)
     {
         var type = TensorFile.TypeOf(slice.Values.dtype);
-        if (slice.Runs.ElementCount == slice.Shape.Aggregate(1L, (product, extent) => product * extent)) return new SafetensorsEntry(slice.Name, type, slice.Shape);
+        if (slice.Runs.ElementCount == slice.Shape.Aggregate(1L, (product, extent) => product * extent))
+        {
+            return new SafetensorsEntry(slice.Name, type, slice.Shape);
+        }
+
         return new SafetensorsEntry(FormattableString.Invariant($"{slice.Name}@{slice.Runs.Start}"), type,
             slice.Runs.Count == 1 ? [slice.Runs.Length] : [slice.Runs.Count, slice.Runs.Length]);
     }
@@ -122,7 +126,11 @@ internal static class SliceFile
             _widths = [.. head.Entries.Select(entry => entry.ElementByteCount)];
             _begins = new long[slices.Length + 1];
             _begins[0] = head.Bytes.Length;
-            for (var i = 0; i < slices.Length; i++) _begins[i + 1] = _begins[i] + head.Entries[i].ByteCount;
+            for (var i = 0; i < slices.Length; i++)
+            {
+                _begins[i + 1] = _begins[i] + head.Entries[i].ByteCount;
+            }
+
             Checksums = new uint[FileChecksum.PieceCount(head.FileByteCount)];
             Hashes = new ulong[slices.Length];
         }
@@ -182,8 +190,16 @@ internal static class SliceFile
         private int SliceAt(long place)
         {
             var found = Array.BinarySearch(_begins, place);
-            if (found < 0) return ~found - 1;
-            while (_begins[found + 1] == place) found++;
+            if (found < 0)
+            {
+                return ~found - 1;
+            }
+
+            while (_begins[found + 1] == place)
+            {
+                found++;
+            }
+
             return found;
         }
     }

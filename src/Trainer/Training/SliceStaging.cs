@@ -17,7 +17,11 @@ internal sealed class SliceStaging : IDisposable
     {
         using var mode = no_grad();
         var type = slices.Count > 0 ? slices[0].Values.dtype : ScalarType.Float32;
-        if (slices.Any(slice => slice.Values.dtype != type)) throw new ArgumentException("slices of several element types", nameof(slices));
+        if (slices.Any(slice => slice.Values.dtype != type))
+        {
+            throw new ArgumentException("slices of several element types", nameof(slices));
+        }
+
         _area = empty(slices.Sum(slice => slice.Runs.ElementCount), type).DetachFromDisposeScope();
         _area.zero_();
         var first = 0L;
@@ -37,12 +41,20 @@ internal sealed class SliceStaging : IDisposable
     /// <returns>The copies; they stay as they are until the next call.</returns>
     public IReadOnlyList<HeldSlice> Take(IReadOnlyList<HeldSlice> slices)
     {
-        if (slices.Count != _copies.Count) throw new ArgumentException($"{slices.Count} slices for an area of {_copies.Count}", nameof(slices));
+        if (slices.Count != _copies.Count)
+        {
+            throw new ArgumentException($"{slices.Count} slices for an area of {_copies.Count}", nameof(slices));
+        }
+
         using var mode = no_grad();
         using var scope = NewDisposeScope();
         foreach (var (slice, copy) in slices.Zip(_copies))
         {
-            if (slice.Name != copy.Name || slice.Runs != copy.Runs) throw new ArgumentException($"'{slice.Name}' for the area of '{copy.Name}'", nameof(slices));
+            if (slice.Name != copy.Name || slice.Runs != copy.Runs)
+            {
+                throw new ArgumentException($"'{slice.Name}' for the area of '{copy.Name}'", nameof(slices));
+            }
+
             copy.Values.copy_(slice.Values);
         }
         return _copies;
@@ -50,7 +62,11 @@ internal sealed class SliceStaging : IDisposable
 
     public void Dispose()
     {
-        foreach (var copy in _copies) copy.Values.Dispose();
+        foreach (var copy in _copies)
+        {
+            copy.Values.Dispose();
+        }
+
         _area.Dispose();
     }
 }

@@ -15,10 +15,10 @@ internal sealed partial class StopSignal : IDisposable
     private const int SigUsr2 = 12;
 
     /// <summary>How long a launch that has nothing to lose yet may take to answer a wish to stop by itself.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     // mpirun hands a signal to every rank, and they may be in different steps when it comes: one save is enough for all of them.
-    private static readonly TimeSpan s_sameWish = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SameWish = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly PosixSignalRegistration[] _registrations;
@@ -50,7 +50,11 @@ internal sealed partial class StopSignal : IDisposable
     public SignalWish Agree(ProcessGroup world)
     {
         var (stop, save) = Largest(world, _isRequested, TakeSave());
-        if (save) _savedAt = Stopwatch.GetTimestamp();
+        if (save)
+        {
+            _savedAt = Stopwatch.GetTimestamp();
+        }
+
         return (stop ? SignalWish.Stop : SignalWish.None) | (save ? SignalWish.Save : SignalWish.None);
     }
 
@@ -67,22 +71,33 @@ internal sealed partial class StopSignal : IDisposable
         lock (_lock)
         {
             _end = end;
-            if (_isRequested) StartPatience();
+            if (_isRequested)
+            {
+                StartPatience();
+            }
         }
         return new Answering(this);
     }
 
     public void Dispose()
     {
-        foreach (var registration in _registrations) registration.Dispose();
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
         ForgetPatience();
     }
 
     private bool TakeSave()
     {
-        if (!_wantsSave) return false;
+        if (!_wantsSave)
+        {
+            return false;
+        }
+
         _wantsSave = false;
-        return _savedAt == long.MinValue || Stopwatch.GetElapsedTime(_savedAt) > s_sameWish;
+        return _savedAt == long.MinValue || Stopwatch.GetElapsedTime(_savedAt) > SameWish;
     }
 
     private static unsafe (bool Stop, bool Save) Largest(ProcessGroup world, bool stop, bool save)
@@ -99,7 +114,10 @@ internal sealed partial class StopSignal : IDisposable
         lock (_lock)
         {
             _isRequested = true;
-            if (_end is not null) StartPatience();
+            if (_end is not null)
+            {
+                StartPatience();
+            }
         }
     }
 
@@ -109,12 +127,15 @@ internal sealed partial class StopSignal : IDisposable
         _wantsSave = true;
     }
 
-    private void StartPatience() => _unanswered ??= new Timer(_ => EndNow(), null, s_patience, Timeout.InfiniteTimeSpan);
+    private void StartPatience() => _unanswered ??= new Timer(_ => EndNow(), null, Patience, Timeout.InfiniteTimeSpan);
 
     private void EndNow()
     {
         // Inside the lock: training cannot begin while the launch ends.
-        lock (_lock) _end?.Invoke();
+        lock (_lock)
+        {
+            _end?.Invoke();
+        }
     }
 
     private void ForgetPatience()

@@ -17,7 +17,7 @@ namespace KvShiftScale.Trainer.Training;
 /// </summary>
 internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimizer, ParallelContext ranks, RunConfig config)
 {
-    private static readonly string[] s_kinds = ["", CheckpointTensor.ExpAvgPrefix, CheckpointTensor.ExpAvgSqPrefix];
+    private static readonly string[] Kinds = ["", CheckpointTensor.ExpAvgPrefix, CheckpointTensor.ExpAvgSqPrefix];
 
     private readonly LogitProbe _probe = new(model, ranks);
     private readonly int _threads = get_num_threads();
@@ -75,14 +75,34 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
         using var mode = no_grad();
         var wanted = new List<HeldSlice>();
         var parameter = slot.Parameter.detach().view(-1);
-        if (slot.Shard.ValidExtent < slot.Shard.Extent) parameter.zero_();
-        foreach (var (local, runs) in slot.Shard.RunsOf(0, slot.Shard.ElementCount)) Add("", parameter, local, runs);
-        if (optimizer.StateOf(slot) is not { } state) return wanted;
+        if (slot.Shard.ValidExtent < slot.Shard.Extent)
+        {
+            parameter.zero_();
+        }
+
+        foreach (var (local, runs) in slot.Shard.RunsOf(0, slot.Shard.ElementCount))
+        {
+            Add("", parameter, local, runs);
+        }
+
+        if (optimizer.StateOf(slot) is not { } state)
+        {
+            return wanted;
+        }
+
         state.Master?.zero_();
         foreach (var (local, runs) in slot.Shard.RunsOf(state.Start, state.Length))
         {
-            if (state.Master is not null) Add("", state.Master, local - state.Start, runs);
-            if (isFresh) continue;
+            if (state.Master is not null)
+            {
+                Add("", state.Master, local - state.Start, runs);
+            }
+
+            if (isFresh)
+            {
+                continue;
+            }
+
             Add(CheckpointTensor.ExpAvgPrefix, state.ExpAvg, local - state.Start, runs);
             Add(CheckpointTensor.ExpAvgSqPrefix, state.ExpAvgSq, local - state.Start, runs);
         }
@@ -96,7 +116,11 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
     private void RequirePrecision(CheckpointTensors tensors)
     {
         var kept = TensorFile.TypeOf(model.Parameters.GradientType);
-        if (tensors.All.FirstOrDefault(tensor => tensor.Type != kept) is not { } other) return;
+        if (tensors.All.FirstOrDefault(tensor => tensor.Type != kept) is not { } other)
+        {
+            return;
+        }
+
         throw new ConfigException(new ConfigFault("precision", ConfigKeys.NameOf(config.Precision.ToString()),
             $"must keep the element type of {tensors.Source}, which has '{other.Name}' in {other.Entry.TypeName}",
             other.Type == SafetensorsType.F64 ? "set precision: fp64" : "set precision: fp32 or bf16, or begin a new run under another run.name"));
@@ -105,22 +129,34 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
     private void RequireSame(string checkpoint, CheckpointTensors tensors, bool isFresh)
     {
         var content = tensors.Manifest.Content;
-        string[] kinds = isFresh ? s_kinds[..1] : s_kinds;
+        var kinds = isFresh ? Kinds[..1] : Kinds;
         var own = SliceFile.HashesOf(HeldSlice.Updated(model, optimizer), kinds, _threads);
         for (var i = 0; i < kinds.Length; i++)
         {
             // Together these hold every element once.
             var found = Sum(own[i], model.Parameters.IsShared ? ranks.World : ranks.Tensor);
             var saved = content.HashOf(kinds[i]);
-            if (!IsSomewhere(found != saved)) continue;
+            if (!IsSomewhere(found != saved))
+            {
+                continue;
+            }
+
             var what = kinds[i].Length == 0 ? "parameters" : kinds[i].TrimEnd('.');
             throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
                 $"{checkpoint}: {what} have the hash {found:x16} after loading and had {saved:x16} when they were saved. They are not the same on every rank; look at the checkpoint with 'kvshift checkpoint verify'."));
         }
-        if (content.ProbeLogits.Count == 0) return;
+        if (content.ProbeLogits.Count == 0)
+        {
+            return;
+        }
+
         var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure(content.ProbeTokens ?? model.Context));
         var tolerance = Math.Max(LogitProbe.ToleranceOf(config.Precision), content.Layout?.Precision == "bf16" ? LogitProbe.ToleranceOf(Precision.Bf16) : 0);
-        if (!IsSomewhere(difference > tolerance)) return;
+        if (!IsSomewhere(difference > tolerance))
+        {
+            return;
+        }
+
         throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
             $"{checkpoint}: the model gives logits for a fixed row that are up to {difference:G3} of the largest away from those that it gave when it was saved (at most {tolerance:G3} is rounding). Its parameters are the same, so this program computes something else with them than the one that saved it; versions then: {string.Join(", ", content.Versions.Select(version => $"{version.Key} {version.Value}"))}."));
     }

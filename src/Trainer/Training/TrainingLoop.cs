@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
@@ -56,13 +56,20 @@ internal sealed class TrainingLoop
     /// <exception cref="IOException">On all ranks: the run could not be saved.</exception>
     public bool Run()
     {
-        if (_run.IsFirstRank) SkippedStepLog.Resume(_run.Folder.Skipped, State.Step);
+        if (_run.IsFirstRank)
+        {
+            SkippedStepLog.Resume(_run.Folder.Skipped, State.Step);
+        }
+
         using var metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1,
             _run.Reporter.Warn) : null;
         var stopped = MeasureBefore(metrics);
         try
         {
-            if (!stopped) stopped = Train(metrics);
+            if (!stopped)
+            {
+                stopped = Train(metrics);
+            }
         }
         catch (Exception verdict) when (verdict is RepeatedSkipsException or ReplicasDifferException)
         {
@@ -80,9 +87,21 @@ internal sealed class TrainingLoop
     // The validation before the first step, or what a signal has put off in an earlier launch; true when ranks agree to stop before it is done.
     private bool MeasureBefore(MetricsLog? metrics)
     {
-        if (State.Unmeasured is { } record) return Measure(record, metrics);
-        if (State.Step > 0 || !_measurement.CanValidate) return false;
-        if (_measurement.Validate(_run.AgreeToStop) is not { } loss) return true;
+        if (State.Unmeasured is { } record)
+        {
+            return Measure(record, metrics);
+        }
+
+        if (State.Step > 0 || !_measurement.CanValidate)
+        {
+            return false;
+        }
+
+        if (_measurement.Validate(_run.AgreeToStop) is not { } loss)
+        {
+            return true;
+        }
+
         State = State with { InitialValidationLoss = loss };
         _run.Reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {loss:F4}"));
         return false;
@@ -98,7 +117,10 @@ internal sealed class TrainingLoop
         {
             var outcome = Step(step, batches);
             _saver.Advance();
-            if (outcome.Verdict.Fault != StepFault.None) _badSteps.Tell(step, outcome, State.Guard.SkipsInARow, _step.Losses);
+            if (outcome.Verdict.Fault != StepFault.None)
+            {
+                _badSteps.Tell(step, outcome, State.Guard.SkipsInARow, _step.Losses);
+            }
 
             var isLast = step == config.Run.Steps;
             var wish = _run.Stop.Agree(_run.Ranks.World);
@@ -108,21 +130,42 @@ internal sealed class TrainingLoop
             if (isMeasured || isLast || stopped || outcome.Verdict.IsSkip || Rhythm.IsDue(step, config.Run.LogEvery))
             {
                 var record = _recorder.Take(outcome, State, batches.WaitSeconds);
-                if (isMeasured) State = State with { Unmeasured = record };
-                else Log(metrics, record);
+                if (isMeasured)
+                {
+                    State = State with { Unmeasured = record };
+                }
+                else
+                {
+                    Log(metrics, record);
+                }
             }
             _badSteps.RequireFew(State.Guard.SkipsInARow);
             InjectedFlip.Reach(step, _trained.Model, _trained.Optimizer);
-            if (Rhythm.IsDue(step, config.Run.ReplicaCheckEvery)) _replicas.Run(step);
-            if (wish.HasFlag(SignalWish.Save)) SaveAsAsked();
-            if (State.Unmeasured is { } unmeasured && !stopped) stopped = Measure(unmeasured, metrics);
+            if (Rhythm.IsDue(step, config.Run.ReplicaCheckEvery))
+            {
+                _replicas.Run(step);
+            }
+
+            if (wish.HasFlag(SignalWish.Save))
+            {
+                SaveAsAsked();
+            }
+
+            if (State.Unmeasured is { } unmeasured && !stopped)
+            {
+                stopped = Measure(unmeasured, metrics);
+            }
+
             if (isLast || stopped || Rhythm.IsDue(step, config.Run.CheckpointEvery))
             {
                 Save(goesOn: !isLast && !stopped);
                 // Copying takes time; what came meanwhile need not wait for another step.
                 stopped |= !isLast && _run.AgreeToStop();
             }
-            if (stopped) return true;
+            if (stopped)
+            {
+                return true;
+            }
         }
         return false;
     }
@@ -149,7 +192,11 @@ internal sealed class TrainingLoop
     // What is due after a step that was made; true when ranks agree to stop before it is done.
     private bool Measure(StepRecord record, MetricsLog? metrics)
     {
-        if (_measurement.Complete(record, GivesUp) is not { } measured) return true;
+        if (_measurement.Complete(record, GivesUp) is not { } measured)
+        {
+            return true;
+        }
+
         Log(metrics, measured);
         State = State with { Unmeasured = null };
         return false;
@@ -157,17 +204,29 @@ internal sealed class TrainingLoop
         bool GivesUp()
         {
             var wish = _run.Stop.Agree(_run.Ranks.World);
-            if (wish.HasFlag(SignalWish.Save)) SaveAsAsked();
+            if (wish.HasFlag(SignalWish.Save))
+            {
+                SaveAsAsked();
+            }
+
             return wish.HasFlag(SignalWish.Stop);
         }
     }
 
     private void Save(bool goesOn)
     {
-        if (IsSaved) return;
+        if (IsSaved)
+        {
+            return;
+        }
+
         RunProgress.Enter(RunPhase.Save);
         // What is saved must be good.
-        if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery)) _replicas.Run(State.Step);
+        if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery))
+        {
+            _replicas.Run(State.Step);
+        }
+
         _saver.Save(State, goesOn);
     }
 
@@ -177,7 +236,10 @@ internal sealed class TrainingLoop
     private void SaveAsAsked()
     {
         Save(goesOn: true);
-        if (IsSaved) _run.Reporter.Say($"saved after step {State.Step}, as a signal asked");
+        if (IsSaved)
+        {
+            _run.Reporter.Say($"saved after step {State.Step}, as a signal asked");
+        }
     }
 
     private void Log(MetricsLog? metrics, StepRecord record)

@@ -16,7 +16,11 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     public static void RequireNew(RunConfig config)
     {
         var folder = new RunFolder(config);
-        if (!folder.Exists) return;
+        if (!folder.Exists)
+        {
+            return;
+        }
+
         throw new ConfigException(new ConfigFault("run.name", config.Run.Name,
             $"--new wants a folder that does not exist yet, and {folder.Path} does",
             "choose another run.name, delete the folder, or leave --new out to go on with that run"));
@@ -29,12 +33,23 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     {
         // Until training begins there is nothing to save. Ranks answer a signal together where they meet, or end all of them where that takes long.
         using var preparing = run.Stop.EndUnanswered(EndBeforeTraining);
-        if (run.AgreeToStop()) return StoppedBeforeTraining();
+        if (run.AgreeToStop())
+        {
+            return StoppedBeforeTraining();
+        }
+
         var data = RunData.Open(run);
         // Counting may take long and leaves a file, so it comes after everything that can be refused.
-        if (run.AgreeToStop()) return StoppedBeforeTraining();
+        if (run.AgreeToStop())
+        {
+            return StoppedBeforeTraining();
+        }
+
         data = data.Count(run);
-        if (run.AgreeToStop()) return StoppedBeforeTraining();
+        if (run.AgreeToStop())
+        {
+            return StoppedBeforeTraining();
+        }
 
         using var trained = new TrainableModel(run.Config, run.Ranks);
         if (run.IsFirstRank && run.Config.Parallel.Overlap && run.Ranks.Replicas.Size > 1 && !run.Ranks.AllowsOverlap)
@@ -48,17 +63,37 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         using var saver = new CheckpointSaver(run.Folder.Checkpoints, trained.Model, trained.Optimizer, run.Ranks, run.Config, run.Reporter);
         saver.Prepare();
         TellMesh(trained);
-        if (run.IsFirstRank) TellStart(trained, data, state, restoreSeconds, saver.StagingBytes);
+        if (run.IsFirstRank)
+        {
+            TellStart(trained, data, state, restoreSeconds, saver.StagingBytes);
+        }
+
         var loop = new TrainingLoop(run, trained, data, saver, state);
-        if (run.AgreeToStop()) return StoppedBeforeTraining();
+        if (run.AgreeToStop())
+        {
+            return StoppedBeforeTraining();
+        }
+
         preparing.Dispose();
 
         var stopped = loop.Run();
         RunProgress.Enter(RunPhase.Report);
         state = loop.State;
-        if (stopped && state.Step == 0) return StoppedBeforeTraining();
-        if (run.IsFirstRank) Conclude(state, trained, stopped);
-        if (!stopped) return ExitCode.Done;
+        if (stopped && state.Step == 0)
+        {
+            return StoppedBeforeTraining();
+        }
+
+        if (run.IsFirstRank)
+        {
+            Conclude(state, trained, stopped);
+        }
+
+        if (!stopped)
+        {
+            return ExitCode.Done;
+        }
+
         return Stopped($"stopped by a signal after step {state.Step}; the same command goes on from there");
     }
 
@@ -80,7 +115,11 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     private int Stopped(string sentence)
     {
         run.Reporter.Say(sentence);
-        if (run.IsFirstRank) StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
+        if (run.IsFirstRank)
+        {
+            StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
+        }
+
         return ExitCode.Stopped;
     }
 
@@ -96,8 +135,15 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     private void TellMesh(TrainableModel trained)
     {
         var hosts = run.Ranks.World.AllGatherTexts(Environment.MachineName);
-        if (!run.IsFirstRank || hosts.Length == 1) return;
-        foreach (var line in MeshTable.Lines(run.Ranks.Layout, hosts, trained.Model.Parameters.Device.ToString())) run.Reporter.Say(line);
+        if (!run.IsFirstRank || hosts.Length == 1)
+        {
+            return;
+        }
+
+        foreach (var line in MeshTable.Lines(run.Ranks.Layout, hosts, trained.Model.Parameters.Device.ToString()))
+        {
+            run.Reporter.Say(line);
+        }
     }
 
     private void TellStart(TrainableModel trained, RunData data, TrainingState state, double restoreSeconds, long stagingBytes)
@@ -110,6 +156,9 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
             $"{trained.Model.Parameters.GlobalElementCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
         var means = FormattableString.Invariant($"{run.Ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels");
         run.Reporter.Say($"{run.Config.Run.Name}: {start}; {size}, {means}");
-        if (stagingBytes > 0) run.Reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(stagingBytes)} on each rank");
+        if (stagingBytes > 0)
+        {
+            run.Reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(stagingBytes)} on each rank");
+        }
     }
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
@@ -13,7 +13,7 @@ internal sealed record TrainingState
     /// <summary>Name of the file in a checkpoint.</summary>
     public const string FileName = "state.json";
 
-    private static readonly JsonSerializerOptions s_options = new()
+    private static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -48,7 +48,7 @@ internal sealed record TrainingState
     public StepGuardState Guard { get; init; } = new();
 
     /// <summary>The file's bytes.</summary>
-    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, s_options);
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Options);
 
     /// <summary>Reads the file of a checkpoint.</summary>
     public static TrainingState Read(string checkpoint)
@@ -57,7 +57,7 @@ internal sealed record TrainingState
         InjectedFaults.Reach("state.read");
         try
         {
-            return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), s_options)
+            return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), Options)
                 ?? throw new InvalidDataException($"{path} holds null instead of the state of a run");
         }
         catch (JsonException exception)

@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
@@ -50,7 +50,11 @@ internal sealed class TrainingStep(
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
                 _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));
                 // Ranks that share rows would count them twice.
-                if (ranks.Context.Rank != 0) continue;
+                if (ranks.Context.Rank != 0)
+                {
+                    continue;
+                }
+
                 validTargets += batch.ValidTargets;
                 tokens += batch.TokenCount;
             }
@@ -89,8 +93,16 @@ internal sealed class TrainingStep(
         RunProgress.Enter(RunPhase.Forward);
         Tensor loss;
         // What forward made and backward does not need is gone before backward begins.
-        using (NewDisposeScope()) loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
-        if (IsPoisoned(batch, step)) loss = loss * double.PositiveInfinity;
+        using (NewDisposeScope())
+        {
+            loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
+        }
+
+        if (IsPoisoned(batch, step))
+        {
+            loss = loss * double.PositiveInfinity;
+        }
+
         RunProgress.Enter(RunPhase.Backward);
         loss.backward();
         return loss.to(ScalarType.Float64).item<double>();
@@ -99,11 +111,22 @@ internal sealed class TrainingStep(
     // The first micro-batch of a step, or the one that has a row.
     private bool IsPoisoned(TokenBatch batch, long step)
     {
-        if (!InjectedFaults.Any) return false;
-        if (_losses.Count == 0 && InjectedFaults.Strikes("poison", "batch", step)) return true;
+        if (!InjectedFaults.Any)
+        {
+            return false;
+        }
+
+        if (_losses.Count == 0 && InjectedFaults.Strikes("poison", "batch", step))
+        {
+            return true;
+        }
+
         for (var row = 0; row < batch.Rows; row++)
         {
-            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow + row)) return true;
+            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow + row))
+            {
+                return true;
+            }
         }
         return false;
     }
@@ -112,9 +135,17 @@ internal sealed class TrainingStep(
     private unsafe (double LossSum, long Targets, long Tokens) Sum(double[] leaves, long targets, long tokens)
     {
         double[] totals = [.. leaves, targets, tokens];
-        fixed (double* first = totals) ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
+        fixed (double* first = totals)
+        {
+            ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
+        }
+
         var lossSum = 0.0;
-        for (var leaf = 0; leaf < leaves.Length; leaf++) lossSum += totals[leaf];
+        for (var leaf = 0; leaf < leaves.Length; leaf++)
+        {
+            lossSum += totals[leaf];
+        }
+
         return (lossSum, (long)totals[^2], (long)totals[^1]);
     }
 }

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Faults;
@@ -35,22 +35,36 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
                 using var batch = source.Current;
                 using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
                 lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
-                if (ranks.Context.Rank == 0) targets += batch.ValidTargets;
+                if (ranks.Context.Rank == 0)
+                {
+                    targets += batch.ValidTargets;
+                }
+
                 RunProgress.Advance();
                 InjectedFaults.Reach("validation.batch");
-                if (targets > 0) progress?.Invoke(targets, lossSum / targets);
+                if (targets > 0)
+                {
+                    progress?.Invoke(targets, lossSum / targets);
+                }
             }
             // Whether any rank has more, and the slowest rank's time for a batch.
             (largest[0], largest[1]) = (isLeft ? 1 : 0, Stopwatch.GetElapsedTime(start).TotalSeconds / Math.Max(1, done));
             ranks.World.AllReduce((nint)largest, 2, CollectiveDataType.Float64, ReduceOperation.Max);
             isLeft = largest[0] > 0;
             round = (int)Math.Clamp(RoundSeconds / Math.Max(largest[1], 1e-6), 1, int.MaxValue);
-            if (isLeft && givesUp is not null && givesUp()) return null;
+            if (isLeft && givesUp is not null && givesUp())
+            {
+                return null;
+            }
         }
 
         var totals = stackalloc double[] { lossSum, targets };
         ranks.Replicas.AllReduce((nint)totals, 2, CollectiveDataType.Float64, ReduceOperation.Sum);
-        if (totals[1] == 0) throw new InvalidDataException("the data has no document of two tokens or more, so nothing to predict");
+        if (totals[1] == 0)
+        {
+            throw new InvalidDataException("the data has no document of two tokens or more, so nothing to predict");
+        }
+
         return (totals[0] / totals[1], (long)totals[1]);
     }
 }

@@ -22,7 +22,10 @@ internal static class CheckpointExportVerb
     private static int Run(string checkpoint, string output)
     {
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
+        {
             throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");
+        }
+
         TensorLibrary.Load();
         using var source = ModelSource.Open(checkpoint);
         using var export = new ModelExport(source, new ExportOptions(ModelNaming.KvShift, null, LargestFileBytes, false));

@@ -15,8 +15,11 @@ internal static class CheckpointImportVerb
     public static Command Build()
     {
         var model = new Option<string>("--model") { Description = "Model folder to begin from.", Required = true };
-        var run = new Option<string>("--run") { Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
-            Required = true };
+        var run = new Option<string>("--run")
+        {
+            Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
+            Required = true
+        };
         var command = new Command("import",
             "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
@@ -25,11 +28,23 @@ internal static class CheckpointImportVerb
 
     private static int Run(string folder, string run)
     {
-        if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        if (!Directory.Exists(folder))
+        {
+            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
+
         var checkpoints = new CheckpointFolder(Path.Combine(run, RunFolder.CheckpointsName));
-        if (checkpoints.List().Count > 0) throw new UsageException($"found checkpoints in {run}; wanted the folder of a run that has not begun");
+        if (checkpoints.List().Count > 0)
+        {
+            throw new UsageException($"found checkpoints in {run}; wanted the folder of a run that has not begun");
+        }
+
         using var hold = new RunLock(run, TimeSpan.Zero);
-        if (hold.TryTake() is { } refusal) throw new UsageException(refusal);
+        if (hold.TryTake() is { } refusal)
+        {
+            throw new UsageException(refusal);
+        }
+
         TensorLibrary.Load();
         ComputeThreads.Set(configured: 0);
         using var model = ModelFolder.Read(folder);

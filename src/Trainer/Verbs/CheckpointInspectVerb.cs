@@ -33,14 +33,20 @@ internal static class CheckpointInspectVerb
         Fact("parameters", Quantity.Whole(tensors.All.Where(tensor => tensor.IsParameter).Sum(tensor => (double)tensor.ElementCount)));
         Fact("optimizer", tensors.All.All(tensor => tensor.IsParameter) ? "fresh" : "AdamW: exp_avg, exp_avg_sq");
         foreach (var source in state.Loader?.Sources ?? [])
+        {
             Fact("data", Quantity.Format($"{source.Glob}: {source.Files:N0} files, {source.Documents:N0} documents, {source.Tokens:N0} tokens"));
+        }
+
         console.Write(facts);
 
         var files = Columns(["file"], ["bytes", "slices"]);
         var slices = tensors.All.SelectMany(tensor => tensor.Slices).GroupBy(slice => slice.File)
             .ToDictionary(same => same.Key, same => same.Count());
         foreach (var file in manifest.Files)
+        {
             Row(files, file.Name, Quantity.Whole(file.ByteCount), slices.TryGetValue(file.Name, out var count) ? Quantity.Whole(count) : "");
+        }
+
         console.Write(files);
 
         var table = Columns(["tensor", "dtype", "shape"], ["slices", "hash"]);
@@ -58,8 +64,16 @@ internal static class CheckpointInspectVerb
     private static Table Columns(string[] texts, string[] numbers)
     {
         var table = new Table().Border(TableBorder.None);
-        foreach (var text in texts) table.AddColumn(text);
-        foreach (var number in numbers) table.AddColumn(new TableColumn(number).RightAligned());
+        foreach (var text in texts)
+        {
+            table.AddColumn(text);
+        }
+
+        foreach (var number in numbers)
+        {
+            table.AddColumn(new TableColumn(number).RightAligned());
+        }
+
         return table;
     }
 

@@ -21,9 +21,21 @@ internal static class CheckpointListVerb
     private static int Run(string path)
     {
         var table = new Table().Border(TableBorder.None);
-        foreach (var column in (string[])["step", "tokens", "bytes"]) table.AddColumn(new TableColumn(column).RightAligned());
-        foreach (var column in (string[])["saved", "written by", "state"]) table.AddColumn(column);
-        foreach (var (checkpoint, step, isPartial) in CheckpointPath.All(path)) Add(table, checkpoint, step, isPartial);
+        foreach (var column in (string[])["step", "tokens", "bytes"])
+        {
+            table.AddColumn(new TableColumn(column).RightAligned());
+        }
+
+        foreach (var column in (string[])["saved", "written by", "state"])
+        {
+            table.AddColumn(column);
+        }
+
+        foreach (var (checkpoint, step, isPartial) in CheckpointPath.All(path))
+        {
+            Add(table, checkpoint, step, isPartial);
+        }
+
         PlainConsole.Create().Write(table);
         return ExitCode.Done;
     }
@@ -33,7 +45,11 @@ internal static class CheckpointListVerb
         var name = step is { } number ? Quantity.Whole(number) : "?";
         try
         {
-            if (isPartial) throw new InvalidDataException("never finished");
+            if (isPartial)
+            {
+                throw new InvalidDataException("never finished");
+            }
+
             var manifest = CheckpointFolder.Verify(checkpoint, step, VerificationDepth.Lengths);
             var saved = File.GetLastWriteTime(Path.Combine(checkpoint, CheckpointManifest.FileName));
             Row(Quantity.Whole(manifest.Step), Quantity.Count(TrainingState.Read(checkpoint).Tokens), Quantity.Bytes(manifest.ByteCount),

@@ -13,7 +13,11 @@ internal static class CheckpointPath
     /// <exception cref="UsageException">There is nothing of the kind.</exception>
     public static IReadOnlyList<(string Path, long? Step, bool IsPartial)> All(string path)
     {
-        if (CheckpointTensors.IsCheckpoint(path)) return [(path, null, false)];
+        if (CheckpointTensors.IsCheckpoint(path))
+        {
+            return [(path, null, false)];
+        }
+
         var found = FolderOf(path).List();
         return found.Count > 0
             ? [.. found.Select(checkpoint => (checkpoint.Path, (long?)checkpoint.Step, checkpoint.IsPartial))]

@@ -28,8 +28,16 @@ internal static class CheckpointVerifyVerb
             }
             var faults = CheckpointVerification.Run(checkpoint,
                 (read, total) => progress.Update(FormattableString.Invariant($"verify: {Path.GetFileName(checkpoint)} {read >> 20:N0} of {total >> 20:N0} MiB")));
-            foreach (var fault in faults) Console.WriteLine($"{checkpoint}: {fault}");
-            if (faults.Count == 0) Console.WriteLine($"{checkpoint}: good");
+            foreach (var fault in faults)
+            {
+                Console.WriteLine($"{checkpoint}: {fault}");
+            }
+
+            if (faults.Count == 0)
+            {
+                Console.WriteLine($"{checkpoint}: good");
+            }
+
             good &= faults.Count == 0;
         }
         return good ? ExitCode.Done : ExitCode.Failed;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Reporting;
 using Spectre.Console;
@@ -25,7 +25,11 @@ internal static class DataInspectVerb
 
     private static int Run(string path, string? tokenizerPath, int documents)
     {
-        if (documents < 0) throw new UsageException($"found --documents {documents}; wanted 0 or more");
+        if (documents < 0)
+        {
+            throw new UsageException($"found --documents {documents}; wanted 0 or more");
+        }
+
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
         ShardInspection shards;
         using (var progress = new ProgressLine())
@@ -33,7 +37,9 @@ internal static class DataInspectVerb
             shards = ShardInspection.Read(path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
         }
         if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => hash != tokenizer.Hash) is { } other)
+        {
             Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {other}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
+        }
 
         var console = PlainConsole.Create();
         var facts = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
@@ -58,8 +64,11 @@ internal static class DataInspectVerb
 
         var chart = new BarChart().Width(ChartWidth).Label("documents by number of tokens").LeftAlignLabel();
         foreach (var bin in shards.Lengths)
+        {
             chart.AddItem(bin.Shortest == bin.Longest ? Format($"{bin.Shortest}") : Format($"{bin.Shortest:N0} to {bin.Longest:N0}"), bin.Documents,
                 Color.SteelBlue);
+        }
+
         console.Write(chart);
         for (var i = 0; i < shards.FirstDocuments.Count; i++)
         {

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Reporting;
@@ -22,8 +22,11 @@ internal static class DataPrepareVerb
         };
         var tokenizer = new Option<string>("--tokenizer") { Description = "Tokenizer folder, tokenizer.json or .tiktoken file.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
-        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.",
-            DefaultValueFactory = _ => TextDocuments.DefaultField };
+        var field = new Option<string>("--field")
+        {
+            Description = "Field of JSON lines that holds the text.",
+            DefaultValueFactory = _ => TextDocuments.DefaultField
+        };
         var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };
         var shardTokens = new Option<long>("--shard-tokens") { Description = "Tokens of one shard.", DefaultValueFactory = _ => 64L << 20 };
         var threads = new Option<int>("--threads") { Description = "Threads that tokenize; 0 for as many as there are cores." };
@@ -39,9 +42,21 @@ internal static class DataPrepareVerb
 
     private static PreparationOptions Options(string field, bool appendEndOfText, long shardTokens, int threads)
     {
-        if (shardTokens < 1) throw new UsageException($"found --shard-tokens {shardTokens}; wanted at least 1");
-        if (threads < 0) throw new UsageException($"found --threads {threads}; wanted 0 for all cores, or a number of threads");
-        if (field.Length == 0) throw new UsageException("found an empty --field; wanted the name of the field that holds the text");
+        if (shardTokens < 1)
+        {
+            throw new UsageException($"found --shard-tokens {shardTokens}; wanted at least 1");
+        }
+
+        if (threads < 0)
+        {
+            throw new UsageException($"found --threads {threads}; wanted 0 for all cores, or a number of threads");
+        }
+
+        if (field.Length == 0)
+        {
+            throw new UsageException("found an empty --field; wanted the name of the field that holds the text");
+        }
+
         return new PreparationOptions
         {
             Field = field,

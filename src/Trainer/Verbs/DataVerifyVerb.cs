@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Trainer.Verbs;
 
@@ -23,7 +23,11 @@ internal static class DataVerifyVerb
         var (whole, each) = ShardVerification.Read(files, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
         // The line that scripts read comes last, also where the folder is not what it was.
         var differences = Directory.Exists(path) ? ManifestCheck.Differences(path, files, each) : [];
-        foreach (var difference in differences) Console.Error.WriteLine($"kvshift: {path}: {difference}");
+        foreach (var difference in differences)
+        {
+            Console.Error.WriteLine($"kvshift: {path}: {difference}");
+        }
+
         var result = new Dictionary<string, object> { ["rows"] = whole.Rows, ["tokens"] = whole.Tokens, ["sha256"] = whole.Sha256 };
         Console.WriteLine(JsonSerializer.Serialize(result));
         return differences.Count == 0 ? ExitCode.Done : ExitCode.Failed;

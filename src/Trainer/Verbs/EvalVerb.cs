@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
@@ -22,8 +24,12 @@ internal static class EvalVerb
     public static Command Build(RankEnvironment launch)
     {
         var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
-        var data = new Option<string[]>("--data") { Description = "Token shards: files, folders or globs.", Required = true,
-            AllowMultipleArgumentsPerToken = true };
+        var data = new Option<string[]>("--data")
+        {
+            Description = "Token shards: files, folders or globs.",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true
+        };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
         var set = new Option<string[]>("--set")
         {
@@ -39,7 +45,11 @@ internal static class EvalVerb
     private static int Run(RankEnvironment launch, string folder, string[] data, bool vanilla, IReadOnlyList<ConfigOverride> settings)
     {
         var batch = ReadSettings(settings);
-        if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        if (!Directory.Exists(folder))
+        {
+            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
+
         var catalog = OpenData(data);
 
         TensorLibrary.Load();
@@ -56,7 +66,10 @@ internal static class EvalVerb
                     $"found shards of a vocabulary of {size} ids for a model of {vocabulary}; wanted shards made with the model's tokenizer");
             }
             var isFirst = ranks.World.Rank == 0;
-            if (isFirst && !vanilla && source.Note is { } note) Console.Error.WriteLine($"kvshift: {note}");
+            if (isFirst && !vanilla && source.Note is { } note)
+            {
+                Console.Error.WriteLine($"kvshift: {note}");
+            }
 
             var context = Math.Min(IsSet(settings, ContextKey) ? batch.Context : source.Description.Context, LongestWindow(catalog));
             var rows = IsSet(settings, MicroBatchKey) ? batch.MicroBatch : Math.Max(1, TokensAtOnce / context);
@@ -66,7 +79,11 @@ internal static class EvalVerb
             var batches = new EvaluationBatches(catalog, context, rows, vocabulary, new DataShare(ranks.Data.Rank, ranks.Data.Size));
             var (loss, targets) = new Validation(model, ranks).Run(batches, (targets, mean) => progress?.Update(FormattableString.Invariant(
                 $"eval: {100.0 * targets / Math.Max(1, share):F1} % of {share:N0} tokens, mean loss so far {mean:F4}")))!.Value;
-            if (!isFirst) return ExitCode.Done;
+            if (!isFirst)
+            {
+                return ExitCode.Done;
+            }
+
             var result = new Dictionary<string, object> { ["loss"] = loss, ["tokens"] = targets, ["perplexity"] = Math.Exp(loss) };
             Console.WriteLine(JsonSerializer.Serialize(result));
             return ExitCode.Done;
@@ -85,11 +102,21 @@ internal static class EvalVerb
         foreach (var setting in settings)
         {
             if (setting.Key is not (ContextKey or MicroBatchKey))
+            {
                 throw new UsageException($"found {setting.Position}; an evaluation takes {MicroBatchKey} and {ContextKey} only");
+            }
         }
         var config = RunConfigReader.Parse("run: { name: eval, steps: 1 }", "eval", settings).Data;
-        if (config.MicroBatch < 1) throw new UsageException($"found {MicroBatchKey}={config.MicroBatch}; wanted at least 1");
-        if (config.Context < 1) throw new UsageException($"found {ContextKey}={config.Context}; wanted at least 1");
+        if (config.MicroBatch < 1)
+        {
+            throw new UsageException($"found {MicroBatchKey}={config.MicroBatch}; wanted at least 1");
+        }
+
+        if (config.Context < 1)
+        {
+            throw new UsageException($"found {ContextKey}={config.Context}; wanted at least 1");
+        }
+
         return config;
     }
 

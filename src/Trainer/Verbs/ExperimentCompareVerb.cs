@@ -50,12 +50,19 @@ internal static class ExperimentCompareVerb
             var shared = CompareSettings.Read(parsed.GetValue(config), parsed.GetValue(data)!, parsed.GetValue(validation)!,
                 parsed.GetValue(tokenizer), parsed.GetValue(steps), [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]);
             var runs = CompareRun.Plan(shared, folder, ShiftName.ParseList(parsed.GetValue(variants)!), parsed.GetValue(seeds));
-            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi) ExperimentFolder.RequireNew(folder);
+            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi)
+            {
+                ExperimentFolder.RequireNew(folder);
+            }
 
             var ownRanks = LocalRanks.Wanted(launch, parsed.GetValue(ranks) ?? MostRanks(shared));
             var experiment = new CompareExperiment(launch, runs, folder);
             // Before processes are started for nothing.
-            if (!launch.LaunchedByMpi) experiment.Check(ownRanks);
+            if (!launch.LaunchedByMpi)
+            {
+                experiment.Check(ownRanks);
+            }
+
             return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();
         });
         return command;
@@ -84,6 +91,9 @@ internal static class ExperimentCompareVerb
 
     private static void RequirePositive(string name, int? value)
     {
-        if (value < 1) throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
+        if (value < 1)
+        {
+            throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
+        }
     }
 }

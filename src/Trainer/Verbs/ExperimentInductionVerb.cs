@@ -44,7 +44,11 @@ internal static class ExperimentInductionVerb
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", $"induction-{parsed.GetValue(preset)}");
             var ownRanks = LocalRanks.Wanted(launch, parsed.GetValue(ranks));
             // Ranks find the folder that the process which started them has checked.
-            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi) ExperimentFolder.RequireNew(folder);
+            if (parsed.GetValue(demandNew) && !launch.LaunchedByMpi)
+            {
+                ExperimentFolder.RequireNew(folder);
+            }
+
             var experiment = new InductionExperiment(launch, studies, folder);
             experiment.CheckModels();
             return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();
@@ -55,7 +59,10 @@ internal static class ExperimentInductionVerb
     private static IReadOnlyList<InductionStudy> Studies(string preset, string variants, int? seeds, int? steps, string? widths)
     {
         if (!InductionPreset.Names.Contains(preset))
+        {
             throw new UsageException($"found --preset {preset}; wanted one of {string.Join(", ", InductionPreset.Names)}");
+        }
+
         RequirePositive("--seeds", seeds);
         RequirePositive("--steps", steps);
         IReadOnlyList<int>? otherWidths = widths switch { null => null, "none" => [], _ => [.. widths.Split(',').Select(Width)] };
@@ -71,13 +78,19 @@ internal static class ExperimentInductionVerb
 
     private static void RequirePositive(string name, int? value)
     {
-        if (value < 1) throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
+        if (value < 1)
+        {
+            throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
+        }
     }
 
     private static int Width(string text)
     {
         if (!int.TryParse(text, out var width) || width is < 2 or > 16384 || width % 2 != 0 || (width > 128 && width % 128 != 0))
+        {
             throw new UsageException($"found --widths {text}; wanted even hidden sizes, and multiples of 128 (a head) from there on: 8,16,64");
+        }
+
         return width;
     }
 }

@@ -16,8 +16,11 @@ internal static class GenerateVerb
         var prompt = new Option<string>("--prompt") { Description = "Text to continue.", Required = true };
         var maxTokens = new Option<int>("--max-tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
         var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token." };
-        var temperature = new Option<double>("--temperature") { Description = "Divides the logits; 0 always takes the most likely token.",
-            DefaultValueFactory = _ => 0.8 };
+        var temperature = new Option<double>("--temperature")
+        {
+            Description = "Divides the logits; 0 always takes the most likely token.",
+            DefaultValueFactory = _ => 0.8
+        };
         var topP = new Option<double>("--top-p") { Description = "Share of the probability mass to sample from.", DefaultValueFactory = _ => 0.95 };
         var seed = new Option<long>("--seed") { Description = "Seed of the draws.", DefaultValueFactory = _ => 1 };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
@@ -34,16 +37,34 @@ internal static class GenerateVerb
 
     private static int Run(string folder, string prompt, SamplingOptions options, bool vanilla)
     {
-        if (options.MaxTokens < 1) throw new UsageException($"found --max-tokens {options.MaxTokens}; wanted at least 1");
+        if (options.MaxTokens < 1)
+        {
+            throw new UsageException($"found --max-tokens {options.MaxTokens}; wanted at least 1");
+        }
+
         if (!(options.Temperature >= 0) || double.IsInfinity(options.Temperature))
+        {
             throw new UsageException(FormattableString.Invariant($"found --temperature {options.Temperature}; wanted a number from 0 on (0 is --greedy)"));
-        if (!(options.TopP is > 0 and <= 1)) throw new UsageException(FormattableString.Invariant($"found --top-p {options.TopP}; wanted a number above 0 and at most 1"));
-        if (!Directory.Exists(folder)) throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
+
+        if (!(options.TopP is > 0 and <= 1))
+        {
+            throw new UsageException(FormattableString.Invariant($"found --top-p {options.TopP}; wanted a number above 0 and at most 1"));
+        }
+
+        if (!Directory.Exists(folder))
+        {
+            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
 
         TensorLibrary.Load();
         using var source = ModelSource.Open(folder);
         var tokenizer = TokenizerModel.Load(folder);
-        if (source.Note is { } note && !vanilla) Console.Error.WriteLine($"kvshift: {note}");
+        if (source.Note is { } note && !vanilla)
+        {
+            Console.Error.WriteLine($"kvshift: {note}");
+        }
+
         ComputeThreads.Set(configured: 0);
         // The last token generated is not fed back. Tables and caches need no more room than this text.
         var promptTokens = TextGenerator.PromptIds(tokenizer, prompt).Length;
@@ -57,12 +78,20 @@ internal static class GenerateVerb
         var generator = new TextGenerator(model, tokenizer, StopIds.Of(folder, source.Description));
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
         using var output = new StreamWriter(Console.OpenStandardOutput(),
-            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
+            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
+        { AutoFlush = true };
         output.Write(prompt);
-        foreach (var text in generator.Generate(prompt, options)) output.Write(text);
+        foreach (var text in generator.Generate(prompt, options))
+        {
+            output.Write(text);
+        }
+
         output.Write('\n');
         if (generator.End == GenerationEnd.Context)
+        {
             Console.Error.WriteLine($"kvshift: the text ends with the model's context of {source.Description.Context} tokens");
+        }
+
         return ExitCode.Done;
     }
 }

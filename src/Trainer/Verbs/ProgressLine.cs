@@ -8,8 +8,8 @@ namespace KvShiftScale.Trainer.Verbs;
 /// </summary>
 internal sealed class ProgressLine : IDisposable
 {
-    private static readonly TimeSpan s_terminalInterval = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan s_plainInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan TerminalInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(5);
 
     private readonly bool _isTerminal = !Console.IsErrorRedirected;
     private readonly Lock _lock = new();
@@ -21,7 +21,11 @@ internal sealed class ProgressLine : IDisposable
     {
         lock (_lock)
         {
-            if (Stopwatch.GetElapsedTime(_last) < (_isTerminal ? s_terminalInterval : s_plainInterval)) return;
+            if (Stopwatch.GetElapsedTime(_last) < (_isTerminal ? TerminalInterval : PlainInterval))
+            {
+                return;
+            }
+
             _last = Stopwatch.GetTimestamp();
             Write(text);
         }
@@ -33,22 +37,40 @@ internal sealed class ProgressLine : IDisposable
         lock (_lock)
         {
             Write(text);
-            if (_isTerminal) Console.Error.WriteLine();
+            if (_isTerminal)
+            {
+                Console.Error.WriteLine();
+            }
+
             _width = 0;
         }
     }
 
     public void Dispose()
     {
-        if (_isTerminal && _width > 0) Console.Error.WriteLine();
+        if (_isTerminal && _width > 0)
+        {
+            Console.Error.WriteLine();
+        }
     }
 
     private void Write(string text)
     {
         // A line that wraps could not be written over.
-        if (_isTerminal && text.Length >= Console.BufferWidth && Console.BufferWidth > 1) text = text[..(Console.BufferWidth - 1)];
-        if (_isTerminal) Console.Error.Write("\r" + text.PadRight(_width));
-        else Console.Error.WriteLine(text);
+        if (_isTerminal && text.Length >= Console.BufferWidth && Console.BufferWidth > 1)
+        {
+            text = text[..(Console.BufferWidth - 1)];
+        }
+
+        if (_isTerminal)
+        {
+            Console.Error.Write("\r" + text.PadRight(_width));
+        }
+        else
+        {
+            Console.Error.WriteLine(text);
+        }
+
         _width = text.Length;
     }
 }

@@ -14,8 +14,11 @@ internal static class ReplayVerb
     {
         var run = new Argument<string>("run") { Description = "A run's folder, or the configuration of one." };
         var step = new Option<long>("--step") { Description = "The step, from 1 on.", Required = true };
-        var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the configuration has.",
-            DefaultValueFactory = _ => [] };
+        var set = new Option<string[]>("--set")
+        {
+            Description = "key.path=value; replaces what the configuration has.",
+            DefaultValueFactory = _ => []
+        };
         var command = new Command("replay",
             "Computes a step of a run again, from the newest checkpoint before it, and names the first bad parameter, layer and row.")
         {
@@ -27,14 +30,26 @@ internal static class ReplayVerb
 
     private static int Run(RankEnvironment launch, string? faults, string path, long step, string[] settings)
     {
-        if (launch.LaunchedByMpi) throw new UsageException("found replay under mpirun; wanted one process, which computes the work of all ranks in turn: use launch/kvshift replay");
+        if (launch.LaunchedByMpi)
+        {
+            throw new UsageException("found replay under mpirun; wanted one process, which computes the work of all ranks in turn: use launch/kvshift replay");
+        }
+
         var config = Read(path, settings);
-        if (step < 1 || step > config.Run.Steps) throw new UsageException($"found --step {step}; wanted 1 to run.steps = {config.Run.Steps}");
+        if (step < 1 || step > config.Run.Steps)
+        {
+            throw new UsageException($"found --step {step}; wanted 1 to run.steps = {config.Run.Steps}");
+        }
+
         TensorLibrary.Load();
         ComputeThreads.Set(config.Parallel.ThreadsPerRank);
         var replayer = new Replayer(config, Console.Error.WriteLine);
         InjectedFaults.Load(replayer.Translate(faults ?? ""), launch.Rank);
-        foreach (var line in ReplayText.Of(replayer.Execute(step))) Console.Out.WriteLine(line);
+        foreach (var line in ReplayText.Of(replayer.Execute(step)))
+        {
+            Console.Out.WriteLine(line);
+        }
+
         return ExitCode.Done;
     }
 
@@ -49,7 +64,11 @@ internal static class ReplayVerb
                 ? config : throw new UsageException($"found no run in {config.Run.Folder}; wanted the folder of one that was trained");
         }
         var saved = Path.Combine(path, RunFolder.ConfigurationName);
-        if (!File.Exists(saved)) throw new UsageException($"found no {RunFolder.ConfigurationName} in {path}; wanted the folder of a run");
+        if (!File.Exists(saved))
+        {
+            throw new UsageException($"found no {RunFolder.ConfigurationName} in {path}; wanted the folder of a run");
+        }
+
         var read = RunConfigReader.Read(saved, overrides);
         var full = Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar);
         return read with { Run = read.Run with { Directory = Path.GetDirectoryName(full)!, Name = Path.GetFileName(full) } };

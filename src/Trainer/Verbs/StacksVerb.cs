@@ -27,7 +27,10 @@ internal static class StacksVerb
         {
             var parts = item.Split(':', 2);
             if (!int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var process))
+            {
                 throw new UsageException($"found the process '{item}'; wanted its number, or NUMBER:FILE");
+            }
+
             string text;
             try
             {
@@ -38,8 +41,14 @@ internal static class StacksVerb
                 text = $"the stacks of process {process} cannot be read: {error.Message}\n";
                 exitCode = ExitCode.Failed;
             }
-            if (parts.Length == 1) Console.Out.Write(text);
-            else File.WriteAllText(parts[1], text);
+            if (parts.Length == 1)
+            {
+                Console.Out.Write(text);
+            }
+            else
+            {
+                File.WriteAllText(parts[1], text);
+            }
         }
         return exitCode;
     }

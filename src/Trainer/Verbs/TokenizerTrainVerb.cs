@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using KvShiftScale.Data.Text;
-using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Training;
 
 namespace KvShiftScale.Trainer.Verbs;
 
@@ -37,7 +38,11 @@ internal static class TokenizerTrainVerb
             throw new UsageException(
                 $"found --vocab-size {size}; wanted at least {ByteLevelBpeTrainer.SmallestVocabulary}: the 256 bytes and end-of-text");
         }
-        if (threads < 1) throw new UsageException($"found --threads {threads}; wanted at least 1");
+        if (threads < 1)
+        {
+            throw new UsageException($"found --threads {threads}; wanted at least 1");
+        }
+
         using var progress = new ProgressLine();
         var documents = TextDocuments.Read(input, field).Select(document => document.Text);
         var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));

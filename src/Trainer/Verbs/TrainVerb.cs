@@ -40,7 +40,11 @@ internal static class TrainVerb
 
     private static int DryRun(RankEnvironment launch, string path, string[] settings, int? ranks)
     {
-        if (launch.Rank > 0) return ExitCode.Done;
+        if (launch.Rank > 0)
+        {
+            return ExitCode.Done;
+        }
+
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         // The smallest launch that the layout allows, unless told otherwise.
         var count = ranks ?? Math.Max(1, config.Parallel.Tensor) * Math.Max(1, config.Parallel.Context);
@@ -61,7 +65,11 @@ internal static class TrainVerb
         {
             launch.RequireWorld(ranks.World);
             RunConfigRules.Check(config, ranks.World.Size);
-            if (demandNew) TrainingRun.RequireNew(config);
+            if (demandNew)
+            {
+                TrainingRun.RequireNew(config);
+            }
+
             InjectedCollectives.Attach(ranks);
             var addresses = RankAddress.Gather(ranks.World);
             var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
@@ -113,8 +121,14 @@ internal static class TrainVerb
 
         public void Warn(string sentence)
         {
-            if (_progress is not null) _progress.Warn(sentence);
-            else Console.Error.WriteLine(sentence);
+            if (_progress is not null)
+            {
+                _progress.Warn(sentence);
+            }
+            else
+            {
+                Console.Error.WriteLine(sentence);
+            }
         }
 
         public void Dispose()

@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Loading;
 namespace KvShiftScale.Data.Tests.Loading;
 
 public sealed class BatchQueueTests

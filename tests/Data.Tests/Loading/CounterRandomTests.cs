@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Loading;
 namespace KvShiftScale.Data.Tests.Loading;
 
 public sealed class CounterRandomTests
@@ -36,8 +37,9 @@ public sealed class CounterRandomTests
     [Fact]
     public void KeysOfNeighbouringSeedsAndEpochsDiffer()
     {
-        var keys = from seed in Enumerable.Range(0, 100) from epoch in Enumerable.Range(0, 100)
-            select CounterRandom.Key((ulong)seed, (ulong)epoch);
+        var keys = from seed in Enumerable.Range(0, 100)
+                   from epoch in Enumerable.Range(0, 100)
+                   select CounterRandom.Key((ulong)seed, (ulong)epoch);
 
         Assert.Equal(10_000, keys.Distinct().Count());
     }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using KvShiftScale.Data.Loading;
 
 namespace KvShiftScale.Data.Tests.Loading;
 

@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Tests.Shards;
 
 namespace KvShiftScale.Data.Tests.Loading;

@@ -1,4 +1,7 @@
 using System.Collections.Concurrent;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;
 
 namespace KvShiftScale.Data.Tests.Loading;
@@ -52,7 +55,8 @@ public sealed class FailingFileSystemTests : IDisposable
         File.Move(path, elsewhere);
         var access = new ReadAccess
         {
-            Retries = 10, FirstPause = TimeSpan.FromMilliseconds(1),
+            Retries = 10,
+            FirstPause = TimeSpan.FromMilliseconds(1),
             Notice = notice =>
             {
                 _notices.Enqueue(notice);
@@ -169,7 +173,8 @@ public sealed class FailingFileSystemTests : IDisposable
             {
                 File.Delete(path);
                 Overwrite(path, bytes.AsSpan(10));
-            },
+            }
+            ,
             _ => () => Overwrite(path, [.. bytes.Reverse()]),
         };
         act();

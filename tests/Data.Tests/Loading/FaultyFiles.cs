@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Data.Tests.Loading;

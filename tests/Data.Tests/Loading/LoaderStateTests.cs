@@ -1,4 +1,6 @@
 using System.Text.Json;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;
 
 namespace KvShiftScale.Data.Tests.Loading;

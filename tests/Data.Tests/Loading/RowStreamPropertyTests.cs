@@ -1,6 +1,9 @@
 using System.Globalization;
 using FsCheck;
 using FsCheck.Fluent;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;
 
 namespace KvShiftScale.Data.Tests.Loading;

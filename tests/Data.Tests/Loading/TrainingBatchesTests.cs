@@ -1,3 +1,6 @@
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;
 
 namespace KvShiftScale.Data.Tests.Loading;

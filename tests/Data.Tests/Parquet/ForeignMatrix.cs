@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text.Json;
+using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Data.Tests.Parquet;
 
@@ -10,15 +11,15 @@ namespace KvShiftScale.Data.Tests.Parquet;
 /// </summary>
 public sealed class ForeignMatrix : IDisposable
 {
-    private static readonly string s_files = Path.Combine(AppContext.BaseDirectory, "Parquet", "files");
+    private static readonly string Files = Path.Combine(AppContext.BaseDirectory, "Parquet", "files");
 
     private readonly TemporaryFolder _folder = new();
 
     public ForeignMatrix()
     {
-        using var archive = new GZipStream(File.OpenRead(Path.Combine(s_files, "matrix.tar.gz")), CompressionMode.Decompress);
+        using var archive = new GZipStream(File.OpenRead(Path.Combine(Files, "matrix.tar.gz")), CompressionMode.Decompress);
         TarFile.ExtractToDirectory(archive, _folder.File(""), overwriteFiles: true);
-        var sums = JsonDocument.Parse(File.ReadAllText(Path.Combine(s_files, "matrix.json"))).RootElement;
+        var sums = JsonDocument.Parse(File.ReadAllText(Path.Combine(Files, "matrix.json"))).RootElement;
         Expected = sums.EnumerateObject().ToDictionary(file => file.Name, file => new ShardVerification(
             file.Value.GetProperty("rows").GetInt64(),
             file.Value.GetProperty("tokens").GetInt64(),

@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Shards;
 namespace KvShiftScale.Data.Tests.Parquet;
 
 /// <summary>What three other programs write is read as they meant it.</summary>

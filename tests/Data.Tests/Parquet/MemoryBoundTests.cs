@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using KvShiftScale.Data.Shards;
 using Parquet;
 using Parquet.Schema;
 

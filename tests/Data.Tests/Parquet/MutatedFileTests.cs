@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using KvShiftScale.Data.Shards;
 using Parquet;
 using Xunit.Abstractions;
 
@@ -15,7 +16,7 @@ public sealed partial class MutatedFileTests(ForeignMatrix matrix, ITestOutputHe
     private const int UsualCount = 1500;
     private const long LargestAllocation = 64L << 20;
 
-    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
 
     [Fact]
     public void AMutatedFileIsRefusedWithItsPlaceOrRead()
@@ -40,7 +41,7 @@ public sealed partial class MutatedFileTests(ForeignMatrix matrix, ITestOutputHe
             var fault = Read(path, messages, ref read);
             var (elapsed, allocated) = (watch.Elapsed, GC.GetAllocatedBytesForCurrentThread() - allocatedBefore);
             // Work of others may hold the cores for seconds: of three readings the fastest counts.
-            for (var again = 0; again < 2 && elapsed > s_longest; again++)
+            for (var again = 0; again < 2 && elapsed > Longest; again++)
             {
                 var uncounted = 0;
                 watch.Restart();
@@ -50,7 +51,7 @@ public sealed partial class MutatedFileTests(ForeignMatrix matrix, ITestOutputHe
 
             slowest = elapsed > slowest ? elapsed : slowest;
             largest = Math.Max(largest, allocated);
-            fault ??= elapsed > s_longest ? $"took {elapsed}" : allocated > LargestAllocation ? $"allocated {allocated} bytes" : null;
+            fault ??= elapsed > Longest ? $"took {elapsed}" : allocated > LargestAllocation ? $"allocated {allocated} bytes" : null;
             if (fault is not null)
             {
                 faults.Add($"seed {seed} ({mutation.Description}): {fault}");
@@ -117,7 +118,11 @@ public sealed partial class MutatedFileTests(ForeignMatrix matrix, ITestOutputHe
             var path = folder.File("own.parquet");
             using (var writer = new TokenShardWriter(path, new ShardWriterOptions
             {
-                TokenizerHash = "none", VocabularySize = 5000, RowGroupTokens = 700, Compression = compression, Encoding = encoding,
+                TokenizerHash = "none",
+                VocabularySize = 5000,
+                RowGroupTokens = 700,
+                Compression = compression,
+                Encoding = encoding,
             }))
             {
                 foreach (var document in DocumentFormula.Documents(300, mayBeNull: false))

@@ -1,14 +1,18 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using KvShiftScale.Data.Preparation;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Text;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Training;
 
 namespace KvShiftScale.Data.Tests.Preparation;
 
 public sealed class CorpusPreparationTests : IDisposable
 {
-    private static readonly PreparationOptions s_options = new() { ShardTokens = 8000, Workers = 2, PortionBytes = 1000 };
+    private static readonly PreparationOptions Options = new() { ShardTokens = 8000, Workers = 2, PortionBytes = 1000 };
 
     private readonly TemporaryFolder _folder = new();
     private readonly TokenizerModel _tokenizer;
@@ -35,7 +39,7 @@ public sealed class CorpusPreparationTests : IDisposable
         File.WriteAllBytes(_folder.Path("in/e.txt.zst"), ZstdFile.Compress(texts[7]));
         File.WriteAllBytes(_folder.Path("in/f.jsonl.zst"), ZstdFile.Compress(Line(texts[8])));
 
-        var result = Prepare(s_options, _folder.Path("in"));
+        var result = Prepare(Options, _folder.Path("in"));
 
         Assert.Equal(texts.Select(text => (int[])[.. _tokenizer.Encode(text), _tokenizer.EndOfTextId]), Documents());
         Assert.False(result.WasFinished);
@@ -56,7 +60,7 @@ public sealed class CorpusPreparationTests : IDisposable
     {
         var path = _folder.Write("a.jsonl", Line("one") + Line(""));
 
-        var result = Prepare(s_options with { AppendEndOfText = false }, path);
+        var result = Prepare(Options with { AppendEndOfText = false }, path);
 
         Assert.Equal([_tokenizer.Encode("one"), []], Documents());
         Assert.Equal(1, result.Manifest.Lengths!.Empty);
@@ -69,7 +73,7 @@ public sealed class CorpusPreparationTests : IDisposable
     public void AnInterruptedPreparationGoesOnAndEndsWithTheSameBytes(int interruptAfter)
     {
         WriteCorpus();
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
         var expected = Contents();
         Assert.InRange(expected.Count, 10, 100);
         Directory.Delete(Output, recursive: true);
@@ -83,7 +87,7 @@ public sealed class CorpusPreparationTests : IDisposable
             try
             {
                 using var stop = new CancellationTokenSource();
-                var result = Prepare(s_options, [_folder.Path("in")], _ => { if (ShardCount() - before >= interruptAfter) stop.Cancel(); }, stop.Token);
+                var result = Prepare(Options, [_folder.Path("in")], _ => { if (ShardCount() - before >= interruptAfter) { stop.Cancel(); } }, stop.Token);
                 Assert.Equal(before, result.ShardsBefore);
             }
             catch (OperationCanceledException)
@@ -101,11 +105,11 @@ public sealed class CorpusPreparationTests : IDisposable
     public void OneThreadAndFourWriteTheSameBytes()
     {
         WriteCorpus();
-        Prepare(s_options with { Workers = 1 }, _folder.Path("in"));
+        Prepare(Options with { Workers = 1 }, _folder.Path("in"));
         var expected = Contents();
         Directory.Delete(Output, recursive: true);
 
-        Prepare(s_options with { Workers = 4 }, _folder.Path("in"));
+        Prepare(Options with { Workers = 4 }, _folder.Path("in"));
 
         Assert.Equal(expected, Contents());
     }
@@ -114,7 +118,7 @@ public sealed class CorpusPreparationTests : IDisposable
     public void LeftoversOfAKillAreReplaced()
     {
         WriteCorpus();
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
         var expected = Contents();
         Directory.Delete(Output, recursive: true);
         Interrupt(afterShards: 3);
@@ -123,7 +127,7 @@ public sealed class CorpusPreparationTests : IDisposable
         File.WriteAllText(Path.Combine(Output, $"shard-{ShardCount():D5}.parquet"), "another");
         File.WriteAllText(Path.Combine(Output, $"shard-{ShardCount():D5}.parquet.partial"), "half");
         File.WriteAllText(Path.Combine(Output, ".lock"), "");
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
 
         Assert.Equal(expected, Contents());
     }
@@ -132,14 +136,14 @@ public sealed class CorpusPreparationTests : IDisposable
     public void FinishedWorkIsLeftAlone()
     {
         var path = _folder.Write("a.jsonl", Line("one") + Line("two"));
-        var first = Prepare(s_options, path);
+        var first = Prepare(Options, path);
         var written = File.GetLastWriteTimeUtc(Path.Combine(Output, "shard-00000.parquet"));
 
         // Another time of change and another folder are no other content.
         File.SetLastWriteTimeUtc(path, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         Directory.CreateDirectory(_folder.Path("moved"));
         File.Move(path, _folder.Path("moved/a.jsonl"));
-        var second = Prepare(s_options, _folder.Path("moved/a.jsonl"));
+        var second = Prepare(Options, _folder.Path("moved/a.jsonl"));
 
         Assert.True(second.WasFinished);
         Assert.Equal(first.Manifest.Tokens, second.Manifest.Tokens);
@@ -151,31 +155,31 @@ public sealed class CorpusPreparationTests : IDisposable
     {
         var a = _folder.Write("in/a.jsonl", Line("one"));
         _folder.Write("in/b.jsonl", Line("two"));
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
 
         _folder.Write("in/a.jsonl", Line("six"));
         File.SetLastWriteTimeUtc(a, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
-        Assert.Contains("a.jsonl has other content, of the same length", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains("a.jsonl has other content, of the same length", Conflict(Options), StringComparison.Ordinal);
         _folder.Write("in/a.jsonl", Line("one") + Line("one"));
-        Assert.Contains("a.jsonl had 15 bytes, and now it has 30", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains("a.jsonl had 15 bytes, and now it has 30", Conflict(Options), StringComparison.Ordinal);
         _folder.Write("in/a.jsonl", Line("one"));
         _folder.Write("in/c.jsonl", Line("three"));
-        Assert.Contains("2 input files were read, and now there are 3", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains("2 input files were read, and now there are 3", Conflict(Options), StringComparison.Ordinal);
         File.Move(_folder.Path("in/b.jsonl"), _folder.Path("b.jsonl"));
-        Assert.Contains("was read in this place, and now it is", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains("was read in this place, and now it is", Conflict(Options), StringComparison.Ordinal);
     }
 
     [Fact]
     public void OtherSettingsAreNamed()
     {
         _folder.Write("in/a.jsonl", Line("one"));
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
 
-        Assert.Contains("its documents end with the end-of-text id", Conflict(s_options with { AppendEndOfText = false }), StringComparison.Ordinal);
-        Assert.Contains("its text is that of the field 'text'", Conflict(s_options with { Field = "body" }), StringComparison.Ordinal);
-        Assert.Contains("its shards have 8000 tokens", Conflict(s_options with { ShardTokens = 8 }), StringComparison.Ordinal);
+        Assert.Contains("its documents end with the end-of-text id", Conflict(Options with { AppendEndOfText = false }), StringComparison.Ordinal);
+        Assert.Contains("its text is that of the field 'text'", Conflict(Options with { Field = "body" }), StringComparison.Ordinal);
+        Assert.Contains("its shards have 8000 tokens", Conflict(Options with { ShardTokens = 8 }), StringComparison.Ordinal);
         TokenizerFolder.Save(ByteLevelBpeTrainer.Train(["others others"], 259), _folder.Path("tokenizer-2"));
-        var other = new CorpusPreparation(TokenizerModel.Load(_folder.Path("tokenizer-2")), s_options);
+        var other = new CorpusPreparation(TokenizerModel.Load(_folder.Path("tokenizer-2")), Options);
         Assert.Contains($"its tokenizer is {_tokenizer.Hash}",
             Assert.Throws<PreparationConflictException>(() => other.Run([_folder.Path("in")], Output)).Message, StringComparison.Ordinal);
     }
@@ -194,10 +198,10 @@ public sealed class CorpusPreparationTests : IDisposable
         var read = unfinished.Done.Preparation!.Inputs[0].Path;
         var whole = File.ReadAllBytes(read);
         File.WriteAllBytes(read, [.. whole, (byte)'\n']);
-        Assert.Contains($"{read} had {whole.Length} bytes", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains($"{read} had {whole.Length} bytes", Conflict(Options), StringComparison.Ordinal);
 
         File.WriteAllBytes(read, whole);
-        Prepare(s_options, _folder.Path("in"));
+        Prepare(Options, _folder.Path("in"));
         Assert.Equal([.. _tokenizer.Encode("the last file has changed"), _tokenizer.EndOfTextId], Documents()[^1]);
     }
 
@@ -217,7 +221,7 @@ public sealed class CorpusPreparationTests : IDisposable
             journal.Input, journal.Documents).Write(Output);
         File.SetLastWriteTimeUtc(half.Path, half.Modified.AddSeconds(5));
 
-        Assert.Contains("while only a part of it was read", Conflict(s_options), StringComparison.Ordinal);
+        Assert.Contains("while only a part of it was read", Conflict(Options), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -227,11 +231,11 @@ public sealed class CorpusPreparationTests : IDisposable
         Interrupt(afterShards: 3);
         File.AppendAllText(Path.Combine(Output, "shard-00001.parquet"), "x");
 
-        var error = Assert.Throws<InvalidDataException>(() => Prepare(s_options, _folder.Path("in")));
+        var error = Assert.Throws<InvalidDataException>(() => Prepare(Options, _folder.Path("in")));
         Assert.Contains("lists shard-00001.parquet of", error.Message, StringComparison.Ordinal);
 
         File.WriteAllText(Path.Combine(Output, "unfinished.json"), "{");
-        Assert.Contains("unfinished.json", Assert.Throws<InvalidDataException>(() => Prepare(s_options, _folder.Path("in"))).Message, StringComparison.Ordinal);
+        Assert.Contains("unfinished.json", Assert.Throws<InvalidDataException>(() => Prepare(Options, _folder.Path("in"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -239,9 +243,12 @@ public sealed class CorpusPreparationTests : IDisposable
     {
         WriteCorpus();
         var conflict = "";
-        Prepare(s_options, [_folder.Path("in")], _ =>
+        Prepare(Options, [_folder.Path("in")], _ =>
         {
-            if (conflict.Length == 0) conflict = Conflict(s_options);
+            if (conflict.Length == 0)
+            {
+                conflict = Conflict(Options);
+            }
         });
 
         Assert.Contains("another process is preparing", conflict, StringComparison.Ordinal);
@@ -254,14 +261,14 @@ public sealed class CorpusPreparationTests : IDisposable
         WriteCorpus();
         var path = _folder.Write("in/y.jsonl", Line("fine") + "{\"text\": \"cut");
 
-        var error = Assert.Throws<InvalidDataException>(() => Prepare(s_options, _folder.Path("in")));
+        var error = Assert.Throws<InvalidDataException>(() => Prepare(Options, _folder.Path("in")));
 
         Assert.StartsWith($"{path}, line 2: found '{{\"text\": \"cut', which is not JSON", error.Message, StringComparison.Ordinal);
         var before = ShardCount();
         Assert.True(before > 3);
         // No shard is made of the broken file, so mending it is no change of what was read.
         _folder.Write("in/y.jsonl", Line("fine") + Line("cut no more"));
-        Assert.Equal(before, Prepare(s_options, _folder.Path("in")).ShardsBefore);
+        Assert.Equal(before, Prepare(Options, _folder.Path("in")).ShardsBefore);
     }
 
     [Fact]
@@ -270,7 +277,7 @@ public sealed class CorpusPreparationTests : IDisposable
         WriteCorpus();
         var reports = new List<PreparationProgress>();
 
-        var result = Prepare(s_options, [_folder.Path("in")], reports.Add);
+        var result = Prepare(Options, [_folder.Path("in")], reports.Add);
 
         Assert.Equal(result.Manifest.Rows, reports[^1].Documents);
         Assert.Equal(result.Manifest.Tokens, reports[^1].Tokens);
@@ -308,9 +315,12 @@ public sealed class CorpusPreparationTests : IDisposable
     private void Interrupt(int afterShards)
     {
         using var stop = new CancellationTokenSource();
-        Assert.ThrowsAny<OperationCanceledException>(() => Prepare(s_options, [_folder.Path("in")], _ =>
+        Assert.ThrowsAny<OperationCanceledException>(() => Prepare(Options, [_folder.Path("in")], _ =>
         {
-            if (ShardCount() >= afterShards) stop.Cancel();
+            if (ShardCount() >= afterShards)
+            {
+                stop.Cancel();
+            }
         }, stop.Token));
     }
 
@@ -338,7 +348,10 @@ public sealed class CorpusPreparationTests : IDisposable
             for (var index = 0; index < shard.RowGroupCount; index++)
             {
                 var group = shard.ReadRowGroup(index);
-                for (var document = 0; document < group.DocumentCount; document++) documents.Add(group.Document(document).ToArray());
+                for (var document = 0; document < group.DocumentCount; document++)
+                {
+                    documents.Add(group.Document(document).ToArray());
+                }
             }
         }
 

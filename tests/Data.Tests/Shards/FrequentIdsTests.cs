@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Shards;
 namespace KvShiftScale.Data.Tests.Shards;
 
 public sealed class FrequentIdsTests

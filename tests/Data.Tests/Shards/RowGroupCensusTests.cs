@@ -1,4 +1,7 @@
 using System.Text;
+using KvShiftScale.Data.Files;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Data.Tests.Shards;
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Data.Tests.Shards;
 
@@ -59,7 +60,11 @@ public sealed class ShardReadingToolsTests : IDisposable
     {
         using (var writer = new ShardFolderWriter(_folder.Folder, "s", 2, ShardFolder.Options()))
         {
-            foreach (var document in ShardFolder.Consecutive(0, 2, 2, 2)) writer.Append(document);
+            foreach (var document in ShardFolder.Consecutive(0, 2, 2, 2))
+            {
+                writer.Append(document);
+            }
+
             writer.Complete();
         }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using KvShiftScale.Data.Shards;
 using Parquet.Schema;
 
 namespace KvShiftScale.Data.Tests.Shards;

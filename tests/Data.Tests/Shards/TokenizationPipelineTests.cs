@@ -1,4 +1,6 @@
 using System.Text;
+using KvShiftScale.Data.Preparation;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
 
 namespace KvShiftScale.Data.Tests.Shards;

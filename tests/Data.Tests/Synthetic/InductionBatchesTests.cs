@@ -1,18 +1,20 @@
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Synthetic;
 namespace KvShiftScale.Data.Tests.Synthetic;
 
 public sealed class InductionBatchesTests
 {
-    private static readonly InductionTask s_single =
+    private static readonly InductionTask Single =
         new() { Generator = InductionGenerator.SingleRepeat, VocabularySize = 40, Candidates = 12, Context = 13 };
 
-    private static readonly InductionTask s_successors =
+    private static readonly InductionTask Successors =
         new() { Generator = InductionGenerator.Successors, VocabularySize = 40, Candidates = 12, Context = 50 };
 
     [Fact]
     public void SingleRepeatAsksForWhatFollowedTheOneRepeatedId()
     {
         var places = new HashSet<int>();
-        foreach (var (inputs, targets) in Rows(s_single, 300))
+        foreach (var (inputs, targets) in Rows(Single, 300))
         {
             var distinct = inputs[..12];
             Assert.Equal(12, distinct.Distinct().Count());
@@ -30,13 +32,17 @@ public sealed class InductionBatchesTests
     public void AnsweredIsWhatFollowedTheMostRecentOccurrence()
     {
         var asked = 0;
-        foreach (var (inputs, targets) in Rows(s_successors, 300))
+        foreach (var (inputs, targets) in Rows(Successors, 300))
         {
             Assert.True(inputs.Distinct().Count() <= 12);
             var isAnswer = false;
             for (var i = 0; i < inputs.Length; i++)
             {
-                if (i > 0) Assert.NotEqual(inputs[i - 1], inputs[i]);
+                if (i > 0)
+                {
+                    Assert.NotEqual(inputs[i - 1], inputs[i]);
+                }
+
                 var before = i == 0 ? -1 : Array.LastIndexOf(inputs, inputs[i], i - 1);
                 // An answer is appended without being asked about in turn; any other token that has a successor is asked about.
                 var wanted = isAnswer || before < 0 ? TokenBatch.IgnoredTarget : inputs[before + 1];
@@ -46,7 +52,11 @@ public sealed class InductionBatchesTests
                     isAnswer = false;
                     continue;
                 }
-                if (i + 1 < inputs.Length) Assert.Equal(wanted, inputs[i + 1]);
+                if (i + 1 < inputs.Length)
+                {
+                    Assert.Equal(wanted, inputs[i + 1]);
+                }
+
                 isAnswer = true;
                 asked++;
             }
@@ -58,22 +68,22 @@ public sealed class InductionBatchesTests
     [Fact]
     public void ARowDependsOnSeedStreamAndNumberAlone()
     {
-        var whole = Rows(s_successors, 12, rowsPerBatch: 12);
-        var parts = Rows(s_successors, 12, rowsPerBatch: 3);
+        var whole = Rows(Successors, 12, rowsPerBatch: 12);
+        var parts = Rows(Successors, 12, rowsPerBatch: 3);
         for (var row = 0; row < 12; row++)
         {
             Assert.Equal(whole[row].Inputs, parts[row].Inputs);
             Assert.Equal(whole[row].Targets, parts[row].Targets);
         }
         Assert.NotEqual(whole[0].Inputs, whole[1].Inputs);
-        Assert.NotEqual(whole[0].Inputs, Rows(s_successors, 1, seed: 8)[0].Inputs);
-        Assert.NotEqual(whole[0].Inputs, Rows(s_successors, 1, stream: 1)[0].Inputs);
+        Assert.NotEqual(whole[0].Inputs, Rows(Successors, 1, seed: 8)[0].Inputs);
+        Assert.NotEqual(whole[0].Inputs, Rows(Successors, 1, stream: 1)[0].Inputs);
     }
 
     [Fact]
     public void BatchesCountTheirAnswersAndFillPositions()
     {
-        using var batch = new InductionBatches(s_successors, seed: 1, stream: 0, rowsPerStep: 8, rowsPerBatch: 4).Next();
+        using var batch = new InductionBatches(Successors, seed: 1, stream: 0, rowsPerStep: 8, rowsPerBatch: 4).Next();
 
         Assert.Equal(batch.Targets.LongCount(target => target != TokenBatch.IgnoredTarget), batch.ValidTargets);
         Assert.Equal(Enumerable.Repeat(Enumerable.Range(0, 50), 4).SelectMany(row => row), batch.Positions);
@@ -91,9 +101,9 @@ public sealed class InductionBatchesTests
     [Fact]
     public void AStepIsAWholeNumberOfBatches()
     {
-        Assert.Equal(2, new InductionBatches(s_single, 1, 0, 8, 4).MicroBatchesPerStep);
-        Assert.Throws<ArgumentException>(() => new InductionBatches(s_single, 1, 0, 8, 3));
-        Assert.Throws<ArgumentException>(() => new InductionBatches(s_single, 1, 0, 2, 4));
+        Assert.Equal(2, new InductionBatches(Single, 1, 0, 8, 4).MicroBatchesPerStep);
+        Assert.Throws<ArgumentException>(() => new InductionBatches(Single, 1, 0, 8, 3));
+        Assert.Throws<ArgumentException>(() => new InductionBatches(Single, 1, 0, 2, 4));
     }
 
     private static List<(int[] Inputs, int[] Targets)> Rows(InductionTask task, int count, long seed = 7, int stream = 0, int rowsPerBatch = 1)

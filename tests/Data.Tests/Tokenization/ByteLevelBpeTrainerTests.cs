@@ -1,6 +1,7 @@
 using System.Globalization;
 using KvShiftScale.Data.Tests.Text;
-using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Training;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

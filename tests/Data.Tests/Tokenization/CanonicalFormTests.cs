@@ -1,4 +1,4 @@
-using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Normalization;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

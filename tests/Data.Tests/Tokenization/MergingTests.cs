@@ -1,5 +1,8 @@
 using System.Text;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Training;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Training;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

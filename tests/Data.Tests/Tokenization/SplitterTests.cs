@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Splitting;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using KvShiftScale.Data.Tests.Text;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

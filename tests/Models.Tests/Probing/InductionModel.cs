@@ -29,7 +29,11 @@ internal static class InductionModel
         var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context);
         using var mode = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var slot in model.Parameters.Slots) slot.Parameter.copy_(tensor(Values(slot)).view([.. slot.Shape]));
+        foreach (var slot in model.Parameters.Slots)
+        {
+            slot.Parameter.copy_(tensor(Values(slot)).view([.. slot.Shape]));
+        }
+
         return model;
 
         float[] Values(ParameterSlot slot)
@@ -39,7 +43,11 @@ internal static class InductionModel
             switch (name)
             {
                 case "embed_tokens" or "lm_head":
-                    for (var id = 0; id < Vocabulary; id++) values[id * Width + Channel(id)] = 1;
+                    for (var id = 0; id < Vocabulary; id++)
+                    {
+                        values[id * Width + Channel(id)] = 1;
+                    }
+
                     break;
                 case "q_proj" or "k_proj":
                     Diagonal(values, 2);
@@ -66,6 +74,9 @@ internal static class InductionModel
 
     private static void Diagonal(float[] values, float value)
     {
-        for (var i = 0; i < Width; i++) values[i * Width + i] = value;
+        for (var i = 0; i < Width; i++)
+        {
+            values[i * Width + i] = value;
+        }
     }
 }

@@ -87,9 +87,21 @@ public sealed class InductionProbeTests
     {
         var config = new ModelConfig
         {
-            VocabSize = 13, HiddenSize = 12, Layers = 2, Heads = 4, KvHeads = kvHeads, HeadSize = 4, FfnSize = 10, RopeBase = 100,
-            InitStd = 0.5, KvShift = variant, TieEmbeddings = tied, SlidingWindow = slidingWindow, SlidingHeads = slidingWindow == 0 ? 0 : 2,
-            SlidingKvHeads = slidingWindow == 0 ? 0 : 1, SlidingHeadSize = slidingWindow == 0 ? 0 : 6,
+            VocabSize = 13,
+            HiddenSize = 12,
+            Layers = 2,
+            Heads = 4,
+            KvHeads = kvHeads,
+            HeadSize = 4,
+            FfnSize = 10,
+            RopeBase = 100,
+            InitStd = 0.5,
+            KvShift = variant,
+            TieEmbeddings = tied,
+            SlidingWindow = slidingWindow,
+            SlidingHeads = slidingWindow == 0 ? 0 : 2,
+            SlidingKvHeads = slidingWindow == 0 ? 0 : 1,
+            SlidingHeadSize = slidingWindow == 0 ? 0 : 6,
         };
         using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float64, CPU, 4096), context: 16);
         model.Initialize(7);
@@ -98,9 +110,20 @@ public sealed class InductionProbeTests
             // Norm weights that matter, and scalars of both signs.
             foreach (var slot in model.Parameters.Slots)
             {
-                if (slot.Name.EndsWith("norm.weight", StringComparison.Ordinal)) slot.Parameter.copy_(arange(12, ScalarType.Float64) * 0.1 + 0.4);
-                if (slot.Name.EndsWith("1.self_attn.v_shift", StringComparison.Ordinal)) slot.Parameter.narrow(0, 0, 1).mul_(-1.5);
-                if (slot.Name.EndsWith("0.self_attn.v_shift", StringComparison.Ordinal)) slot.Parameter.narrow(1, 0, 1).mul_(-1);
+                if (slot.Name.EndsWith("norm.weight", StringComparison.Ordinal))
+                {
+                    slot.Parameter.copy_(arange(12, ScalarType.Float64) * 0.1 + 0.4);
+                }
+
+                if (slot.Name.EndsWith("1.self_attn.v_shift", StringComparison.Ordinal))
+                {
+                    slot.Parameter.narrow(0, 0, 1).mul_(-1.5);
+                }
+
+                if (slot.Name.EndsWith("0.self_attn.v_shift", StringComparison.Ordinal))
+                {
+                    slot.Parameter.narrow(1, 0, 1).mul_(-1);
+                }
             }
         }
         var probe = new InductionProbe(model, Below(13));
@@ -141,7 +164,10 @@ public sealed class InductionProbeTests
                 // The plain computation orders them by how far back they reach.
                 var lags = plain.Lags(name, head, heads);
                 Assert.Equal(lags.Length, found[head].Count);
-                for (var lag = 0; lag < lags.Length; lag++) Assert.Equal(lags[lag], found[head][^(lag + 1)], 1e-6);
+                for (var lag = 0; lag < lags.Length; lag++)
+                {
+                    Assert.Equal(lags[lag], found[head][^(lag + 1)], 1e-6);
+                }
             }
         }
     }
@@ -204,7 +230,10 @@ public sealed class InductionProbeTests
         Assert.Equal(scores.Accuracy, probe.Run().Accuracy);
         var (lossAfter, gradientsAfter) = fixture.LossAndGradients();
         Assert.Equal(loss, lossAfter);
-        foreach (var (name, values) in gradients) Assert.Equal(values, gradientsAfter[name]);
+        foreach (var (name, values) in gradients)
+        {
+            Assert.Equal(values, gradientsAfter[name]);
+        }
     }
 
     [Fact]
@@ -218,7 +247,10 @@ public sealed class InductionProbeTests
         Assert.Equal(expected.SecondCopyLoss, scores.SecondCopyLoss, 0.1 * expected.SecondCopyLoss);
         foreach (var (a, b) in expected.Layers.Zip(scores.Layers))
         {
-            foreach (var (x, y) in a.PrefixMatching.Zip(b.PrefixMatching)) Assert.Equal(x, y, 0.05f);
+            foreach (var (x, y) in a.PrefixMatching.Zip(b.PrefixMatching))
+            {
+                Assert.Equal(x, y, 0.05f);
+            }
         }
     }
 }

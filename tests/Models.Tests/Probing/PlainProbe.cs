@@ -54,14 +54,22 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
                     var attention = Attention(q[t], k, h, kv, headSize, from, t);
                     for (var j = from; j <= t; j++)
                     {
-                        for (var lag = 0; lag < lags.Length && lag <= j; lag++) taken[j - lag] += lags[lag] * attention[j - from];
+                        for (var lag = 0; lag < lags.Length && lag <= j; lag++)
+                        {
+                            taken[j - lag] += lags[lag] * attention[j - from];
+                        }
                     }
                     for (var j = 0; j <= t; j++)
                     {
-                        for (var c = 0; c < headSize; c++) result[t][h * headSize + c] += taken[j] * v[j][kv * headSize + c];
+                        for (var c = 0; c < headSize; c++)
+                        {
+                            result[t][h * headSize + c] += taken[j] * v[j][kv * headSize + c];
+                        }
                     }
                     if (t >= length && t < 2 * length - 1)
+                    {
                         prefix[layer][h] += Math.Abs(taken[t - length + 1]) / Math.Max(taken.Sum(Math.Abs), double.Epsilon) / (length - 1) / rowCount;
+                    }
                 }
                 for (var i = 0; i < length; i++)
                 {
@@ -70,7 +78,10 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
                     for (var d = 0; d < direction.Length; d++)
                     {
                         for (var c = 0; c < headSize; c++)
+                        {
                             direction[d] += output[d * heads * headSize + h * headSize + c] * v[i][kv * headSize + c];
+                        }
+
                         direction[d] *= weights["model.norm.weight"][d];
                     }
                     var raised = ids[..length].Select(id => Dot(Row(head, id, config.HiddenSize), direction)).ToArray();
@@ -91,7 +102,11 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
     /// <summary>Effective weights of one head by how far back they reach, from 0.</summary>
     public double[] Lags(string name, int head, int heads)
     {
-        if (!weights.TryGetValue(name, out var scalars)) return [1];
+        if (!weights.TryGetValue(name, out var scalars))
+        {
+            return [1];
+        }
+
         var own = scalars[(head * scalars.Length / heads)..((head + 1) * scalars.Length / heads)];
         return config.KvShift switch
         {
@@ -111,7 +126,10 @@ internal sealed class PlainProbe(ModelConfig config, IReadOnlyDictionary<string,
             {
                 for (var lag = 0; lag < lags.Length && lag <= t; lag++)
                 {
-                    for (var c = head * headSize; c < (head + 1) * headSize; c++) mixed[t][c] += lags[lag] * x[t - lag][c];
+                    for (var c = head * headSize; c < (head + 1) * headSize; c++)
+                    {
+                        mixed[t][c] += lags[lag] * x[t - lag][c];
+                    }
                 }
             }
         }

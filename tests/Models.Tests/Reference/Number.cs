@@ -38,7 +38,11 @@ internal readonly struct Number(double value, Tape? tape = null, int node = -1)
             sum += a[i].Value * b[i].Value;
             tape ??= a[i].Tape ?? b[i].Tape;
         }
-        if (tape is null) return sum;
+        if (tape is null)
+        {
+            return sum;
+        }
+
         var result = tape.Variable(sum);
         for (var i = 0; i < a.Length; i++)
         {
@@ -51,7 +55,11 @@ internal readonly struct Number(double value, Tape? tape = null, int node = -1)
     private static Number Result(double value, Number a, double slopeOfA, Number b, double slopeOfB)
     {
         var tape = a.Tape ?? b.Tape;
-        if (tape is null) return value;
+        if (tape is null)
+        {
+            return value;
+        }
+
         var result = tape.Variable(value);
         tape.From(a, slopeOfA);
         tape.From(b, slopeOfB);

@@ -36,7 +36,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             var logits = Logits(rows.Ids[row], rows.Positions[row]);
             for (var t = 0; t < logits.Length; t++)
             {
-                if (rows.Targets[row][t] != -100) sum += LogOfSumOfExponentials(logits[t]) - logits[t][rows.Targets[row][t]];
+                if (rows.Targets[row][t] != -100)
+                {
+                    sum += LogOfSumOfExponentials(logits[t]) - logits[t][rows.Targets[row][t]];
+                }
             }
             all.AddRange(logits);
         }
@@ -48,7 +51,11 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         var embedding = _weights["model.embed_tokens.weight"];
         var x = new Number[ids.Length][];
-        for (var t = 0; t < ids.Length; t++) x[t] = embedding[(ids[t] * config.HiddenSize)..((ids[t] + 1) * config.HiddenSize)];
+        for (var t = 0; t < ids.Length; t++)
+        {
+            x[t] = embedding[(ids[t] * config.HiddenSize)..((ids[t] + 1) * config.HiddenSize)];
+        }
+
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var name = $"model.layers.{layer}";
@@ -65,9 +72,21 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         var k = Product(x, _weights[$"{name}.k_proj.weight"], shape.KvHeads * size);
         var v = Product(x, _weights[$"{name}.v_proj.weight"], shape.KvHeads * size);
         var variant = config.KvShift;
-        if (variant is KvShiftVariant.Qkv) q = Shift(q, $"{name}.q_shift", size, positions);
-        if (variant is not (KvShiftVariant.None or KvShiftVariant.V)) k = Shift(k, $"{name}.k_shift", size, positions);
-        if (variant is not (KvShiftVariant.None or KvShiftVariant.K)) v = Shift(v, $"{name}.v_shift", size, positions);
+        if (variant is KvShiftVariant.Qkv)
+        {
+            q = Shift(q, $"{name}.q_shift", size, positions);
+        }
+
+        if (variant is not (KvShiftVariant.None or KvShiftVariant.V))
+        {
+            k = Shift(k, $"{name}.k_shift", size, positions);
+        }
+
+        if (variant is not (KvShiftVariant.None or KvShiftVariant.K))
+        {
+            v = Shift(v, $"{name}.v_shift", size, positions);
+        }
+
         q = Rotate(q, shape.Heads, size, positions);
         k = Rotate(k, shape.KvHeads, size, positions);
         var output = new Number[x.Length][];
@@ -80,12 +99,18 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 var kvHead = head / (shape.Heads / shape.KvHeads);
                 var scores = new Number[t - first + 1];
                 for (var s = first; s <= t; s++)
+                {
                     scores[s - first] = Number.Dot(q[t].AsSpan(head * size, size), k[s].AsSpan(kvHead * size, size)) / Math.Sqrt(size);
+                }
+
                 var logTotal = LogOfSumOfExponentials(scores);
                 for (var s = first; s <= t; s++)
                 {
                     var weight = Number.Exp(scores[s - first] - logTotal);
-                    for (var c = 0; c < size; c++) output[t][head * size + c] += weight * v[s][kvHead * size + c];
+                    for (var c = 0; c < size; c++)
+                    {
+                        output[t][head * size + c] += weight * v[s][kvHead * size + c];
+                    }
                 }
             }
         }
@@ -106,7 +131,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 var byLag = WeightsByLag(scalars.AsSpan(head * scalars.Length / heads, scalars.Length / heads));
                 for (var lag = 0; lag < byLag.Length && lag <= positions[t]; lag++)
                 {
-                    for (var c = head * size; c < (head + 1) * size; c++) mixed[t][c] += byLag[lag] * x[t - lag][c];
+                    for (var c = head * size; c < (head + 1) * size; c++)
+                    {
+                        mixed[t][c] += byLag[lag] * x[t - lag][c];
+                    }
                 }
             }
         }
@@ -176,7 +204,11 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         var largest = x.Max(value => value.Value);
         Number sum = 0;
-        foreach (var value in x) sum += Number.Exp(value - largest);
+        foreach (var value in x)
+        {
+            sum += Number.Exp(value - largest);
+        }
+
         return largest + Number.Log(sum);
     }
 

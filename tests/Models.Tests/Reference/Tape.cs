@@ -20,7 +20,11 @@ internal sealed class Tape
     /// <summary>Adds an input to the result made by the last <see cref="Variable"/>.</summary>
     public void From(Number input, double slope)
     {
-        if (input.Tape is null) return;
+        if (input.Tape is null)
+        {
+            return;
+        }
+
         _inputs.Add(input.Node);
         _slopes.Add(slope);
     }
@@ -33,7 +37,10 @@ internal sealed class Tape
         for (var node = of.Node; node >= 0; node--)
         {
             var end = node + 1 < _firstInput.Count ? _firstInput[node + 1] : _inputs.Count;
-            for (var i = _firstInput[node]; i < end; i++) gradient[_inputs[i]] += gradient[node] * _slopes[i];
+            for (var i = _firstInput[node]; i < end; i++)
+            {
+                gradient[_inputs[i]] += gradient[node] * _slopes[i];
+            }
         }
         return gradient;
     }

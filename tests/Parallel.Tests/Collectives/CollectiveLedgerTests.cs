@@ -6,7 +6,7 @@ public sealed class CollectiveLedgerTests
 {
     private const int Wanted = 100_000;
 
-    private static readonly GroupIdentity s_group = new("data", [0, 2]);
+    private static readonly GroupIdentity Group = new("data", [0, 2]);
 
     // Count and line of each call belong together, so that a reader who saw halves of two would know.
     [Fact]
@@ -21,7 +21,7 @@ public sealed class CollectiveLedgerTests
         {
             for (var i = 1; !stop.IsCancellationRequested; i++)
             {
-                ledger.Change(ledger.Begin(s_group, i, new CollectiveCall(CollectiveOperation.AllReduce, CollectiveDataType.Float32, i, 0, "a.cs", i)), CollectiveState.Ended);
+                ledger.Change(ledger.Begin(Group, i, new CollectiveCall(CollectiveOperation.AllReduce, CollectiveDataType.Float32, i, 0, "a.cs", i)), CollectiveState.Ended);
                 Volatile.Write(ref written[writer], i);
             }
         }, TaskCreationOptions.LongRunning)).ToArray();
@@ -53,8 +53,8 @@ public sealed class CollectiveLedgerTests
     {
         var ledger = new CollectiveLedger(rank: 0, isChecking: false);
         Assert.Null(ledger.Current());
-        var first = ledger.Begin(s_group, 1, Call(1));
-        var second = ledger.Begin(s_group, 2, Call(2));
+        var first = ledger.Begin(Group, 1, Call(1));
+        var second = ledger.Begin(Group, 2, Call(2));
         Assert.Equal(1, ledger.Current()!.Value.Sequence);
         ledger.Change(first, CollectiveState.Started);
         Assert.Equal(2, ledger.Current()!.Value.Sequence);

@@ -63,7 +63,11 @@ public sealed class AdamWTests
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 64);
         var slot = parameters.Create("norm", weightDecay: false, 2);
-        using (no_grad()) slot.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [2], 1, 1));
+        using (no_grad())
+        {
+            slot.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [2], 1, 1));
+        }
+
         using var optimizer = new AdamW(parameters, Config with { Epsilon = 1e-30 });
         slot.Accumulate(TensorValues.Make(ScalarType.Float64, [2], 0.5, -2));
 

@@ -23,7 +23,11 @@ public sealed class ElementRunsTests
             for (var count = 0L; first + count <= shard.ElementCount; count++)
             {
                 var found = new List<(long Local, long Global)>();
-                foreach (var (local, runs) in shard.RunsOf(first, count)) found.AddRange(Packed(runs).Select((element, i) => (local + i, element)));
+                foreach (var (local, runs) in shard.RunsOf(first, count))
+                {
+                    found.AddRange(Packed(runs).Select((element, i) => (local + i, element)));
+                }
+
                 Assert.Equal(expected.Where(element => element.Local >= first && element.Local < first + count), found);
             }
         }
@@ -41,7 +45,10 @@ public sealed class ElementRunsTests
     {
         for (var run = 0L; run < runs.Count; run++)
         {
-            for (var i = 0L; i < runs.Length; i++) yield return runs.Start + run * runs.Stride + i;
+            for (var i = 0L; i < runs.Length; i++)
+            {
+                yield return runs.Start + run * runs.Stride + i;
+            }
         }
     }
 
@@ -60,7 +67,10 @@ public sealed class ElementRunsTests
                 global += index * stride;
                 stride *= shard.GlobalShape[axis];
             }
-            if (!isPadding) elements.Add((local, global));
+            if (!isPadding)
+            {
+                elements.Add((local, global));
+            }
         }
         return elements;
     }

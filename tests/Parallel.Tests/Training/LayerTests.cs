@@ -18,7 +18,11 @@ public sealed class LayerTests
         using var layer = new Linear(parameters, "proj", ParameterShard.Whole(2, 3));
         var slot = Assert.Single(parameters.Slots);
         Assert.Equal("proj.weight", slot.Name);
-        using (no_grad()) slot.Parameter.copy_(TensorValues.Make(dtype, [2, 3], 1, 2, 3, 4, 5, 6));
+        using (no_grad())
+        {
+            slot.Parameter.copy_(TensorValues.Make(dtype, [2, 3], 1, 2, 3, 4, 5, 6));
+        }
+
         var input = TensorValues.Make(dtype, [2, 3], 1, 0, -1, 2, 1, 0).requires_grad_();
 
         var output = layer.forward(input);
@@ -38,7 +42,10 @@ public sealed class LayerTests
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
         using var layer = new Linear(parameters, "proj", ParameterShard.Whole(1, 2));
         var slot = parameters.Slots[0];
-        using (no_grad()) slot.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [1, 2], 1, 1));
+        using (no_grad())
+        {
+            slot.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [1, 2], 1, 1));
+        }
 
         var first = layer.forward(TensorValues.Make(ScalarType.Float64, [1, 2], 1, 2).requires_grad_());
         var second = layer.forward(TensorValues.Make(ScalarType.Float64, [1, 2], 30, 40).requires_grad_());
@@ -55,7 +62,11 @@ public sealed class LayerTests
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
         using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(4, 2));
-        using (no_grad()) layer.Weight.Parameter.copy_(TensorValues.Make(dtype, [4, 2], 1, 2, 3, 4, 5, 6, 7, 8));
+        using (no_grad())
+        {
+            layer.Weight.Parameter.copy_(TensorValues.Make(dtype, [4, 2], 1, 2, 3, 4, 5, 6, 7, 8));
+        }
+
         Assert.Equal("embed.weight", layer.Weight.Name);
 
         // Id 3 twice, id 1 never.
@@ -72,7 +83,11 @@ public sealed class LayerTests
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
         using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(3, 2));
-        using (no_grad()) layer.Weight.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [3, 2], 1, 2, 3, 4, 5, 6));
+        using (no_grad())
+        {
+            layer.Weight.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [3, 2], 1, 2, 3, 4, 5, 6));
+        }
+
         var upstream = TensorValues.Make(ScalarType.Float64, [1, 3], 1, 10, 100);
 
         // Row 1 of W, then logits against all of W; the head's weight gradient is G^T h, its input's G W.

@@ -59,7 +59,11 @@ public sealed class ParameterBucketsTests
         Assert.Equal([1, 2, 3, 4, 5, 6], TensorValues.Of(flat));
         Assert.Equal([10, 20, 30, 40, 50, 60], TensorValues.Of(bucket.FlatGradients()));
         Assert.Equal(TensorMemory.Address(flat) + 2 * sizeof(float), TensorMemory.Address(second.Parameter));
-        using (no_grad()) flat.mul_(2);
+        using (no_grad())
+        {
+            flat.mul_(2);
+        }
+
         Assert.Equal([6, 8, 10, 12], TensorValues.Of(second.Parameter));
     }
 

@@ -53,7 +53,10 @@ public sealed class ParameterSlotTests
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
         var slot = parameters.Create("a", weightDecay: false, 2);
-        using (no_grad()) slot.Parameter.copy_(Pair(3, 5));
+        using (no_grad())
+        {
+            slot.Parameter.copy_(Pair(3, 5));
+        }
 
         // d(sum x^2)/dx = 2 x, and x is used twice.
         (slot.AsInput() * slot.AsInput()).sum().backward();

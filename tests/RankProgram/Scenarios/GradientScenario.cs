@@ -10,19 +10,22 @@ namespace KvShiftScale.RankProgram.Scenarios;
 /// </summary>
 internal static class GradientScenario
 {
-    private static readonly long[][] s_shapes = [[3, 5], [7], [1], [101], [2, 3], [33]];
+    private static readonly long[][] Shapes = [[3, 5], [7], [1], [101], [2, 3], [33]];
 
     public static void Run()
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
-        foreach (var dtype in (ScalarType[])[ScalarType.Float32, ScalarType.Float64]) Check(context.Data, dtype);
+        foreach (var dtype in (ScalarType[])[ScalarType.Float32, ScalarType.Float64])
+        {
+            Check(context.Data, dtype);
+        }
     }
 
     private static void Check(ProcessGroup group, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 160);
-        ParameterSlot[] slots = [.. s_shapes.Select((shape, s) => parameters.Create($"slot {s}", weightDecay: s % 2 == 0, shape))];
+        ParameterSlot[] slots = [.. Shapes.Select((shape, s) => parameters.Create($"slot {s}", weightDecay: s % 2 == 0, shape))];
         var onFirstRank = parameters.Create("on the first rank", weightDecay: true, 2);
         var nowhere = parameters.Create("nowhere", weightDecay: false, 5);
         Expect.Equal(true, parameters.Buckets.Count > 3, "more than three buckets");
@@ -31,12 +34,24 @@ internal static class GradientScenario
         for (var step = 0; step < 2; step++)
         {
             parameters.BeginStep();
-            for (var s = 0; s < slots.Length; s++) slots[s].Accumulate(Make(slots[s], dtype, i => (group.Rank + 1) * (i + 10 * s) + step));
-            if (group.Rank == 0) onFirstRank.Accumulate(Make(onFirstRank, dtype, i => i + 4));
+            for (var s = 0; s < slots.Length; s++)
+            {
+                slots[s].Accumulate(Make(slots[s], dtype, i => (group.Rank + 1) * (i + 10 * s) + step));
+            }
+
+            if (group.Rank == 0)
+            {
+                onFirstRank.Accumulate(Make(onFirstRank, dtype, i => i + 4));
+            }
+
             reducer.Reduce();
 
             var factor = group.Size * (group.Size + 1) / 2;
-            for (var s = 0; s < slots.Length; s++) Require(slots[s], step, i => factor * (i + 10 * s) + group.Size * step);
+            for (var s = 0; s < slots.Length; s++)
+            {
+                Require(slots[s], step, i => factor * (i + 10 * s) + group.Size * step);
+            }
+
             Require(onFirstRank, step, i => i + 4);
             Require(nowhere, step, _ => 0);
         }

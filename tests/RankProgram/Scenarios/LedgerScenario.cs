@@ -30,7 +30,11 @@ internal static class LedgerScenario
         Expect.Equal("all_reduce of 10 float64 (sum)", $"{ledger.Recent()[^2].Call}", "the one before");
         Expect.Equal(before.Ended + 2, group.Position.Ended, "collectives that have ended after the wait");
 
-        for (var i = 0; i < CollectiveLedger.Capacity + 5; i++) group.Barrier();
+        for (var i = 0; i < CollectiveLedger.Capacity + 5; i++)
+        {
+            group.Barrier();
+        }
+
         var recent = ledger.Recent();
         Expect.Equal(CollectiveLedger.Capacity, recent.Count, "entries that are remembered");
         Expect.Equal(true, recent.Zip(recent.Skip(1)).All(pair => pair.Second.Number == pair.First.Number + 1), "their order");
@@ -57,10 +61,30 @@ internal static class LedgerScenario
             "all_reduce of 4 float32 (sum)", "all_reduce of 4 int32 (sum)");
         Mismatch(() => group.Broadcast(data.Address, 4, CollectiveDataType.Int64, root: differs ? 1 : 0),
             "broadcast of 4 int64 from its rank 1", "broadcast of 4 int64 from its rank 0");
-        Mismatch(() => { if (differs) group.Barrier(); else group.AllReduce(data.Address, 1, CollectiveDataType.Float64, ReduceOperation.Max); },
+        Mismatch(() =>
+        {
+            if (differs)
+            {
+                group.Barrier();
+            }
+            else
+            {
+                group.AllReduce(data.Address, 1, CollectiveDataType.Float64, ReduceOperation.Max);
+            }
+        },
             "barrier", "all_reduce of 1 float64 (max)");
         // The order: the second of two calls on one rank is the first on the others.
-        Mismatch(() => { if (differs) First(group); else Second(group); }, "barrier", "barrier");
+        Mismatch(() =>
+        {
+            if (differs)
+            {
+                First(group);
+            }
+            else
+            {
+                Second(group);
+            }
+        }, "barrier", "barrier");
 
         void Mismatch(Action call, string theirs, string ours)
         {

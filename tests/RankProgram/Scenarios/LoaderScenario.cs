@@ -1,4 +1,6 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Parallel;
 
 namespace KvShiftScale.RankProgram.Scenarios;

@@ -146,7 +146,11 @@ internal static class OverlapLifeScenario
         parameters.BeginStep();
         reducer.BeginMicroBatch(isLast: true);
         // The gradients start reductions that rank 1 never joins, and gathers queue up behind them.
-        foreach (var weight in weights) weight.Accumulate(ones([Elements]));
+        foreach (var weight in weights)
+        {
+            weight.Accumulate(ones([Elements]));
+        }
+
         reducer.GatherParameters();
         var begun = Stopwatch.GetTimestamp();
         reducer.Dispose();
@@ -185,7 +189,11 @@ internal static class OverlapLifeScenario
         var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 4 * Elements, new OptimizerShare(context.Replicas.Rank, context.Replicas.Size));
         weights = [.. Enumerable.Range(0, 4).Select(i => parameters.Create($"weight {i}", weightDecay: true, Elements))];
         using var mode = no_grad();
-        foreach (var weight in weights) weight.Parameter.zero_();
+        foreach (var weight in weights)
+        {
+            weight.Parameter.zero_();
+        }
+
         return parameters;
     }
 
@@ -196,8 +204,15 @@ internal static class OverlapLifeScenario
             Begin(reducer, parameters, weights, context);
             End(reducer, parameters, context, step);
         }
-        if (!awaitParameters) return;
-        foreach (var weight in weights) Expect.Equal(true, weight.Parameter is not null, "a parameter that has arrived");
+        if (!awaitParameters)
+        {
+            return;
+        }
+
+        foreach (var weight in weights)
+        {
+            Expect.Equal(true, weight.Parameter is not null, "a parameter that has arrived");
+        }
     }
 
     private static void Begin(GradientReducer reducer, ParameterBuckets parameters, List<ParameterSlot> weights, ParallelContext context)
@@ -205,7 +220,10 @@ internal static class OverlapLifeScenario
         using var scope = NewDisposeScope();
         parameters.BeginStep();
         reducer.BeginMicroBatch(isLast: true);
-        foreach (var weight in weights) weight.Accumulate(ones([Elements]) * (context.World.Rank + 1.0));
+        foreach (var weight in weights)
+        {
+            weight.Accumulate(ones([Elements]) * (context.World.Rank + 1.0));
+        }
     }
 
     private static void End(GradientReducer reducer, ParameterBuckets parameters, ParallelContext context, int step)
@@ -214,7 +232,10 @@ internal static class OverlapLifeScenario
         reducer.Reduce();
         var wanted = context.World.Size * (context.World.Size + 1) / 2;
         foreach (var bucket in parameters.Buckets)
+        {
             Expect.Equal((double)wanted * bucket.OwnedLength, bucket.OwnedGradients().to(ScalarType.Float64).sum().item<double>(), $"sum of step {step}");
+        }
+
         reducer.GatherParameters();
     }
 
@@ -233,7 +254,11 @@ internal static class OverlapLifeScenario
     {
         // A thread has been waited for when its last instruction of managed code is done; Linux lists it a while longer. Its name comes late, too.
         var begun = Stopwatch.GetTimestamp();
-        while (CommunicationThreads() != threads && Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(10)) Thread.Sleep(1);
+        while (CommunicationThreads() != threads && Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(10))
+        {
+            Thread.Sleep(1);
+        }
+
         Expect.Equal(threads, CommunicationThreads(), $"communication threads {when}");
         Expect.Equal(mappings, Mappings(), $"mappings of shared memory {when}");
         Expect.Equal(0, Names(), $"names in /dev/shm {when}");

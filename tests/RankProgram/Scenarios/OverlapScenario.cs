@@ -27,9 +27,15 @@ internal static class OverlapScenario
             // Integers up to 2^24: every order of a sum gives the same bits.
             var wanted = Train(context, isShared, overlap: false, fractions: false);
             foreach (var shareMemory in (bool[])[true, false])
+            {
                 Compare(wanted, Train(context, isShared, overlap: true, fractions: false, shareMemory), $"shared optimizer {isShared}, shared memory {shareMemory}");
+            }
             // Two terms have one sum in either order; of more the two ways may differ in the last bit.
-            if (context.World.Size > 2) continue;
+            if (context.World.Size > 2)
+            {
+                continue;
+            }
+
             Compare(Train(context, isShared, overlap: false, fractions: true), Train(context, isShared, overlap: true, fractions: true), "fractions");
         }
         RunLateGradient(context);
@@ -85,7 +91,10 @@ internal static class OverlapScenario
         Expect.Equal(true, parameters.Buckets.Count >= 4, "four buckets or more");
         using (no_grad())
         {
-            foreach (var slot in parameters.Slots) slot.Parameter.copy_(Make([.. slot.Shape], i => i % 3 - 1));
+            foreach (var slot in parameters.Slots)
+            {
+                slot.Parameter.copy_(Make([.. slot.Shape], i => i % 3 - 1));
+            }
         }
 
         using var reducer = new GradientReducer(parameters, group, overlap: overlap, shareMemory: shareMemory);
@@ -96,7 +105,11 @@ internal static class OverlapScenario
             parameters.BeginStep();
             for (var micro = 0; micro < MicroBatches; micro++)
             {
-                if (step % group.Size == group.Rank) Thread.Sleep(15);
+                if (step % group.Size == group.Rank)
+                {
+                    Thread.Sleep(15);
+                }
+
                 reducer.BeginMicroBatch(isLast: micro == MicroBatches - 1);
                 using var inner = NewDisposeScope();
                 var seed = group.Rank + step + micro;
@@ -106,7 +119,10 @@ internal static class OverlapScenario
                 (fractions ? wide / 3 : wide).backward();
             }
             reducer.Reduce();
-            foreach (var bucket in parameters.Buckets) seen.Add(bucket.OwnedGradients().to(ScalarType.Float64).data<double>().ToArray());
+            foreach (var bucket in parameters.Buckets)
+            {
+                seen.Add(bucket.OwnedGradients().to(ScalarType.Float64).data<double>().ToArray());
+            }
 
             // An update in which ranks differ only by what they own, and which keeps integers small.
             using (no_grad())
@@ -118,14 +134,25 @@ internal static class OverlapScenario
                 }
             }
             reducer.GatherParameters();
-            if (step % group.Size == group.Rank) Thread.Sleep(15);
-            if (step == Steps - 1) seen.AddRange(parameters.Slots.Select(slot => slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()));
+            if (step % group.Size == group.Rank)
+            {
+                Thread.Sleep(15);
+            }
+
+            if (step == Steps - 1)
+            {
+                seen.AddRange(parameters.Slots.Select(slot => slot.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray()));
+            }
         }
         Expect.Elements(new double[9], unused.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray(), "unused");
         var reduction = reducer.Reduction.Snapshot();
         Expect.Equal(true, reduction.Transfer > 0 && reduction.HiddenFraction is >= 0 and <= 1, $"reductions are counted: {reduction}");
         Expect.Equal(isShared, reducer.Gathering.Snapshot().Transfer > 0, "gathers are counted");
-        if (!overlap) Expect.Equal(true, Math.Abs(reduction.Transfer - reduction.Exposed) <= 1e-9 * reduction.Transfer, $"without overlap all is exposed: {reduction}");
+        if (!overlap)
+        {
+            Expect.Equal(true, Math.Abs(reduction.Transfer - reduction.Exposed) <= 1e-9 * reduction.Transfer, $"without overlap all is exposed: {reduction}");
+        }
+
         return seen;
     }
 
@@ -140,7 +167,9 @@ internal static class OverlapScenario
             for (var j = 0; j < wanted[i].Length; j++)
             {
                 if (BitConverter.DoubleToInt64Bits(wanted[i][j]) != BitConverter.DoubleToInt64Bits(found[i][j]))
+                {
                     throw new ExpectationException($"{what}: buffer {i}, element {j}: {found[i][j]:R}, wanted {wanted[i][j]:R}");
+                }
             }
         }
     }

@@ -18,7 +18,10 @@ internal static class SharedGradientScenario
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
         foreach (var isShared in (bool[])[false, true])
         {
-            foreach (var dtype in (ScalarType[])[ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16]) Check(context.Replicas, dtype, isShared);
+            foreach (var dtype in (ScalarType[])[ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16])
+            {
+                Check(context.Replicas, dtype, isShared);
+            }
         }
     }
 
@@ -52,7 +55,11 @@ internal static class SharedGradientScenario
             Reduce(third, parameters, slots, group, 3);
         }
         Accumulate(slots, group, 5);
-        using (var none = new GradientReducer(parameters, group, overlap: true, shareMemory: false)) Reduce(none, parameters, slots, group, 4);
+        using (var none = new GradientReducer(parameters, group, overlap: true, shareMemory: false))
+        {
+            Reduce(none, parameters, slots, group, 4);
+        }
+
         parameters.Dispose();
         Expect.Equal(0, Mappings(), "nothing is mapped after the parameters");
     }
@@ -61,7 +68,9 @@ internal static class SharedGradientScenario
     {
         using var scope = NewDisposeScope();
         foreach (var slot in slots)
+        {
             slot.Accumulate((arange(0, slot.Parameter.numel(), slot.Gradient.dtype) * (factor * (group.Rank + 1))).view([.. slot.Shape]));
+        }
     }
 
     private static void Reduce(GradientReducer reducer, ParameterBuckets parameters, ParameterSlot[] slots, ProcessGroup group, double factor)
@@ -93,7 +102,10 @@ internal static class SharedGradientScenario
 
     private static void RequireSame(List<double[]> wanted, List<double[]> found, string what)
     {
-        for (var i = 0; i < wanted.Count; i++) Expect.Elements(wanted[i], found[i], what);
+        for (var i = 0; i < wanted.Count; i++)
+        {
+            Expect.Elements(wanted[i], found[i], what);
+        }
     }
 
     private static int Mappings() => File.ReadLines("/proc/self/maps").Count(line => line.Contains(Memory, StringComparison.Ordinal));

@@ -30,7 +30,11 @@ public sealed class StepGuardTests
     public void WithoutARuleNothingFiniteIsASpikeAndNothingIsRemembered()
     {
         var guard = new StepGuard(Settings(SpikeRule.None));
-        for (var i = 0; i < 20; i++) Assert.Equal(default, guard.Decide(i == 15 ? 1e6 : 2, i == 16 ? 1e6 : 1));
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(default, guard.Decide(i == 15 ? 1e6 : 2, i == 16 ? 1e6 : 1));
+        }
+
         Assert.Empty(guard.State.Losses);
         Assert.Equal(0, guard.State.SkippedSteps);
     }
@@ -40,9 +44,16 @@ public sealed class StepGuardTests
     {
         var guard = new StepGuard(Settings(SpikeRule.BaichuanM1));
         // The window of four is not full.
-        foreach (var norm in (double[])[1, 100, 1, 1]) Assert.Equal(StepFault.None, guard.Decide(2, norm).Fault);
+        foreach (var norm in (double[])[1, 100, 1, 1])
+        {
+            Assert.Equal(StepFault.None, guard.Decide(2, norm).Fault);
+        }
+
         guard = new StepGuard(Settings(SpikeRule.BaichuanM1));
-        foreach (var norm in (double[])[1, 2, 1, 2]) guard.Decide(2, norm);
+        foreach (var norm in (double[])[1, 2, 1, 2])
+        {
+            guard.Decide(2, norm);
+        }
 
         // 1.2 x 1.5 + 0.1.
         Assert.Equal(StepFault.None, guard.Decide(2, 1.9).Fault);
@@ -65,7 +76,11 @@ public sealed class StepGuardTests
     {
         var guard = new StepGuard(Settings(SpikeRule.ZScore) with { SpikeZ = 2 });
         // Losses: mean 2, squares of deviations 0.25 + 0.25 + 0.0 + 0.25, so a deviation of 0.5. Norms: mean 1 and a deviation of 0.5, too.
-        foreach (var (l, n) in ((double, double)[])[(1.5, 0.5), (2.5, 1.5), (2, 1), (2, 1)]) guard.Decide(l, n);
+        foreach (var (l, n) in ((double, double)[])[(1.5, 0.5), (2.5, 1.5), (2, 1), (2, 1)])
+        {
+            guard.Decide(l, n);
+        }
+
         var deviation = Math.Sqrt(0.5 / 3);
 
         var verdict = guard.Decide(2 + (loss - 2) * 2 * deviation, 1 + (norm - 1) * 2 * deviation);
@@ -77,7 +92,10 @@ public sealed class StepGuardTests
     public void NearlyEqualNumbersMakeNoSpikes()
     {
         var guard = new StepGuard(Settings(SpikeRule.ZScore));
-        for (var i = 0; i < 8; i++) guard.Decide(2, 1);
+        for (var i = 0; i < 8; i++)
+        {
+            guard.Decide(2, 1);
+        }
 
         // Six deviations of a thousandth of the mean.
         Assert.Equal(StepFault.LossSpike, new StepGuard(Settings(SpikeRule.ZScore), guard.State).Decide(2.013, 1).Fault);
@@ -91,7 +109,10 @@ public sealed class StepGuardTests
         var clipping = new StepGuard(Settings(SpikeRule.ZScore) with { SpikeAction = SpikeAction.Clip });
         foreach (var guard in (StepGuard[])[skipping, clipping])
         {
-            foreach (var norm in (double[])[1, 3, 1, 3]) guard.Decide(2, norm);
+            foreach (var norm in (double[])[1, 3, 1, 3])
+            {
+                guard.Decide(2, norm);
+            }
         }
 
         Assert.True(skipping.Decide(2, 1000).IsSkip);
@@ -136,7 +157,10 @@ public sealed class StepGuardTests
     public void ShorterWindowTakesTheNewest()
     {
         var guard = new StepGuard(Settings(SpikeRule.BaichuanM1));
-        foreach (var norm in (double[])[9, 9, 1, 1]) guard.Decide(2, norm);
+        foreach (var norm in (double[])[9, 9, 1, 1])
+        {
+            guard.Decide(2, norm);
+        }
 
         var shorter = new StepGuard(Settings(SpikeRule.BaichuanM1) with { SpikeWindow = 2 }, guard.State);
 

@@ -5,9 +5,9 @@ namespace KvShiftScale.Trainer.Tests.Checkpoints;
 
 public sealed class CheckpointPartTests : IDisposable
 {
-    private static readonly CheckpointPart s_empty = new(null, []);
+    private static readonly CheckpointPart Empty = new(null, []);
 
-    private static readonly CheckpointPart s_part = new(new CheckpointFile("a.bin", 3, "00"),
+    private static readonly CheckpointPart Part = new(new CheckpointFile("a.bin", 3, "00"),
         [new CheckpointTensor("w", SafetensorsType.F32, [3, 4], [new TensorSlice("a.bin", "w@0", new ElementRuns(1, 2, 4, 3), ulong.MaxValue)])]);
 
     private readonly TemporaryFolder _temporary = new();
@@ -18,12 +18,12 @@ public sealed class CheckpointPartTests : IDisposable
     public void PartsComeAsTheyWereLeftAndLeaveTheDraft()
     {
         File.WriteAllBytes(_temporary.PathOf("a.bin"), [1, 2, 3]);
-        s_part.Leave(_temporary.Path, 0);
-        s_empty.Leave(_temporary.Path, 1);
+        Part.Leave(_temporary.Path, 0);
+        Empty.Leave(_temporary.Path, 1);
 
         var parts = TakeAll(2, seconds: 1);
 
-        Assert.Equivalent(s_part, parts[0], strict: true);
+        Assert.Equivalent(Part, parts[0], strict: true);
         Assert.Null(parts[1].File);
         Assert.Equal(["a.bin"], Directory.GetFiles(_temporary.Path).Select(path => Path.GetFileName(path)));
     }
@@ -32,12 +32,12 @@ public sealed class CheckpointPartTests : IDisposable
     public async Task WhatBecomesVisibleLateIsWaitedFor()
     {
         File.WriteAllBytes(_temporary.PathOf("a.bin"), [1]);
-        s_empty.Leave(_temporary.Path, 0);
+        Empty.Leave(_temporary.Path, 0);
         var late = Task.Run(async () =>
         {
             // A moment each, so that every wait is met; nothing depends on how long they are.
             await Task.Delay(100);
-            s_part.Leave(_temporary.Path, 1);
+            Part.Leave(_temporary.Path, 1);
             await Task.Delay(100);
             File.AppendAllText(_temporary.PathOf("a.bin"), "23");
         });
@@ -53,8 +53,11 @@ public sealed class CheckpointPartTests : IDisposable
     [InlineData(false, "rank-00001.part, which rank 1 has written")]
     public void WhatNeverBecomesVisibleIsNamed(bool hasPart, string named)
     {
-        s_empty.Leave(_temporary.Path, 0);
-        if (hasPart) s_part.Leave(_temporary.Path, 1);
+        Empty.Leave(_temporary.Path, 0);
+        if (hasPart)
+        {
+            Part.Leave(_temporary.Path, 1);
+        }
 
         var error = Assert.Throws<IOException>(() => TakeAll(2, seconds: 0.05));
 

@@ -47,7 +47,11 @@ public sealed class CheckpointTensorsTests : IDisposable
                 tensors.Read("w", wanted, MemoryMarshal.AsBytes(found.AsSpan()));
                 for (var i = 0; i < found.Length; i++)
                 {
-                    if (found[i] == wanted.Start + i / wanted.Length * wanted.Stride + i % wanted.Length) continue;
+                    if (found[i] == wanted.Start + i / wanted.Length * wanted.Stride + i % wanted.Length)
+                    {
+                        continue;
+                    }
+
                     Assert.Fail($"element {i} is {found[i]}");
                 }
             }
@@ -93,7 +97,11 @@ public sealed class CheckpointTensorsTests : IDisposable
         for (var file = 0; file < 2; file++)
         {
             var mine = slices.Select((runs, i) => (Runs: runs, Name: $"s{i}", File: i % 2)).Where(slice => slice.File == file).ToList();
-            if (mine.Count == 0) continue;
+            if (mine.Count == 0)
+            {
+                continue;
+            }
+
             using var writer = new SafetensorsWriter(draft.PathOf($"{file}.safetensors"),
                 mine.Select(slice => new SafetensorsEntry(slice.Name, SafetensorsType.F32, [slice.Runs.ElementCount])));
             foreach (var (runs, name, _) in mine)

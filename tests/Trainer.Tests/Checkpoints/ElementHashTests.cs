@@ -6,8 +6,8 @@ namespace KvShiftScale.Trainer.Tests.Checkpoints;
 
 public sealed class ElementHashTests
 {
-    private static readonly float[] s_values = [.. Enumerable.Range(0, 240).Select(i => MathF.Sin(i))];
-    private static readonly ulong s_name = ElementHash.OfName("model.norm.weight");
+    private static readonly float[] Values = [.. Enumerable.Range(0, 240).Select(i => MathF.Sin(i))];
+    private static readonly ulong Name = ElementHash.OfName("model.norm.weight");
 
     [Fact]
     public void HowElementsAreDividedDoesNotMatter()
@@ -25,12 +25,12 @@ public sealed class ElementHashTests
     [Fact]
     public void EveryBitOfEveryElementCounts()
     {
-        var bytes = MemoryMarshal.AsBytes(s_values.AsSpan()).ToArray();
-        var whole = ElementHash.Of(s_name, ElementRuns.Consecutive(0, 240), 0, bytes, 4);
+        var bytes = MemoryMarshal.AsBytes(Values.AsSpan()).ToArray();
+        var whole = ElementHash.Of(Name, ElementRuns.Consecutive(0, 240), 0, bytes, 4);
         for (var bit = 0; bit < bytes.Length * 8; bit++)
         {
             bytes[bit / 8] ^= (byte)(1 << bit % 8);
-            Assert.NotEqual(whole, ElementHash.Of(s_name, ElementRuns.Consecutive(0, 240), 0, bytes, 4));
+            Assert.NotEqual(whole, ElementHash.Of(Name, ElementRuns.Consecutive(0, 240), 0, bytes, 4));
             bytes[bit / 8] ^= (byte)(1 << bit % 8);
         }
     }
@@ -38,22 +38,22 @@ public sealed class ElementHashTests
     [Fact]
     public void PlacesAndNamesCount()
     {
-        var bytes = MemoryMarshal.AsBytes(s_values.AsSpan());
+        var bytes = MemoryMarshal.AsBytes(Values.AsSpan());
         var whole = HashOf(ElementRuns.Consecutive(0, 240));
-        Assert.NotEqual(whole, ElementHash.Of(s_name, ElementRuns.Consecutive(1, 240), 0, bytes, 4));
+        Assert.NotEqual(whole, ElementHash.Of(Name, ElementRuns.Consecutive(1, 240), 0, bytes, 4));
         Assert.NotEqual(whole, ElementHash.Of(ElementHash.OfName("model.norm.weighs"), ElementRuns.Consecutive(0, 240), 0, bytes, 4));
-        var swapped = s_values.ToArray();
+        var swapped = Values.ToArray();
         (swapped[3], swapped[4]) = (swapped[4], swapped[3]);
-        Assert.NotEqual(whole, ElementHash.Of(s_name, ElementRuns.Consecutive(0, 240), 0, MemoryMarshal.AsBytes(swapped.AsSpan()), 4));
-        Assert.NotEqual(whole, ElementHash.Of(s_name, ElementRuns.Consecutive(0, 120), 0, bytes, 8));
+        Assert.NotEqual(whole, ElementHash.Of(Name, ElementRuns.Consecutive(0, 240), 0, MemoryMarshal.AsBytes(swapped.AsSpan()), 4));
+        Assert.NotEqual(whole, ElementHash.Of(Name, ElementRuns.Consecutive(0, 120), 0, bytes, 8));
     }
 
     private static ulong HashOf(ElementRuns runs) => HashOf(runs, 0, runs.ElementCount);
 
     private static ulong HashOf(ElementRuns runs, long first, long count)
     {
-        var packed = Enumerable.Range(0, (int)runs.Count).SelectMany(run => s_values.Skip((int)(runs.Start + run * runs.Stride)).Take((int)runs.Length))
+        var packed = Enumerable.Range(0, (int)runs.Count).SelectMany(run => Values.Skip((int)(runs.Start + run * runs.Stride)).Take((int)runs.Length))
             .Skip((int)first).Take((int)count).ToArray();
-        return ElementHash.Of(s_name, runs, first, MemoryMarshal.AsBytes(packed.AsSpan()), 4);
+        return ElementHash.Of(Name, runs, first, MemoryMarshal.AsBytes(packed.AsSpan()), 4);
     }
 }

@@ -16,7 +16,7 @@ public sealed class SafetensorsFuzzTests : IDisposable
     private const long BytesOnTop = 256 << 10;
 
     // Words that headers are made of, and numbers that overflow something.
-    private static readonly string[] s_splices =
+    private static readonly string[] Splices =
     [
         "\"dtype\"", "\"shape\":[", "\"data_offsets\":[0,0]", "{", "}", "[", "]", ",", ":", "\"", "\\ud800", "F32", "BF16", "9223372036854775807", "18446744073709551615",
         "-1", "4294967296", "1e999", "null", "\"__metadata__\":", "\"a\":", "2147483647", "[[[[[[[[[[[[",
@@ -49,7 +49,10 @@ public sealed class SafetensorsFuzzTests : IDisposable
                 {
                     // A size that was believed is one that the file has.
                     Assert.InRange(entry.ByteCount, 0, file.Length);
-                    if (entry.ByteCount > 0) reader.Read(entry.Name, new byte[1], entry.ByteCount - 1);
+                    if (entry.ByteCount > 0)
+                    {
+                        reader.Read(entry.Name, new byte[1], entry.ByteCount - 1);
+                    }
                 }
                 read++;
             }
@@ -71,7 +74,11 @@ public sealed class SafetensorsFuzzTests : IDisposable
     [Fact]
     public void MutatedIndexAndConfigurationAreRefusedWithinTheirSize()
     {
-        foreach (var file in Directory.GetFiles(ReferenceFiles.PathOf("llama"))) File.Copy(file, Path.Combine(_directory, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(ReferenceFiles.PathOf("llama")))
+        {
+            File.Copy(file, Path.Combine(_directory, Path.GetFileName(file)));
+        }
+
         var random = new Random(7);
         var total = Directory.GetFiles(_directory).Sum(file => new FileInfo(file).Length);
         foreach (var name in (string[])[WeightFiles.IndexFileName, ModelDescription.FileName])
@@ -116,7 +123,7 @@ public sealed class SafetensorsFuzzTests : IDisposable
                     file[at] ^= (byte)(1 << random.Next(8));
                     break;
                 case 2:
-                    file.InsertRange(at, Encoding.ASCII.GetBytes(s_splices[random.Next(s_splices.Length)]));
+                    file.InsertRange(at, Encoding.ASCII.GetBytes(Splices[random.Next(Splices.Length)]));
                     break;
                 case 3:
                     file.RemoveRange(at, Math.Min(random.Next(1, 40), file.Count - at));
@@ -124,14 +131,27 @@ public sealed class SafetensorsFuzzTests : IDisposable
                 case 4:
                     // A digit for a digit: sizes that look well and lie.
                     if (file.FindIndex(at, value => value is >= (byte)'0' and <= (byte)'9') is var digit and >= 0 && digit < end)
+                    {
                         file[digit] = (byte)('0' + random.Next(10));
+                    }
+
                     break;
                 default:
-                    if (random.Next(2) == 0) file.RemoveRange(at, file.Count - at);
-                    else file.InsertRange(file.Count, new byte[random.Next(1, 64)]);
+                    if (random.Next(2) == 0)
+                    {
+                        file.RemoveRange(at, file.Count - at);
+                    }
+                    else
+                    {
+                        file.InsertRange(file.Count, new byte[random.Next(1, 64)]);
+                    }
+
                     break;
             }
-            if (file.Count == 0) file.Add(0);
+            if (file.Count == 0)
+            {
+                file.Add(0);
+            }
         }
         return [.. file];
     }

@@ -19,7 +19,11 @@ public sealed class UnreadableFileTests : IDisposable
     [Fact]
     public void PruneLeavesWhatItCannotReadAndGoesOnWithTheOthers()
     {
-        foreach (var step in (long[])[100, 200, 300, 400]) Write(step);
+        foreach (var step in (long[])[100, 200, 300, 400])
+        {
+            Write(step);
+        }
+
         MakeUnreadable(200);
         var warnings = new List<string>();
 
@@ -46,7 +50,10 @@ public sealed class UnreadableFileTests : IDisposable
     public void HashingALargeFileGivesSignsOfProgress()
     {
         var path = _temporary.PathOf("large.bin");
-        using (var file = File.Create(path)) file.SetLength(64 << 20);
+        using (var file = File.Create(path))
+        {
+            file.SetLength(64 << 20);
+        }
 
         foreach (var hash in (Func<string, string>[])[FileChecksum.OfFile, FileChecksum.Sha256OfFile])
         {

@@ -53,7 +53,9 @@ public sealed class AsyncSaveTests(TrainingFixture fixture)
         MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments($"at-once-{sharding}", [.. settings, "run.async_save=false"]));
 
         foreach (var step in (long[])[2, 4, 6])
+        {
             Assert.Equal(fixture.RunOf($"at-once-{sharding}").Tensors(step), fixture.RunOf($"beside-{sharding}").Tensors(step));
+        }
     }
 
     // Written last, and not again.

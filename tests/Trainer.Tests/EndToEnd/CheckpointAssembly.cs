@@ -38,12 +38,20 @@ internal static class CheckpointAssembly
             Assert.DoesNotContain(false, seen);
             tensors.Add(tensor.GetProperty("name").GetString()!, whole);
         }
-        foreach (var (header, _, _) in files.Values) header.Dispose();
+        foreach (var (header, _, _) in files.Values)
+        {
+            header.Dispose();
+        }
+
         return tensors;
 
         (JsonDocument Header, byte[] Bytes, int DataStart) Open(string name)
         {
-            if (files.TryGetValue(name, out var file)) return file;
+            if (files.TryGetValue(name, out var file))
+            {
+                return file;
+            }
+
             var bytes = File.ReadAllBytes(Path.Combine(checkpoint, name));
             var headerLength = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
             file = (JsonDocument.Parse(bytes.AsMemory(8, headerLength)), bytes, 8 + headerLength);

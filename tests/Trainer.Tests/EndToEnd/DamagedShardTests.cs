@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Testing;
 
@@ -32,7 +32,10 @@ public sealed class DamagedShardTests(TrainingFixture fixture)
     {
         var path = fixture.PathOf($"truncated-{ranks}.parquet");
         WriteThreeRowGroups(path);
-        using (var file = File.OpenWrite(path)) file.SetLength(file.Length - 1000);
+        using (var file = File.OpenWrite(path))
+        {
+            file.SetLength(file.Length - 1000);
+        }
 
         var told = Fail(ranks, path);
 
@@ -44,7 +47,11 @@ public sealed class DamagedShardTests(TrainingFixture fixture)
     {
         var arguments = fixture.TrainArguments($"reads-{Path.GetFileNameWithoutExtension(shard)}",
             $"data.train=[{shard}]", "data.validation=[]", "run.validate_every=0");
-        if (ranks > 1) return MpiRun.Execute(ranks, "kvshift.dll", arguments, ExitCode.Failed);
+        if (ranks > 1)
+        {
+            return MpiRun.Execute(ranks, "kvshift.dll", arguments, ExitCode.Failed);
+        }
+
         using var run = ProgramRun.Execute(ExitCode.Failed, arguments);
         Assert.DoesNotContain("   at ", run.Error);
         return run.Error;
@@ -56,7 +63,10 @@ public sealed class DamagedShardTests(TrainingFixture fixture)
         using var writer = new TokenShardWriter(path,
             new ShardWriterOptions { TokenizerHash = tokenizer.Hash, VocabularySize = tokenizer.VocabularySize, RowGroupTokens = 10_000 });
         for (var document = 0; document < 300; document++)
+        {
             writer.Append([.. Enumerable.Range(0, 100).Select(i => (document * 7919 + i * i * 31) % 300)]);
+        }
+
         writer.Complete();
     }
 }

@@ -18,7 +18,10 @@ public sealed class DataVerbTests(TrainingFixture fixture)
             foreach (var ids in documents)
             {
                 writer.Write(ids.Length);
-                foreach (var id in ids) writer.Write(id);
+                foreach (var id in ids)
+                {
+                    writer.Write(id);
+                }
             }
         }
 

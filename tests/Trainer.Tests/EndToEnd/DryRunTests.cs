@@ -41,7 +41,11 @@ public sealed class DryRunTests(TrainingFixture fixture)
     private static string RepositoryFile(params string[] names)
     {
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "KvShiftScale.sln"))) directory = directory.Parent!;
+        while (!File.Exists(Path.Combine(directory.FullName, "KvShiftScale.sln")))
+        {
+            directory = directory.Parent!;
+        }
+
         return Path.Combine([directory.FullName, .. names]);
     }
 }

@@ -31,9 +31,21 @@ public sealed class FlippedBitTests(TrainingFixture fixture)
 
             Assert.Equal(Path.GetFileName(path), fault.File);
             // In a header the flipped bit may be a letter of a name; that tensor is then named.
-            if (!IsInHeader(bytes, path, offset)) Assert.Equal(TensorAt(bytes, path, offset), fault.Tensor);
-            if (fault.Tensor is not null) inTensors++;
-            if (fault.File == "manifest.json") inManifest++;
+            if (!IsInHeader(bytes, path, offset))
+            {
+                Assert.Equal(TensorAt(bytes, path, offset), fault.Tensor);
+            }
+
+            if (fault.Tensor is not null)
+            {
+                inTensors++;
+            }
+
+            if (fault.File == "manifest.json")
+            {
+                inManifest++;
+            }
+
             Flip();
 
             void Flip()
@@ -95,7 +107,11 @@ public sealed class FlippedBitTests(TrainingFixture fixture)
     // The tensor whose bytes have a place behind the header; null in another file. The name of a part ends in @ and its first element.
     private static string? TensorAt(byte[] bytes, string path, int offset)
     {
-        if (!path.EndsWith(".safetensors", StringComparison.Ordinal)) return null;
+        if (!path.EndsWith(".safetensors", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
         var dataStart = DataStartOf(bytes);
         using var header = JsonDocument.Parse(bytes.AsMemory(8, dataStart - 8));
         return header.RootElement.EnumerateObject()

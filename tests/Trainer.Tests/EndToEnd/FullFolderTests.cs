@@ -7,7 +7,7 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 [Collection(nameof(EndToEndGroup))]
 public sealed class FullFolderTests(TrainingFixture fixture)
 {
-    private static readonly string[] s_ownMounts = Environment.UserName == "root" ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
+    private static readonly string[] OwnMounts = Environment.UserName == "root" ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
 
     // Room for a page of the log, which the disk fills in the middle of a line, until it is said that it is full.
     [Fact]
@@ -28,7 +28,7 @@ public sealed class FullFolderTests(TrainingFixture fixture)
         // A second each, so that the disk fills while there are lines to come, and has room before they end.
         using var process = ProgramRun.StartFile("env",
         [
-            "KVSHIFT_INJECT=linger@step:3; linger@step:18; linger@step:19; linger@step:20", .. s_ownMounts, "bash", "-c", Script, "bash", run.Path, "dotnet",
+            "KVSHIFT_INJECT=linger@step:3; linger@step:18; linger@step:19; linger@step:20", .. OwnMounts, "bash", "-c", Script, "bash", run.Path, "dotnet",
             ProgramRun.KvShift, .. fixture.TrainArguments("full-log", "run.checkpoint_every=0"),
         ]);
         process.WaitFor(0);

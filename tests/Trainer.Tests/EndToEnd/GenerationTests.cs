@@ -42,7 +42,11 @@ public sealed class GenerationTests(TrainingFixture fixture)
             var positions = tensor(Enumerable.Range(0, ids.Count).ToArray());
             var logits = model.Logits(tensor(ids.ToArray()), new TokenLayout(1, ids.Count, positions));
             var next = (int)logits.narrow(0, ids.Count - 1, 1).argmax(1).item<long>();
-            if (next == tokenizer.EndOfTextId) break;
+            if (next == tokenizer.EndOfTextId)
+            {
+                break;
+            }
+
             ids.Add(next);
         }
 
@@ -129,7 +133,10 @@ public sealed class GenerationTests(TrainingFixture fixture)
     {
         using var folder = new TemporaryFolder();
         var model = ReferenceFiles.Copy("kvshift", folder.PathOf("model"));
-        foreach (var file in Directory.GetFiles(fixture.TokenizerPath)) File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(fixture.TokenizerPath))
+        {
+            File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        }
 
         var run = CommandRun.Execute(ExitCode.Usage, "generate", "--model", model, "--prompt", Prompt);
 

@@ -7,7 +7,7 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 /// <summary>The verb with few steps: too few to learn anything, enough for every part of it.</summary>
 public sealed class InductionExperimentTests
 {
-    private static readonly string[] s_short = ["experiment", "induction", "--preset", "quick", "--seeds", "1", "--widths", "none"];
+    private static readonly string[] Short = ["experiment", "induction", "--preset", "quick", "--seeds", "1", "--widths", "none"];
 
     [Fact]
     public void TwoRanksFindWhatOneFinds()
@@ -45,14 +45,14 @@ public sealed class InductionExperimentTests
         using var again = Execute(folder.PathOf("one"), "1");
         Assert.Contains("7 are finished already", again.Error);
         Assert.Equal(one.Output, again.Output);
-        ProgramRun.Execute(ExitCode.Usage, [.. s_short, "--output", folder.PathOf("one"), "--new"]).Dispose();
+        ProgramRun.Execute(ExitCode.Usage, [.. Short, "--output", folder.PathOf("one"), "--new"]).Dispose();
     }
 
     [Fact]
     public void ASignalEndsAllRanksAndLeavesFinishedRuns()
     {
         using var folder = new TemporaryFolder();
-        using var run = ProgramRun.Start([.. s_short, "--output", folder.Path, "--ranks", "2", "--steps", "1000000"]);
+        using var run = ProgramRun.Start([.. Short, "--output", folder.Path, "--ranks", "2", "--steps", "1000000"]);
         Assert.True(SpinWait.SpinUntil(() => Directory.Exists(folder.PathOf(".claims")) && Directory.GetFiles(folder.PathOf(".claims")).Length == 2,
             TimeSpan.FromSeconds(30)), "two ranks have claimed nothing after 30 s");
 
@@ -64,7 +64,7 @@ public sealed class InductionExperimentTests
     }
 
     private static ProgramRun Execute(string output, string ranks)
-        => ProgramRun.Execute(ExitCode.Done, [.. s_short, "--output", output, "--ranks", ranks, "--steps", "12"]);
+        => ProgramRun.Execute(ExitCode.Done, [.. Short, "--output", output, "--ranks", ranks, "--steps", "12"]);
 
     private static InductionResult Read(string path)
     {

@@ -15,7 +15,10 @@ internal sealed class InjectedEnvironment : IDisposable
     public InjectedEnvironment(string faults, int? secondsToEnd = null)
     {
         Environment.SetEnvironmentVariable(InjectedFaults.Variable, faults);
-        if (secondsToEnd is { } seconds) Environment.SetEnvironmentVariable(SecondsToEnd, FormattableString.Invariant($"{seconds}"));
+        if (secondsToEnd is { } seconds)
+        {
+            Environment.SetEnvironmentVariable(SecondsToEnd, FormattableString.Invariant($"{seconds}"));
+        }
     }
 
     public void Dispose()

@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 public sealed class LayoutChangeTests(TrainingFixture fixture)
 {
     // A constant learning rate after warm-up: the schedule must not depend on where a launch ends.
-    private static readonly string[] s_short = ["optimizer.decay=constant", "run.validate_every=0", "run.checkpoint_every=0"];
+    private static readonly string[] Short = ["optimizer.decay=constant", "run.validate_every=0", "run.checkpoint_every=0"];
 
     // Ranks and settings of each launch of ten steps, in order.
     [Theory]
@@ -33,7 +33,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         Train("probed", 1, 2, settings);
 
         // In double precision logits that are off by more than 1e-9 are refused.
-        var output = MpiRun.Execute(3, "kvshift.dll", fixture.TrainArguments("probed", [.. s_short, "run.steps=4", "parallel.context=3", .. settings]));
+        var output = MpiRun.Execute(3, "kvshift.dll", fixture.TrainArguments("probed", [.. Short, "run.steps=4", "parallel.context=3", .. settings]));
 
         Assert.Contains("verified and loaded", output);
         Assert.Equal(4, fixture.RunOf("probed").Last.Step);
@@ -125,7 +125,11 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         var narrow = Train("narrow", 2, 40, "precision=bf16", "parallel.optimizer_sharding=zero1");
 
         // Eight bits of mantissa: a loss of 5 is off by a hundredth at most while both learn.
-        foreach (var (theirs, ours) in wide.Records.Zip(narrow.Records)) Assert.Equal(theirs.Loss, ours.Loss, 0.03);
+        foreach (var (theirs, ours) in wide.Records.Zip(narrow.Records))
+        {
+            Assert.Equal(theirs.Loss, ours.Loss, 0.03);
+        }
+
         Assert.InRange(narrow.Last.Loss, 1, wide.Records[0].Loss - 1);
         Assert.NotEqual(wide.Last.Loss, narrow.Last.Loss);
     }
@@ -133,7 +137,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     // Trained once: validated and saved by four ranks that share model, samples and optimizer.
     private TrainedRun TwoByTwo() => fixture.Shared("two-by-two", () =>
     {
-        var output = MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments("two-by-two", [.. s_short, "run.steps=10", "parallel.tensor=2",
+        var output = MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments("two-by-two", [.. Short, "run.steps=10", "parallel.tensor=2",
             "parallel.optimizer_sharding=zero1"]));
         Assert.Contains("4 ranks: data 2 x tensor 2", output);
         Assert.Matches(@"(?m)^ +3 +1 +0 +1 +\S+ +cpu", output);
@@ -149,7 +153,11 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
             // Two steps more than its ten, which are lost again: so the next one goes on from a checkpoint that was written beside training.
             var lost = i == launches.Length - 1 ? 0 : 2;
             var run = Train(name, ranks, last + lost, [.. settings, "run.checkpoint_every=10", "run.async_save=true", "parallel.overlap=true", .. parts[1..]]);
-            if (lost > 0) Directory.Delete(run.Checkpoint(last + lost), recursive: true);
+            if (lost > 0)
+            {
+                Directory.Delete(run.Checkpoint(last + lost), recursive: true);
+            }
+
             Assert.True(Directory.Exists(run.Checkpoint(last)));
         }
         return fixture.RunOf(name);
@@ -157,9 +165,16 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
 
     private TrainedRun Train(string name, int ranks, int steps, params string[] settings)
     {
-        var arguments = fixture.TrainArguments(name, [.. s_short, $"run.steps={steps}", .. settings]);
-        if (ranks == 1) ProgramRun.Execute(ExitCode.Done, arguments).Dispose();
-        else MpiRun.Execute(ranks, "kvshift.dll", arguments);
+        var arguments = fixture.TrainArguments(name, [.. Short, $"run.steps={steps}", .. settings]);
+        if (ranks == 1)
+        {
+            ProgramRun.Execute(ExitCode.Done, arguments).Dispose();
+        }
+        else
+        {
+            MpiRun.Execute(ranks, "kvshift.dll", arguments);
+        }
+
         return fixture.RunOf(name);
     }
 }

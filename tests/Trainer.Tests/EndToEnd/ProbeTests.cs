@@ -1,4 +1,5 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Parameters;
@@ -43,7 +44,11 @@ public sealed class ProbeTests(TrainingFixture fixture)
             foreach (var (a, b) in expected.Layers.Zip(found.Layers))
             {
                 // Rounded to float32.
-                foreach (var (x, y) in a.PrefixMatching.Zip(b.PrefixMatching)) Assert.Equal(x, y, 2e-7f);
+                foreach (var (x, y) in a.PrefixMatching.Zip(b.PrefixMatching))
+                {
+                    Assert.Equal(x, y, 2e-7f);
+                }
+
                 Assert.Equal(4, b.Copying.Count);
                 Assert.Equal(2, b.KeyShift!.Count);
             }

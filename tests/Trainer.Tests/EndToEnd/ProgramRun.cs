@@ -79,7 +79,9 @@ internal sealed partial class ProgramRun : IDisposable
     public void WaitFor(int exitCode)
     {
         if (WaitForEnd() != exitCode)
+        {
             throw new XunitException($"{Describe()} gave exit code {_process.ExitCode}, wanted {exitCode}:\n{Output}\n{Error}");
+        }
     }
 
     /// <summary>Waits for the end.</summary>
@@ -99,7 +101,11 @@ internal sealed partial class ProgramRun : IDisposable
 
     public void Dispose()
     {
-        if (_process.HasExited) return;
+        if (_process.HasExited)
+        {
+            return;
+        }
+
         _process.Kill(entireProcessTree: true);
         _process.WaitForExit();
     }
@@ -108,13 +114,23 @@ internal sealed partial class ProgramRun : IDisposable
 
     private static string Text(StringBuilder text)
     {
-        lock (text) return text.ToString();
+        lock (text)
+        {
+            return text.ToString();
+        }
     }
 
     private static void Append(StringBuilder text, string? line)
     {
-        if (line is null) return;
-        lock (text) text.Append(line).Append('\n');
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (text)
+        {
+            text.Append(line).Append('\n');
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "kill")]

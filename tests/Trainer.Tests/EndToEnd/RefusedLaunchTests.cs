@@ -6,13 +6,13 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 [Collection(nameof(EndToEndGroup))]
 public sealed class RefusedLaunchTests(TrainingFixture fixture)
 {
-    private static readonly string[] s_good = [];
+    private static readonly string[] Good = [];
 
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
     public void AConfigurationThatDoesNotFitTheRunIsRefused(int ranks)
-        => LeavesNothing(ranks, ExitCode.Usage, "data.context was 48 and is 40", s_good, "data.context=40");
+        => LeavesNothing(ranks, ExitCode.Usage, "data.context was 48 and is 40", Good, "data.context=40");
 
     [Theory]
     [InlineData(1)]
@@ -29,7 +29,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
         // Trained without faults, if it is not yet.
         _ = fixture.OneRank;
         using var faults = new InjectedEnvironment($"{fault}@collective:12,rank=1", fault == "kill" ? 5 : null);
-        LeavesNothing(2, exitCode, told, s_good, "run.steps=24");
+        LeavesNothing(2, exitCode, told, Good, "run.steps=24");
     }
 
     // By the signal alone, after seconds in which the ranks do not meet; nobody is told of as dead.
@@ -38,7 +38,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
     {
         _ = fixture.OneRank;
         using var faults = new InjectedEnvironment("term@collective:12,rank=0; stall@collective:12,rank=1");
-        var output = LeavesNothing(2, ExitCode.Stopped, "stopped by a signal before training", s_good, "run.steps=24");
+        var output = LeavesNothing(2, ExitCode.Stopped, "stopped by a signal before training", Good, "run.steps=24");
         Assert.DoesNotContain("died", output);
     }
 
@@ -46,7 +46,11 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
     {
         var name = $"refused-{ranks}-{exitCode}-{settings.Length}";
         var run = fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
-        foreach (var checkpoint in damaged) File.WriteAllText(run.PathOf("checkpoints", checkpoint, "manifest.json"), "{}");
+        foreach (var checkpoint in damaged)
+        {
+            File.WriteAllText(run.PathOf("checkpoints", checkpoint, "manifest.json"), "{}");
+        }
+
         var before = Content(run);
         var arguments = fixture.TrainArguments(name, settings);
 

@@ -7,7 +7,7 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 [Collection(nameof(EndToEndGroup))]
 public sealed class ReplayTests(TrainingFixture fixture)
 {
-    private static readonly string[] s_settings =
+    private static readonly string[] Settings =
         ["run.steps=10", "run.deterministic=true", "run.validate_every=0", "run.checkpoint_every=4", "optimizer.decay=constant"];
 
     [Fact]
@@ -15,7 +15,7 @@ public sealed class ReplayTests(TrainingFixture fixture)
     {
         const string fault = "poison@batch:7,rank=1";
         using var faults = new InjectedEnvironment(fault);
-        MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("replay-poison", s_settings));
+        MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("replay-poison", Settings));
         var run = fixture.RunOf("replay-poison");
         var before = Directory.GetFiles(run.Path, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc);
 
@@ -47,7 +47,7 @@ public sealed class ReplayTests(TrainingFixture fixture)
     {
         // The first update makes weights of 1e19, whose products leave float32 in the feed-forward layer of the first block; nothing is injected.
         using var train = ProgramRun.Execute(ExitCode.Failed, fixture.TrainArguments("replay-blow-up",
-            [.. s_settings, "optimizer.lr=1e19", "optimizer.warmup_steps=0", "run.checkpoint_every=1", "run.max_skips=2"]));
+            [.. Settings, "optimizer.lr=1e19", "optimizer.warmup_steps=0", "run.checkpoint_every=1", "run.max_skips=2"]));
         var run = fixture.RunOf("replay-blow-up");
 
         var (output, json) = Replay(run.Path, 2);

@@ -8,7 +8,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     private const int Steps = 100;
 
     // Long enough to be interrupted: a second or two. No checkpoint is due before the end, so that the signal's is the only one.
-    private static readonly string[] s_long =
+    private static readonly string[] Long =
         [$"run.steps={Steps}", "data.global_batch=16", "data.micro_batch=2", "run.checkpoint_every=0", "run.validate_every=0"];
 
     // A second each, which costs nothing when the signal comes before: this process may lose its processor for longer than a run takes.
@@ -23,7 +23,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         var unbroken = Unbroken();
         var name = $"stopped-by-{signal}";
         using (new InjectedEnvironment(NotTooFast))
-        using (var run = ProgramRun.Start(fixture.TrainArguments(name, s_long)))
+        using (var run = ProgramRun.Start(fixture.TrainArguments(name, Long)))
         {
             fixture.WaitForSteps(name, 3);
             run.Signal(signal);
@@ -34,7 +34,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         Assert.InRange(stoppedAt, 3, Steps - 1);
         Assert.Equal([fixture.RunOf(name).Checkpoint(stoppedAt)], Checkpoints(name));
 
-        var resumed = fixture.Train(name, s_long);
+        var resumed = fixture.Train(name, Long);
 
         resumed.AssertSameCurve(unbroken, 0);
         Assert.Equal(unbroken.Last.ValidationLoss, resumed.Last.ValidationLoss);
@@ -47,7 +47,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     {
         const string name = "two-then-one";
         using (new InjectedEnvironment(NotTooFast))
-        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, s_long)))
+        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, Long)))
         {
             fixture.WaitForSteps(name, 3);
             ProgramRun.StartFile("kill", ["-USR2", $"{run.ProcessId}"]).WaitFor(0);
@@ -55,7 +55,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         }
 
         Assert.InRange(fixture.RunOf(name).Last.Step, 3, Steps - 1);
-        fixture.Train(name, s_long).AssertSameCurve(Unbroken(), 1e-4);
+        fixture.Train(name, Long).AssertSameCurve(Unbroken(), 1e-4);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         File.Copy(LaunchScript(), script);
 
         using var faults = new InjectedEnvironment(NotTooFast);
-        using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, s_long).Skip(1)]);
+        using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, Long).Skip(1)]);
         fixture.WaitForSteps(name, 3);
         run.Signal(ProgramRun.SigTerm);
         run.WaitFor(ExitCode.Stopped);
@@ -194,14 +194,18 @@ public sealed class ResumeTests(TrainingFixture fixture)
     }
 
     private TrainedRun Unbroken()
-        => Directory.Exists(fixture.RunOf("unbroken").Path) ? fixture.RunOf("unbroken") : fixture.Train("unbroken", s_long);
+        => Directory.Exists(fixture.RunOf("unbroken").Path) ? fixture.RunOf("unbroken") : fixture.Train("unbroken", Long);
 
     private string[] Checkpoints(string name) => Directory.GetDirectories(fixture.RunOf(name).PathOf("checkpoints"));
 
     private static string LaunchScript()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln"))) folder = folder.Parent!;
+        while (!File.Exists(Path.Combine(folder.FullName, "KvShiftScale.sln")))
+        {
+            folder = folder.Parent!;
+        }
+
         return Path.Combine(folder.FullName, "launch", "train");
     }
 }

@@ -88,7 +88,11 @@ public sealed class SaveOutcomeTests(TrainingFixture fixture)
     {
         using var faults = new InjectedEnvironment(fault);
         var arguments = fixture.TrainArguments(name, ["run.validate_every=0", .. settings]);
-        if (ranks > 1) return MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+        if (ranks > 1)
+        {
+            return MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+        }
+
         using var process = ProgramRun.Execute(exitCode, arguments);
         return process.Output + process.Error;
     }

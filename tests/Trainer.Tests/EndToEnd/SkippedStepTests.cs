@@ -11,7 +11,7 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
     private const string PoisonedRow = "poison@row:22";
     private const int PoisonedStep = 6;
 
-    private static readonly string[] s_settings =
+    private static readonly string[] Settings =
         ["run.steps=10", "run.deterministic=true", "run.validate_every=0", "run.checkpoint_every=1", "run.keep_checkpoints=10", "optimizer.decay=constant"];
 
     [Fact]
@@ -71,7 +71,11 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
         Assert.Single(SkippedStepLog.Read(resumed.PathOf("skipped.jsonl")));
 
         // A launch that goes on from before the skip does it again, once.
-        foreach (var checkpoint in Directory.GetDirectories(resumed.PathOf("checkpoints")).Order(StringComparer.Ordinal).Skip(4)) Directory.Delete(checkpoint, true);
+        foreach (var checkpoint in Directory.GetDirectories(resumed.PathOf("checkpoints")).Order(StringComparer.Ordinal).Skip(4))
+        {
+            Directory.Delete(checkpoint, true);
+        }
+
         Train(name, 1, PoisonedRow, []);
         Assert.Single(SkippedStepLog.Read(resumed.PathOf("skipped.jsonl")));
         Assert.Equal(OneRank().Tensors(10), resumed.Tensors(10));
@@ -93,7 +97,10 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
         {
             Assert.Equal(theirs.Skipped, ours.Skipped);
             // The bound of the parity matrix.
-            if (!ours.Skipped) Assert.Equal(theirs.Loss, ours.Loss, 1e-10 * theirs.Loss);
+            if (!ours.Skipped)
+            {
+                Assert.Equal(theirs.Loss, ours.Loss, 1e-10 * theirs.Loss);
+            }
         }
     }
 
@@ -102,7 +109,7 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
     {
         using var faults = new InjectedEnvironment("poison@batch:4;poison@batch:5;poison@batch:6;poison@batch:2");
         var output = MpiRun.Execute(2, "kvshift.dll",
-            fixture.TrainArguments("too-many-skips", [.. s_settings, "run.max_skips=3", "run.checkpoint_every=3"]), ExitCode.Failed);
+            fixture.TrainArguments("too-many-skips", [.. Settings, "run.max_skips=3", "run.checkpoint_every=3"]), ExitCode.Failed);
 
         Assert.Contains("3 steps in a row had bad numbers, and run.max_skips is 3", output, StringComparison.Ordinal);
         Assert.Contains("step 5 skipped: the loss is not finite; loss Infinity", output, StringComparison.Ordinal);
@@ -137,9 +144,16 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
     private TrainedRun Train(string name, int ranks, string faults, params string[] settings)
     {
         using var injected = faults.Length > 0 ? new InjectedEnvironment(faults) : null;
-        var arguments = fixture.TrainArguments(name, [.. s_settings, .. settings]);
-        if (ranks == 1) ProgramRun.Execute(ExitCode.Done, arguments).Dispose();
-        else MpiRun.Execute(ranks, "kvshift.dll", arguments);
+        var arguments = fixture.TrainArguments(name, [.. Settings, .. settings]);
+        if (ranks == 1)
+        {
+            ProgramRun.Execute(ExitCode.Done, arguments).Dispose();
+        }
+        else
+        {
+            MpiRun.Execute(ranks, "kvshift.dll", arguments);
+        }
+
         return fixture.RunOf(name);
     }
 }

@@ -16,11 +16,11 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
     private const int SigStop = 19;
 
     // What a report may take after the bound, and what the answers of ranks take of it at most.
-    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_answers = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Answers = TimeSpan.FromSeconds(5);
 
     // Ranks end within seconds; ones that stay would stay for good.
-    private static readonly TimeSpan s_ending = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Ending = TimeSpan.FromSeconds(60);
 
     // Rank 1 takes longer than the bound in step 3 and says that it gets on, while the others wait for it.
     [Fact]
@@ -80,7 +80,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         // Stacks have their time here. Without them a report is there as soon as all that can have answered.
         var asked = File.GetLastWriteTimeUtc(new LivenessFolder(folder.Path).Request) - stoppedAt;
         output.WriteLine($"asked {asked} after the signal");
-        Assert.InRange(asked, TimeSpan.Zero, TimeSpan.FromSeconds(Bound) + s_margin - s_answers);
+        Assert.InRange(asked, TimeSpan.Zero, TimeSpan.FromSeconds(Bound) + Margin - Answers);
         Assert.Matches(@"rank 2 on \S+ \(process \d+\), phase \w+, step \d+, is late: its heartbeat stopped \d+ s ago", run.Error);
         var stacks = File.ReadAllText(folder.PathOf(LivenessFolder.StacksName, "rank-2.txt"));
         Assert.Contains("InjectedFaults", stacks, StringComparison.Ordinal);
@@ -120,7 +120,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
 
         run.Signal(SigKill);
 
-        Assert.True(SpinWait.SpinUntil(() => RanksOf("orphans").Count == 0, s_ending), $"still there: {string.Join(", ", RanksOf("orphans"))}");
+        Assert.True(SpinWait.SpinUntil(() => RanksOf("orphans").Count == 0, Ending), $"still there: {string.Join(", ", RanksOf("orphans"))}");
         Assert.Contains("the launcher, process", LastWordsOf("orphans"), StringComparison.Ordinal);
     }
 
@@ -152,7 +152,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         var run = fixture.RunOf(name);
         var took = File.GetLastWriteTimeUtc(run.PathOf(LivenessFolder.ReportName)) - File.GetLastWriteTimeUtc(run.PathOf("metrics.jsonl"));
         output.WriteLine($"{name}: the report came {took} after the last step");
-        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(Bound) + s_margin);
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(Bound) + Margin);
     }
 
     // The process of a rank that has come to a step.
@@ -163,7 +163,11 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         Assert.True(SpinWait.SpinUntil(() =>
         {
             Thread.Sleep(20);
-            if (!File.Exists(path)) return false;
+            if (!File.Exists(path))
+            {
+                return false;
+            }
+
             using var heartbeat = JsonDocument.Parse(File.ReadAllBytes(path));
             found = (heartbeat.RootElement.GetProperty("process_id").GetInt32(), heartbeat.RootElement.GetProperty("step").GetInt64());
             return found.Step >= step;
@@ -172,7 +176,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
     }
 
     private static void NothingIsLeft(string name)
-        => Assert.True(SpinWait.SpinUntil(() => RanksOf(name).Count == 0, s_ending), $"still there: {string.Join(", ", RanksOf(name))}");
+        => Assert.True(SpinWait.SpinUntil(() => RanksOf(name).Count == 0, Ending), $"still there: {string.Join(", ", RanksOf(name))}");
 
     // Processes whose command line has the run, and which are no zombies.
     private static List<int> RanksOf(string name)
@@ -180,10 +184,17 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         var found = new List<int>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process)) continue;
+            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var process))
+            {
+                continue;
+            }
+
             try
             {
-                if (File.ReadAllText(Path.Combine(folder, "cmdline")).Contains($"\0run.name={name}\0", StringComparison.Ordinal)) found.Add(process);
+                if (File.ReadAllText(Path.Combine(folder, "cmdline")).Contains($"\0run.name={name}\0", StringComparison.Ordinal))
+                {
+                    found.Add(process);
+                }
             }
             catch (IOException)
             {

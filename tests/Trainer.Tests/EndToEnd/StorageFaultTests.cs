@@ -13,10 +13,10 @@ public sealed class StorageFaultTests(TrainingFixture fixture)
     private const int SavedBefore = 16;
 
     // A save after each second step; at the first that fails the run ends.
-    private static readonly string[] s_settings = ["run.checkpoint_every=2", "run.keep_checkpoints=9", "run.failed_saves=0", "run.validate_every=0"];
+    private static readonly string[] Settings = ["run.checkpoint_every=2", "run.keep_checkpoints=9", "run.failed_saves=0", "run.validate_every=0"];
 
     // Mounts that nobody else sees and that are gone with the script.
-    private static readonly string[] s_ownMounts = Environment.UserName == "root" ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
+    private static readonly string[] OwnMounts = Environment.UserName == "root" ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
 
     [Fact]
     public void AFullDiskEndsTheRunAndRoomLetsItGoOn()
@@ -78,7 +78,7 @@ public sealed class StorageFaultTests(TrainingFixture fixture)
 
         Assert.Contains($"the checkpoint of step 18 could not be saved: rank 1 on {Environment.MachineName}: injected fault at file.flush", output);
         StaysAsItWas(run);
-        fixture.TrainOnTwoRanks("error-of-one", s_settings);
+        fixture.TrainOnTwoRanks("error-of-one", Settings);
         run.AssertSameCurve(fixture.OneRank, 1e-4);
     }
 
@@ -140,19 +140,19 @@ public sealed class StorageFaultTests(TrainingFixture fixture)
         return run;
     }
 
-    private string[] OneRank(TrainedRun run) => ["dotnet", ProgramRun.KvShift, .. fixture.TrainArguments(Path.GetFileName(run.Path), s_settings)];
+    private string[] OneRank(TrainedRun run) => ["dotnet", ProgramRun.KvShift, .. fixture.TrainArguments(Path.GetFileName(run.Path), Settings)];
 
     // Output of a script with mounts of its own, that is given the run's folder and a command.
     private static string WithOwnMounts(string script, TrainedRun run, string[] command)
     {
-        using var process = ProgramRun.StartFile(s_ownMounts[0], [.. s_ownMounts[1..], "bash", "-c", "exec 2>&1; " + script, "bash", run.Path, .. command]);
+        using var process = ProgramRun.StartFile(OwnMounts[0], [.. OwnMounts[1..], "bash", "-c", "exec 2>&1; " + script, "bash", run.Path, .. command]);
         process.WaitFor(0);
         return process.Output;
     }
 
     private string Faulty(string fault, int exitCode, TrainedRun run, params string[] more)
     {
-        var arguments = fixture.TrainArguments(Path.GetFileName(run.Path), [.. s_settings, .. more]);
+        var arguments = fixture.TrainArguments(Path.GetFileName(run.Path), [.. Settings, .. more]);
         using var process = ProgramRun.StartFile("env", [$"KVSHIFT_INJECT={fault}", "mpirun", .. MpiRun.ArgumentsOf(2, "kvshift.dll", arguments)]);
         process.WaitFor(exitCode);
         return process.Output + process.Error;

@@ -12,7 +12,7 @@ public sealed class TrainingFixture : IDisposable
 {
     public const int Steps = 20;
 
-    private static readonly string[] s_words =
+    private static readonly string[] Words =
         "the shift of keys and values moves one step back while attention reads forward over every token in a small model".Split(' ');
 
     private readonly TemporaryFolder _folder = new();
@@ -74,7 +74,11 @@ public sealed class TrainingFixture : IDisposable
     /// <summary>A run that several tests look at, trained by the first of them.</summary>
     internal TrainedRun Shared(string name, Func<TrainedRun> train)
     {
-        if (!_shared.TryGetValue(name, out var run)) _shared.Add(name, run = train());
+        if (!_shared.TryGetValue(name, out var run))
+        {
+            _shared.Add(name, run = train());
+        }
+
         return run;
     }
 
@@ -122,7 +126,11 @@ public sealed class TrainingFixture : IDisposable
     // Without what an attempt that failed has left.
     private string Cleared(string name)
     {
-        if (Directory.Exists(RunOf(name).Path)) Directory.Delete(RunOf(name).Path, recursive: true);
+        if (Directory.Exists(RunOf(name).Path))
+        {
+            Directory.Delete(RunOf(name).Path, recursive: true);
+        }
+
         return name;
     }
 
@@ -133,7 +141,10 @@ public sealed class TrainingFixture : IDisposable
     {
         var texts = new string[count];
         for (var i = 0; i < count; i++)
-            texts[i] = string.Join(' ', Enumerable.Range(0, 3 + i * 17 % 40).Select(_ => s_words[Next() % s_words.Length])) + ".";
+        {
+            texts[i] = string.Join(' ', Enumerable.Range(0, 3 + i * 17 % 40).Select(_ => Words[Next() % Words.Length])) + ".";
+        }
+
         return texts;
 
         // Numerical Recipes' generator; its high bits are good enough to pick words.

@@ -7,7 +7,7 @@ namespace KvShiftScale.Trainer.Tests.EndToEnd;
 public sealed class UnreadableCheckpointTests(TrainingFixture fixture)
 {
     // Root may read everything, unless it gives these rights up.
-    private static readonly string[] s_bound = Environment.UserName == "root" ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : ["env"];
+    private static readonly string[] WithoutOverride = Environment.UserName == "root" ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : ["env"];
 
     [Fact]
     public void AFileThatMayNotBeReadIsNamedAndTheOneBeforeIsTaken()
@@ -70,13 +70,17 @@ public sealed class UnreadableCheckpointTests(TrainingFixture fixture)
     private TrainedRun Forbidden(string name, string file, long step = 20)
     {
         var run = fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
-        if (OperatingSystem.IsLinux()) File.SetUnixFileMode(Path.Combine(run.Checkpoint(step), file), UnixFileMode.None);
+        if (OperatingSystem.IsLinux())
+        {
+            File.SetUnixFileMode(Path.Combine(run.Checkpoint(step), file), UnixFileMode.None);
+        }
+
         return run;
     }
 
     private static string Bound(int exitCode, params string[] arguments)
     {
-        using var process = ProgramRun.StartFile(s_bound[0], [.. s_bound[1..], "dotnet", ProgramRun.KvShift, .. arguments]);
+        using var process = ProgramRun.StartFile(WithoutOverride[0], [.. WithoutOverride[1..], "dotnet", ProgramRun.KvShift, .. arguments]);
         process.WaitFor(exitCode);
         return process.Output + process.Error;
     }

@@ -7,7 +7,7 @@ namespace KvShiftScale.Trainer.Tests.Experiments;
 /// <summary>Claims against results that were made up.</summary>
 public sealed class InductionClaimsTests
 {
-    private static readonly InductionStudy s_study = InductionPreset.Studies(InductionPreset.Quick, [KvShiftVariant.Kv])[0];
+    private static readonly InductionStudy QuickStudy = InductionPreset.Studies(InductionPreset.Quick, [KvShiftVariant.Kv])[0];
 
     [Fact]
     public void AllHoldWhereTheyShould()
@@ -37,8 +37,14 @@ public sealed class InductionClaimsTests
         for (var i = 0; i < claims.Count; i++)
         {
             // A shift that learns later or never breaks what is compared with it, too.
-            if (i == broken) Assert.False(claims[i].Holds, claims[i].Sentence);
-            else if (broken != 0) Assert.True(claims[i].Holds, claims[i].Sentence);
+            if (i == broken)
+            {
+                Assert.False(claims[i].Holds, claims[i].Sentence);
+            }
+            else if (broken != 0)
+            {
+                Assert.True(claims[i].Holds, claims[i].Sentence);
+            }
         }
     }
 
@@ -81,7 +87,7 @@ public sealed class InductionClaimsTests
     [InlineData(new[] { 1.0, double.PositiveInfinity, double.PositiveInfinity }, double.PositiveInfinity)]
     public void MedianIsTheMiddle(double[] values, double median) => Assert.Equal(median, Median.Of(values));
 
-    private static IReadOnlyList<Claim> Check(IReadOnlyList<InductionResult> results) => InductionClaims.Check(s_study, results);
+    private static IReadOnlyList<Claim> Check(IReadOnlyList<InductionResult> results) => InductionClaims.Check(QuickStudy, results);
 
     // Steps are 0, 100, 200, ...
     private static InductionResult[] Good() =>
@@ -107,8 +113,8 @@ public sealed class InductionClaimsTests
 
     private static InductionResult Result(string arm, int width, long seed, double[] accuracies) => new()
     {
-        Study = s_study.Name,
-        Arm = s_study.Arms.Single(candidate => candidate.Slug == arm),
+        Study = QuickStudy.Name,
+        Arm = QuickStudy.Arms.Single(candidate => candidate.Slug == arm),
         Width = width,
         Seed = seed,
         Parameters = 1,

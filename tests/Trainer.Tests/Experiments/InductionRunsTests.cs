@@ -6,7 +6,7 @@ namespace KvShiftScale.Trainer.Tests.Experiments;
 
 public sealed class InductionRunsTests
 {
-    private static readonly InductionRun[] s_runs = [.. (InductionPreset.Studies(InductionPreset.Quick, [KvShiftVariant.Kv])[0] with
+    private static readonly InductionRun[] Runs = [.. (InductionPreset.Studies(InductionPreset.Quick, [KvShiftVariant.Kv])[0] with
     {
         Arms = [InductionArm.KvOneLayer, InductionArm.VanillaTwoLayers],
         MainWidth = 8,
@@ -21,7 +21,7 @@ public sealed class InductionRunsTests
     public void TwoRanksShareTheRunsTheLongestFirst()
     {
         using var folder = new TemporaryFolder();
-        var (first, second) = (new InductionRuns(folder.Path, s_runs), new InductionRuns(folder.Path, s_runs));
+        var (first, second) = (new InductionRuns(folder.Path, Runs), new InductionRuns(folder.Path, Runs));
         first.Prepare();
 
         // In turns, as two ranks of equal speed would.
@@ -31,10 +31,13 @@ public sealed class InductionRunsTests
         while (one.MoveNext())
         {
             order.Add(one.Current);
-            if (two.MoveNext()) order.Add(two.Current);
+            if (two.MoveNext())
+            {
+                order.Add(two.Current);
+            }
         }
 
-        Assert.Equal(s_runs.Select(run => run.Id).Order(), order.Select(run => run.Id).Order());
+        Assert.Equal(Runs.Select(run => run.Id).Order(), order.Select(run => run.Id).Order());
         Assert.Equal([2, 2, 1, 1], order.Select(run => run.Arm.Layers));
     }
 
@@ -43,17 +46,21 @@ public sealed class InductionRunsTests
     {
         using var folder = new TemporaryFolder();
         using var stop = new StopSignal();
-        var runs = new InductionRuns(folder.Path, s_runs);
+        var runs = new InductionRuns(folder.Path, Runs);
         runs.Prepare();
-        foreach (var run in runs.Claim().Take(3)) runs.Save(run, new InductionTraining(stop).Execute(run, _ => { })!);
+        foreach (var run in runs.Claim().Take(3))
+        {
+            runs.Save(run, new InductionTraining(stop).Execute(run, _ => { })!);
+        }
+
         Assert.Equal(3, runs.CountDone());
 
         // As after a kill: the claims of the last launch are void, its results are not.
-        var again = new InductionRuns(folder.Path, s_runs);
+        var again = new InductionRuns(folder.Path, Runs);
         Assert.Equal(3, again.Prepare());
         Assert.Single(again.Claim());
 
-        InductionRun[] others = [.. s_runs.Select(run => run with { Study = run.Study with { LearningRate = 1e-3 } })];
+        InductionRun[] others = [.. Runs.Select(run => run with { Study = run.Study with { LearningRate = 1e-3 } })];
         Assert.Equal(0, new InductionRuns(folder.Path, others).Prepare());
         Assert.Equal(4, new InductionRuns(folder.Path, others).Claim().Count());
     }
@@ -63,7 +70,7 @@ public sealed class InductionRunsTests
     {
         using var folder = new TemporaryFolder();
         using var stop = new StopSignal();
-        var (run, other) = (s_runs[0], s_runs[1]);
+        var (run, other) = (Runs[0], Runs[1]);
         var training = new InductionTraining(stop);
         var alone = training.Execute(run, _ => { })!;
         training.Execute(other, _ => { });
@@ -85,12 +92,16 @@ public sealed class InductionRunsTests
     public void MicroBatchesOfAnotherSizeTrainTheSame()
     {
         using var stop = new StopSignal();
-        var (whole, parts) = (s_runs[0], s_runs[0] with { Study = s_runs[0].Study with { MicroBatch = 32 } });
+        var (whole, parts) = (Runs[0], Runs[0] with { Study = Runs[0].Study with { MicroBatch = 32 } });
 
         var (one, four) = (new InductionTraining(stop).Execute(whole, _ => { })!, new InductionTraining(stop).Execute(parts, _ => { })!);
 
         // The order of float32 sums differs; over four steps that is a few units in the last place.
-        for (var i = 1; i < one.Curve.Count; i++) Assert.Equal(one.Curve[i].Loss!.Value, four.Curve[i].Loss!.Value, 1e-5);
+        for (var i = 1; i < one.Curve.Count; i++)
+        {
+            Assert.Equal(one.Curve[i].Loss!.Value, four.Curve[i].Loss!.Value, 1e-5);
+        }
+
         Assert.Equal(one.Curve[0].Accuracy, four.Curve[0].Accuracy);
     }
 
@@ -115,5 +126,5 @@ public sealed class InductionRunsTests
     [InlineData(64, 176)]
     [InlineData(1024, 2736)]
     public void FeedForwardIsEightThirdsRoundedUp(int width, int feedForward)
-        => Assert.Equal(feedForward, (s_runs[0] with { Width = width }).Model.FfnSize);
+        => Assert.Equal(feedForward, (Runs[0] with { Width = width }).Model.FfnSize);
 }

@@ -13,7 +13,10 @@ public sealed class TokenSamplerTests
     {
         var sampler = new TokenSampler(new SamplingOptions(1, greedy, temperature, 0.5, Seed: 1));
 
-        for (var draw = 0; draw < 50; draw++) Assert.Equal(2, sampler.Choose([0.5f, -3, 9.25f, 9.25f, 1], draw));
+        for (var draw = 0; draw < 50; draw++)
+        {
+            Assert.Equal(2, sampler.Choose([0.5f, -3, 9.25f, 9.25f, 1], draw));
+        }
     }
 
     [Theory]
@@ -29,12 +32,19 @@ public sealed class TokenSamplerTests
         var sampler = new TokenSampler(new SamplingOptions(1, false, temperature, topP, Seed: 5));
         var counts = new int[logits.Length];
 
-        for (var draw = 0; draw < Draws; draw++) counts[sampler.Choose(logits, draw)]++;
+        for (var draw = 0; draw < Draws; draw++)
+        {
+            counts[sampler.Choose(logits, draw)]++;
+        }
 
         for (var id = 0; id < logits.Length; id++)
         {
             // Outside the nucleus never; inside within five standard deviations of a binomial count, which fails once in a million.
-            if (expected[id] == 0) Assert.Equal(0, counts[id]);
+            if (expected[id] == 0)
+            {
+                Assert.Equal(0, counts[id]);
+            }
+
             var deviation = Math.Sqrt(Draws * expected[id] * (1 - expected[id]));
             Assert.True(Math.Abs(counts[id] - Draws * expected[id]) <= 5 * deviation + 1e-9, $"id {id}: {counts[id]} draws, expected {Draws * expected[id]:F1} +- {deviation:F1}");
         }
@@ -51,7 +61,11 @@ public sealed class TokenSamplerTests
             var expected = PlainDistribution(logits, 1, topP);
             var sampler = new TokenSampler(new SamplingOptions(1, false, 1, topP, round));
             var seen = new HashSet<int>();
-            for (var draw = 0; draw < 4000; draw++) seen.Add(sampler.Choose(logits, draw));
+            for (var draw = 0; draw < 4000; draw++)
+            {
+                seen.Add(sampler.Choose(logits, draw));
+            }
+
             Assert.All(seen, id => Assert.True(expected[id] > 0, $"round {round}: {id} is outside"));
             // One of a hundredth of the mass stays away from 4000 draws with a probability of 4e-18.
             Assert.All(Enumerable.Range(0, logits.Length).Where(id => expected[id] > 0.01), id => Assert.Contains(id, seen));
@@ -78,7 +92,11 @@ public sealed class TokenSamplerTests
     {
         var sampler = new TokenSampler(new SamplingOptions(1, false, 1, 1, 1));
 
-        for (var draw = 0; draw < 100; draw++) Assert.NotEqual(1, sampler.Choose([0, float.NegativeInfinity, 0], draw));
+        for (var draw = 0; draw < 100; draw++)
+        {
+            Assert.NotEqual(1, sampler.Choose([0, float.NegativeInfinity, 0], draw));
+        }
+
         Assert.Throws<InvalidDataException>(() => sampler.Choose([0, float.NaN, 1], 0));
     }
 
@@ -91,7 +109,11 @@ public sealed class TokenSamplerTests
         var mass = 0.0;
         foreach (var id in Enumerable.Range(0, logits.Length).OrderByDescending(id => weights[id]))
         {
-            if (mass >= topP) break;
+            if (mass >= topP)
+            {
+                break;
+            }
+
             kept[id] = weights[id] / total;
             mass += kept[id];
         }

@@ -58,14 +58,20 @@ public sealed class LivenessFolderTests : IDisposable
                     // Not there at this moment.
                 }
                 // Bursts, as of a few ranks, with pauses.
-                if (beat == 0) Thread.Sleep(15);
+                if (beat == 0)
+                {
+                    Thread.Sleep(15);
+                }
             }
         });
         folder.Clear();
         lingering.Start();
         try
         {
-            for (var launch = 0; launch < 50; launch++) folder.Clear();
+            for (var launch = 0; launch < 50; launch++)
+            {
+                folder.Clear();
+            }
         }
         finally
         {
@@ -84,7 +90,10 @@ public sealed class LivenessFolderTests : IDisposable
 
         var speakers = ranks.Select(rank => new Thread(() =>
         {
-            for (var word = 0; word < Words; word++) LastWords.Append(_folder.Path, rank, $"word {word} of rank {rank.Rank} {new string('.', 1 + rank.Rank * 20)}");
+            for (var word = 0; word < Words; word++)
+            {
+                LastWords.Append(_folder.Path, rank, $"word {word} of rank {rank.Rank} {new string('.', 1 + rank.Rank * 20)}");
+            }
         })).ToArray();
         Array.ForEach(speakers, speaker => speaker.Start());
         Array.ForEach(speakers, speaker => speaker.Join());

@@ -65,7 +65,11 @@ public sealed class RunLockTests : IDisposable
     [Fact]
     public void NothingIsLeftOfAnEmptyRunAndARunStays()
     {
-        using (var hold = new RunLock(Run, TimeSpan.Zero)) Assert.Null(hold.TryTake());
+        using (var hold = new RunLock(Run, TimeSpan.Zero))
+        {
+            Assert.Null(hold.TryTake());
+        }
+
         Assert.False(Directory.Exists(Run));
 
         using (var hold = new RunLock(Run, TimeSpan.Zero))

@@ -223,7 +223,11 @@ public sealed class DamagedFolderTests : IDisposable
         }
         edit(tensors);
         using var writer = new SafetensorsWriter(path, tensors.Select(tensor => new SafetensorsEntry(tensor.Key, tensor.Value.Type, tensor.Value.Shape)));
-        foreach (var entry in writer.Entries) writer.Write(entry.Name, tensors[entry.Name].Bytes);
+        foreach (var entry in writer.Entries)
+        {
+            writer.Write(entry.Name, tensors[entry.Name].Bytes);
+        }
+
         writer.Complete();
     }
 }

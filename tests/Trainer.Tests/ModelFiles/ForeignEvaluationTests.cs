@@ -15,7 +15,10 @@ public sealed class ForeignEvaluationTests
         {
             foreach (var vanilla in (bool[])[false, true])
             {
-                foreach (var context in (int[])[ReferenceFiles.Context, 7]) cases.Add(model, vanilla, context);
+                foreach (var context in (int[])[ReferenceFiles.Context, 7])
+                {
+                    cases.Add(model, vanilla, context);
+                }
             }
         }
         return cases;
@@ -51,7 +54,11 @@ public sealed class ForeignEvaluationTests
     public void FolderOfShardsIsAllOfThem()
     {
         using var folder = new TemporaryFolder();
-        foreach (var name in (string[])["duckdb-int64.parquet", "arrow-uint16.parquet"]) File.Copy(ReferenceFiles.PathOf(name), folder.PathOf(name));
+        foreach (var name in (string[])["duckdb-int64.parquet", "arrow-uint16.parquet"])
+        {
+            File.Copy(ReferenceFiles.PathOf(name), folder.PathOf(name));
+        }
+
         var (loss, tokens) = ReferenceFiles.Expected("kvshift");
 
         AssertClose((loss, 2 * tokens), CommandRun.Evaluate(ReferenceFiles.PathOf("kvshift"), folder.Path));

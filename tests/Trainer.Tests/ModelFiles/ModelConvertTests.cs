@@ -23,7 +23,10 @@ public sealed class ModelConvertTests : IDisposable
     public void LlamaGetsAnIdentityShiftAndLosesItAgain()
     {
         var original = ReferenceFiles.Tensors(ReferenceFiles.PathOf("llama"));
-        foreach (var name in original.Keys.Where(name => name.EndsWith("inv_freq", StringComparison.Ordinal)).ToArray()) original.Remove(name);
+        foreach (var name in original.Keys.Where(name => name.EndsWith("inv_freq", StringComparison.Ordinal)).ToArray())
+        {
+            original.Remove(name);
+        }
 
         var shifted = Convert(ReferenceFiles.PathOf("llama"), "shifted", "--dtype", "f32");
         var tensors = ReferenceFiles.Tensors(shifted);

@@ -24,8 +24,17 @@ public sealed class ModelDescriptionTests : IDisposable
     {
         var model = new ModelConfig
         {
-            VocabSize = 133, HiddenSize = 48, Layers = 5, Heads = 6, KvHeads = 3, HeadSize = 10, FfnSize = 77, RopeBase = 123_456.5,
-            NormEpsilon = 1.25e-5, TieEmbeddings = true, InitStd = 0.0125,
+            VocabSize = 133,
+            HiddenSize = 48,
+            Layers = 5,
+            Heads = 6,
+            KvHeads = 3,
+            HeadSize = 10,
+            FfnSize = 77,
+            RopeBase = 123_456.5,
+            NormEpsilon = 1.25e-5,
+            TieEmbeddings = true,
+            InitStd = 0.0125,
         };
 
         var read = Read(new ModelDescription(model, 96) { StopIds = [3] }.ToJson("bfloat16"));
@@ -88,8 +97,16 @@ public sealed class ModelDescriptionTests : IDisposable
         Assert.Equal(
             new ModelConfig
             {
-                VocabSize = 32000, HiddenSize = 4096, Layers = 32, Heads = 32, KvHeads = 32, HeadSize = 128, FfnSize = 11008, RopeBase = 10_000,
-                NormEpsilon = 1e-5, KvShift = KvShiftVariant.None,
+                VocabSize = 32000,
+                HiddenSize = 4096,
+                Layers = 32,
+                Heads = 32,
+                KvHeads = 32,
+                HeadSize = 128,
+                FfnSize = 11008,
+                RopeBase = 10_000,
+                NormEpsilon = 1e-5,
+                KvShift = KvShiftVariant.None,
             },
             read.Model);
         Assert.Equal([2], read.StopIds);
@@ -160,7 +177,11 @@ public sealed class ModelDescriptionTests : IDisposable
     private static string With(string more)
     {
         var json = JsonNode.Parse(Llama)!.AsObject();
-        foreach (var (key, value) in JsonNode.Parse("{" + more + "}")!.AsObject()) json[key] = value?.DeepClone();
+        foreach (var (key, value) in JsonNode.Parse("{" + more + "}")!.AsObject())
+        {
+            json[key] = value?.DeepClone();
+        }
+
         return json.ToJsonString();
     }
 

@@ -10,15 +10,18 @@ namespace KvShiftScale.Trainer.Tests.ModelFiles;
 public sealed class PyTorchFactAttribute : FactAttribute
 {
     // Asked once: importing takes seconds.
-    private static readonly Lazy<string?> s_python = new(Find);
+    private static readonly Lazy<string?> FoundPython = new(Find);
 
     public PyTorchFactAttribute()
     {
-        if (Python is null) Skip = "no python3 here has torch and numpy (apt-get install python3-torch)";
+        if (Python is null)
+        {
+            Skip = "no python3 here has torch and numpy (apt-get install python3-torch)";
+        }
     }
 
     /// <summary>The Python that has PyTorch; null where none has.</summary>
-    public static string? Python => s_python.Value;
+    public static string? Python => FoundPython.Value;
 
     // Debian's package serves /usr/bin/python3, which need not be the one on the path.
     private static string? Find()
@@ -31,7 +34,10 @@ public sealed class PyTorchFactAttribute : FactAttribute
                 using var process = Process.Start(start)!;
                 process.StandardError.ReadToEnd();
                 process.WaitForExit();
-                if (process.ExitCode == 0) return candidate;
+                if (process.ExitCode == 0)
+                {
+                    return candidate;
+                }
             }
             catch (Win32Exception)
             {

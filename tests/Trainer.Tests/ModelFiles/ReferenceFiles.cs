@@ -29,7 +29,11 @@ internal static class ReferenceFiles
     public static string Copy(string model, string destination)
     {
         Directory.CreateDirectory(destination);
-        foreach (var file in Directory.GetFiles(PathOf(model))) File.Copy(file, Path.Combine(destination, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(PathOf(model)))
+        {
+            File.Copy(file, Path.Combine(destination, Path.GetFileName(file)));
+        }
+
         return destination;
     }
 

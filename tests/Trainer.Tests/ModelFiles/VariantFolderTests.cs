@@ -28,8 +28,18 @@ public sealed class VariantFolderTests : IDisposable
     {
         var config = new ModelConfig
         {
-            VocabSize = 19, HiddenSize = 12, Layers = 2, Heads = 4, KvHeads = 2, HeadSize = 4, FfnSize = 10, KvShift = variant,
-            SlidingWindow = slidingWindow, SlidingHeads = slidingWindow > 0 ? 6 : 0, SlidingKvHeads = slidingWindow > 0 ? 3 : 0, SlidingHeadSize = slidingWindow > 0 ? 2 : 0,
+            VocabSize = 19,
+            HiddenSize = 12,
+            Layers = 2,
+            Heads = 4,
+            KvHeads = 2,
+            HeadSize = 4,
+            FfnSize = 10,
+            KvShift = variant,
+            SlidingWindow = slidingWindow,
+            SlidingHeads = slidingWindow > 0 ? 6 : 0,
+            SlidingKvHeads = slidingWindow > 0 ? 3 : 0,
+            SlidingHeadSize = slidingWindow > 0 ? 2 : 0,
         };
         using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 16), context: 8);
         model.Initialize(seed: 5);
@@ -50,7 +60,10 @@ public sealed class VariantFolderTests : IDisposable
         Assert.Equal(variant is KvShiftVariant.Clip or KvShiftVariant.Window2 or KvShiftVariant.None ? KvShiftVariant.Kv : variant, source.Description.Model.KvShift);
         Assert.Equal(variant == KvShiftVariant.None, source.LacksShift);
         using var inferred = source.Build();
-        if (variant != KvShiftVariant.None) AssertSameParameters(model, inferred);
+        if (variant != KvShiftVariant.None)
+        {
+            AssertSameParameters(model, inferred);
+        }
     }
 
     [Theory]
@@ -87,7 +100,10 @@ public sealed class VariantFolderTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Assert.Equal(expected.Parameters.Slots.Select(slot => slot.Name), found.Parameters.Slots.Select(slot => slot.Name));
-        foreach (var (a, b) in expected.Parameters.Slots.Zip(found.Parameters.Slots)) Assert.Equal(Bytes(a.Parameter), Bytes(b.Parameter));
+        foreach (var (a, b) in expected.Parameters.Slots.Zip(found.Parameters.Slots))
+        {
+            Assert.Equal(Bytes(a.Parameter), Bytes(b.Parameter));
+        }
     }
 
     private static byte[] Bytes(Tensor tensor) => tensor.numel() == 0 ? [] : tensor.detach().contiguous().bytes.ToArray();

@@ -9,7 +9,7 @@ namespace KvShiftScale.Trainer.Tests.Planning;
 
 public sealed class RunPlanTests
 {
-    private static readonly ModelConfig s_hybrid = new()
+    private static readonly ModelConfig Hybrid = new()
     {
         VocabSize = 11,
         HiddenSize = 12,
@@ -34,7 +34,7 @@ public sealed class RunPlanTests
     [MemberData(nameof(Models))]
     public void TensorsAndCountsAreThoseOfTheModel(bool tied, KvShiftVariant variant)
     {
-        var config = s_hybrid with { TieEmbeddings = tied, KvShift = variant };
+        var config = Hybrid with { TieEmbeddings = tied, KvShift = variant };
         var plan = Plan(config, ranks: 1);
         using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 8);
         var slots = model.Parameters.Slots;
@@ -58,7 +58,7 @@ public sealed class RunPlanTests
     [Fact]
     public void MemoryFollowsPrecisionAndTensorParallelism()
     {
-        var whole = Plan(s_hybrid, ranks: 1);
+        var whole = Plan(Hybrid, ranks: 1);
         var halves = new RunPlan(whole.Config with { Parallel = new ParallelConfig { Tensor = 2 } }, ranks: 4);
         var (all, norms) = (whole.Parameters.Total, whole.Parameters.Norms);
 
@@ -77,7 +77,7 @@ public sealed class RunPlanTests
     [Fact]
     public void TokensAndMicroStepsFollowTheBatch()
     {
-        var plan = Plan(s_hybrid, ranks: 2);
+        var plan = Plan(Hybrid, ranks: 2);
 
         Assert.Equal(24 * 8, plan.TokensPerStep);
         Assert.Equal(24 * 8 * 10, plan.Tokens);
@@ -86,5 +86,6 @@ public sealed class RunPlanTests
 
     private static RunPlan Plan(ModelConfig model, int ranks)
         => new(RunConfigReader.Parse("run: {name: a, steps: 10}\ndata: {train: [a], context: 8, global_batch: 24, micro_batch: 3}\n", "a.yaml", [])
-            with { Model = model }, ranks);
+            with
+        { Model = model }, ranks);
 }

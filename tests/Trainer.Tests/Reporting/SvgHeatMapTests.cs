@@ -23,7 +23,11 @@ public sealed class SvgHeatMapTests
     {
         var cells = Cells(new SvgHeatMap
         {
-            Title = "m", RowLabel = "layer", ColumnLabel = "head", Rows = [[0.5f, 0.75f, 0.1f, float.NaN, 1]], Faintest = 0.5,
+            Title = "m",
+            RowLabel = "layer",
+            ColumnLabel = "head",
+            Rows = [[0.5f, 0.75f, 0.1f, float.NaN, 1]],
+            Faintest = 0.5,
         });
 
         Assert.Equal([0, 0.5, 0, 1], cells.Select(cell => (double)cell.Attribute("fill-opacity")!));
@@ -38,7 +42,10 @@ public sealed class SvgHeatMapTests
     {
         var map = new SvgHeatMap
         {
-            Title = "m", RowLabel = "layer", ColumnLabel = "head", Rows = [.. Enumerable.Range(0, layers).Select(_ => new float[heads])],
+            Title = "m",
+            RowLabel = "layer",
+            ColumnLabel = "head",
+            Rows = [.. Enumerable.Range(0, layers).Select(_ => new float[heads])],
         };
         var svg = XElement.Parse(map.ToElement());
         var (width, height) = ((double)svg.Attribute("width")!, (double)svg.Attribute("height")!);

@@ -120,7 +120,10 @@ public sealed class MetricsLogTests
             StepRecords.At(2) with { Skipped = true, SkippedSteps = 1 },
             StepRecords.At(3) with { SkippedSteps = 1 },
         ];
-        using (var log = MetricsLog.Open(path, 0)) Array.ForEach(records, log.Append);
+        using (var log = MetricsLog.Open(path, 0))
+        {
+            Array.ForEach(records, log.Append);
+        }
 
         Assert.Equal(records, MetricsLog.Read(path));
         Assert.DoesNotContain("skipped", File.ReadLines(path).First(), StringComparison.Ordinal);

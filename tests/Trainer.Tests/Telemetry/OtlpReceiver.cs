@@ -50,7 +50,11 @@ internal sealed class OtlpReceiver : IDisposable
         for (var patience = 10; ; patience--)
         {
             string endpoint;
-            using (var free = new RefusingPort()) endpoint = free.Endpoint;
+            using (var free = new RefusingPort())
+            {
+                endpoint = free.Endpoint;
+            }
+
             var listener = new HttpListener();
             try
             {

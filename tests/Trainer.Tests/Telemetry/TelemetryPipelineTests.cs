@@ -13,7 +13,7 @@ public sealed class TelemetryPipelineTests
 {
     private static readonly RankIdentity Identity = new("books", Rank: 3, RankCount: 8, DataIndex: 1, TensorIndex: 1, "node-7");
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentQueue<string> _warnings = [];
 
@@ -65,7 +65,7 @@ public sealed class TelemetryPipelineTests
 
         meter.Record(StepRecords.At(1));
 
-        Assert.True(SpinWait.SpinUntil(() => collector.Metrics.ContainsKey("kvshift.train.loss"), s_patience));
+        Assert.True(SpinWait.SpinUntil(() => collector.Metrics.ContainsKey("kvshift.train.loss"), Patience));
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class TelemetryPipelineTests
         using (Start(away.Endpoint, protocol))
         {
             meter.Record(StepRecords.At(1));
-            Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, s_patience));
+            Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, Patience));
             meter.Record(StepRecords.At(2));
         }
 
@@ -123,7 +123,7 @@ public sealed class TelemetryPipelineTests
         pipeline.Dispose();
 
         Assert.InRange(closing.Elapsed, TimeSpan.Zero, TimeSpan.FromMilliseconds(TelemetryPipeline.ShutdownMilliseconds) + TimeSpan.FromSeconds(25));
-        Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, s_patience));
+        Assert.True(SpinWait.SpinUntil(() => !_warnings.IsEmpty, Patience));
         Assert.Single(_warnings);
     }
 

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>
 /// Decompresses gzip and fails where <see cref="GZipStream"/>, by default, takes a file that was cut off for one that ends there.

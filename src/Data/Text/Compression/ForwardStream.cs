@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>A stream that can only be read, from its beginning to its end.</summary>
 internal abstract class ForwardStream : Stream

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>ZSTD_inBuffer and ZSTD_outBuffer: memory, its size, and how much of it is used.</summary>
 [StructLayout(LayoutKind.Sequential)]

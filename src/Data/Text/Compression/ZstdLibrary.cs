@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>The few calls of the system's libzstd (zstd.h, stable part) that reading a stream needs.</summary>
 internal static partial class ZstdLibrary

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>Decompresses zstd frames, one after the other, and fails where a frame is cut off. Memory: the frame's window, at most 128 MiB.</summary>
 internal sealed class ZstdReadStream : ForwardStream

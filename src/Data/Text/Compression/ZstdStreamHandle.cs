@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Compression;
 
 /// <summary>A decompression context of libzstd.</summary>
 internal sealed class ZstdStreamHandle : SafeHandle

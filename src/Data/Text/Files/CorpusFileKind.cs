@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>How a file of a corpus holds its documents.</summary>
 internal enum CorpusFileKind

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>What the name of a file says of its content.</summary>
 internal static class CorpusFileName

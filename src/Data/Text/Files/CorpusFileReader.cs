@@ -1,7 +1,8 @@
 using System.Text;
 using System.Xml;
+using KvShiftScale.Data.Text.Compression;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>Reads the documents of one file, from first to last.</summary>
 /// <remarks>Text is UTF-8, or UTF-16 or UTF-32 with a byte order mark.</remarks>

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>The files that patterns stand for.</summary>
 internal static class CorpusFiles

@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data.Text;
+using KvShiftScale.Data.Text.Compression;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>Some bytes, and then those of a stream, which stays open.</summary>
 internal sealed class PrefixedStream(byte[] prefix, Stream rest) : ForwardStream

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
+using KvShiftScale.Data.Text.Compression;
 
-namespace KvShiftScale.Data.Text;
+namespace KvShiftScale.Data.Text.Files;
 
 /// <summary>A file that is read from its beginning, with the number and the SHA-256 of the bytes read so far.</summary>
 internal sealed class TracedFileStream : ForwardStream

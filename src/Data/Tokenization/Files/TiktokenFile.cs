@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>
 /// Reads <c>.tiktoken</c> files: a line for each token, its bytes in base64 and its rank, which is its id. Neither the split nor the special

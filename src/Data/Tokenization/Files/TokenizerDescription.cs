@@ -1,4 +1,7 @@
-namespace KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Normalization;
+using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Training;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>A byte-pair encoding as its files state it.</summary>
 internal sealed record TokenizerDescription

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>Finds out of which kind the files at a path are, and reads them.</summary>
 internal static class TokenizerFile

@@ -1,8 +1,9 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Training;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>Files of a byte-level BPE: <c>vocab.json</c> with <c>merges.txt</c>, and <c>tokenizer.json</c> that says the same.</summary>
 public static class TokenizerFolder

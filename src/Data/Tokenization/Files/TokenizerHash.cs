@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>A fingerprint of everything that decides which ids a text gets.</summary>
 internal static class TokenizerHash

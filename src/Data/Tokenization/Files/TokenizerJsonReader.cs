@@ -1,6 +1,8 @@
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Normalization;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>
 /// Hugging Face's <c>tokenizer.json</c>, as far as it describes a BPE on bytes, or on characters with byte fallback. Whatever would give

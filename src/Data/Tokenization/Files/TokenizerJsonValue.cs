@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>A part of a <c>tokenizer.json</c> with its place in it, so that what is not understood is refused by name.</summary>
 /// <param name="File">The file's path.</param>

@@ -1,6 +1,7 @@
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Training;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>Writes a trained encoding as Hugging Face's <c>tokenizer.json</c>.</summary>
 internal static class TokenizerJsonWriter

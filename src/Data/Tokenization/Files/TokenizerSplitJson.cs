@@ -1,6 +1,8 @@
 using System.Text.RegularExpressions;
+using KvShiftScale.Data.Tokenization.Normalization;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>The <c>pre_tokenizer</c> of a <c>tokenizer.json</c>.</summary>
 internal static class TokenizerSplitJson

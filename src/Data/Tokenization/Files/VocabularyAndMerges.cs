@@ -1,6 +1,7 @@
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>: byte-level, split as GPT-2 does.</summary>
 internal static class VocabularyAndMerges

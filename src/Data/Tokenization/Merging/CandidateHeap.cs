@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>A heap of numbers, the smallest on top, four children each.</summary>
 internal static class CandidateHeap

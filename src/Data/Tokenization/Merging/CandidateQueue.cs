@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Numerics;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>
 /// Candidates for merging by rank, then by position. Ranks are divided into bands: a heap orders the band at hand, later bands are lists. So

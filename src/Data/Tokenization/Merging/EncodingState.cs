@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>What one thread needs while it encodes. Kept between texts for its buffers and its cache.</summary>
 internal sealed class EncodingState

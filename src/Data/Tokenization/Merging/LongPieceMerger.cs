@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>
 /// Merges pieces of any length. The time for a symbol hardly grows with the length of the piece: candidates wait by bands of ranks, and only

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>What two neighbouring symbols become, and how early. Read-only once built.</summary>
 internal sealed class MergeTable

@@ -1,4 +1,5 @@
-namespace KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>Merges as files state them, by id.</summary>
 internal static class MergeTableBuilder

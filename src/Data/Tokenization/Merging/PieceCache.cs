@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>
 /// Ids of short pieces met before, of one thread at a time. Bounded: 2 MB of entries and 1 MB for pieces of more than three ids; a new piece

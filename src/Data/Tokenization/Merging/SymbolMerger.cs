@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>Merges the symbols of one piece in place: lowest rank first, leftmost of equals.</summary>
 internal static class SymbolMerger

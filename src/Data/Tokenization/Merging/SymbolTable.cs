@@ -1,6 +1,8 @@
 using System.Text;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>The ids that the text of a piece begins as, before any merge.</summary>
 internal sealed class SymbolTable

@@ -1,6 +1,7 @@
 using System.Text;
+using KvShiftScale.Data.Tokenization.Files;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>Tokens by their bytes, for encodings that take a whole piece that is a token as it is.</summary>
 internal sealed class WholePieces
@@ -42,7 +43,7 @@ internal sealed class WholePieces
             return false;
         }
 
-        Span<char> characters = piece.Length <= 256 ? stackalloc char[piece.Length] : new char[piece.Length];
+        var characters = piece.Length <= 256 ? stackalloc char[piece.Length] : new char[piece.Length];
         Encoding.Latin1.GetChars(piece, characters);
         return _ids.TryGetValue(characters, out id);
     }

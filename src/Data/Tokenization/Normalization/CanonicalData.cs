@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>Decompositions, compositions and combining classes, from <c>canonical.bin</c>.</summary>
 internal sealed class CanonicalData

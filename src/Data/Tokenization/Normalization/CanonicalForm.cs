@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>Normalization form C: characters decomposed, marks put in order, and what can be composed composed again.</summary>
 internal static class CanonicalForm

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>Writes U+2581 for blanks, and when to put one before a text that does not begin with one.</summary>
 internal enum MetaspaceRule

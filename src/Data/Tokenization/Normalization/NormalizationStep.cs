@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>A change to the text before it is split.</summary>
 internal abstract record NormalizationStep

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>Puts something before a text that is not empty.</summary>
 internal sealed record PrependStep(string Prefix) : NormalizationStep

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Normalization;
 
 /// <summary>Replaces a string wherever it occurs.</summary>
 internal sealed record ReplaceStep(string Pattern, string Content) : NormalizationStep

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Classes of the code points of well-formed UTF-8. A code point above U+FFFF counts as one, as in Rust's expressions.</summary>
 internal static class CharacterClasses

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>
 /// Splits as the expression of cl100k, Llama 3 and Qwen does:

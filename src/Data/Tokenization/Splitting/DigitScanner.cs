@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Parts digits (<c>\p{N}</c>) from everything else: each alone, or a whole run of them together.</summary>
 internal sealed class DigitScanner(bool eachAlone) : PieceScanner

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>
 /// Splits as GPT-2's published expression does:

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Begins a piece at each U+2581, the sign that SentencePiece writes for a blank.</summary>
 /// <param name="keepRuns">True: a run of the sign stays together with the word after it.</param>

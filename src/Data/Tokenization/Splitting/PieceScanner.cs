@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>A splitter that finds one piece after the other, each from its beginning alone. Cuts only where a character begins.</summary>
 internal abstract class PieceScanner : PieceSplitter

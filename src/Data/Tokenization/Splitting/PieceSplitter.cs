@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Cuts text into the pieces that are encoded one by one. Immutable, so that any number of threads may share one.</summary>
 internal abstract class PieceSplitter

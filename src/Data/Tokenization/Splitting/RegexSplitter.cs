@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Splits by an expression that has no scanner: each match is a piece, and so is what lies between two matches.</summary>
 /// <remarks>

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Published split expressions, by their text, and the scanners that do the same.</summary>
 internal static class SplitExpressions

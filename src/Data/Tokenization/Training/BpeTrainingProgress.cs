@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>How far the training of a tokenizer has come: first all documents are read, then merges are learnt.</summary>
 /// <param name="Documents">Documents read.</param>

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>Trains a byte-level BPE on pieces cut as GPT-2's published expression cuts them.</summary>
 /// <remarks>

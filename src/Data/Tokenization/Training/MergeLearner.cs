@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>
 /// Learns merges one by one: the pair of neighbouring tokens with the highest count over all pieces, on a tie the one with the smaller

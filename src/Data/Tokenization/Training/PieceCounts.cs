@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using System.Text;
+using KvShiftScale.Data.Tokenization.Splitting;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>Counts the pieces of a text on several threads. The sums do not depend on which thread counted what.</summary>
 internal static class PieceCounts

@@ -2,7 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>Pieces of UTF-8 with their counts. For one thread at a time.</summary>
 internal sealed class PieceTable

@@ -1,4 +1,4 @@
-namespace KvShiftScale.Data.Tokenization;
+namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>A trained byte-level BPE: 256 byte symbols, merged tokens in the order in which they were learnt, end of text.</summary>
 public sealed class TrainedBpe

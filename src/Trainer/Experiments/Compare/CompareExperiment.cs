@@ -35,7 +35,9 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
             RunConfigRules.Check(run.Config, ranks);
             var path = new RunFolder(run.Config).Configuration;
             if (File.Exists(path) && File.ReadAllText(path) != RunConfigWriter.Write(run.Config))
+            {
                 throw new UsageException($"found a run of other settings in {path}; choose another --output, or delete {folder} to begin again");
+            }
         }
     }
 
@@ -52,11 +54,21 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
             var reporter = new Reporter(progress, FormattableString.Invariant(
                 $"compare: run {i + 1} of {runs.Count}, {ShiftName.Of(runs[i].Variant)}, seed {runs[i].Seed}"), runs[i].Config.Run.Steps);
             using var hold = new RunLock(runs[i].Config.Run.Folder);
-            if (ranks.BroadcastText(isFirst ? hold.TryTake() ?? "" : "") is { Length: > 0 } refusal) throw new UsageException(refusal);
+            if (ranks.BroadcastText(isFirst ? hold.TryTake() ?? "" : "") is { Length: > 0 } refusal)
+            {
+                throw new UsageException(refusal);
+            }
+
             var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
-            if (code != ExitCode.Done) return code;
+            if (code != ExitCode.Done)
+            {
+                return code;
+            }
         }
-        if (!isFirst) return ExitCode.Done;
+        if (!isFirst)
+        {
+            return ExitCode.Done;
+        }
 
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         progress!.Done(FormattableString.Invariant($"compare: {runs.Count} runs done in {seconds:F0} s"));

@@ -12,7 +12,7 @@ internal sealed class CompareReport
 {
     private const string Title = "With and without the KV shift";
 
-    private static readonly string[] s_columns = ["shift", "seed", "vanilla", "with shift", "difference"];
+    private static readonly string[] Columns = ["shift", "seed", "vanilla", "with shift", "difference"];
 
     private readonly string _folder;
     private readonly RunConfig _config;
@@ -63,12 +63,12 @@ internal sealed class CompareReport
         difference.Save(Path.Combine(_folder, "difference.svg"));
         page.AddCharts(losses);
         page.AddCharts(difference);
-        page.AddTable("Validation loss after the last step, nats per token", s_columns, Rows());
+        page.AddTable("Validation loss after the last step, nats per token", Columns, Rows());
         page.AddEnvironment(_environment);
         page.Save(Path.Combine(_folder, "report.html"), writtenAt);
 
         var console = new ExperimentConsole();
-        console.Table("Validation loss after the last step, nats per token", s_columns, Rows());
+        console.Table("Validation loss after the last step, nats per token", Columns, Rows());
         console.Claims(_claims);
         ExperimentConsole.Line("");
         ExperimentConsole.Line($"report: {Path.Combine(_folder, "report.html")}");
@@ -92,7 +92,11 @@ internal sealed class CompareReport
         var series = new List<ChartSeries>();
         foreach (var (variant, hue) in Variants.Select((variant, index) => (variant, Hue(variant, index))))
         {
-            if (variant == KvShiftVariant.None) continue;
+            if (variant == KvShiftVariant.None)
+            {
+                continue;
+            }
+
             var own = _differences.Where(difference => difference.Variant == variant).ToArray();
             series.AddRange(own.Select(difference => new ChartSeries("", ChartSeriesStyle.Faint, Points(difference.ByStep)) { Hue = hue }));
             var mean = Mean([.. own.Select(difference => difference.ByStep)]);
@@ -117,7 +121,7 @@ internal sealed class CompareReport
     private string Markdown(DateTimeOffset writtenAt) => Text(
         $"# {Title}\n\n{Setting} {Fairness} {writtenAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC.\n\n{MarkdownText.Claims(_claims)}\n")
         + "Validation loss after the last step, nats per token; a positive difference is the shift's gain:\n\n"
-        + MarkdownText.Table(s_columns, Rows())
+        + MarkdownText.Table(Columns, Rows())
         + MarkdownText.Environment(_environment);
 
     private string Json(DateTimeOffset writtenAt) => JsonSerializer.Serialize(new

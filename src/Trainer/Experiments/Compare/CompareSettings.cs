@@ -1,4 +1,5 @@
 using KvShiftScale.Data;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
@@ -31,9 +32,15 @@ internal static class CompareSettings
             Validation = validation.Length > 0 ? Sources(validation) : config.Data.Validation,
             Tokenizer = tokenizer ?? config.Data.Tokenizer,
         };
-        if (data.Train.Count == 0) throw new UsageException("found no data to train on; name token shards with --data");
+        if (data.Train.Count == 0)
+        {
+            throw new UsageException("found no data to train on; name token shards with --data");
+        }
+
         if (data.Validation.Count == 0)
+        {
             throw new UsageException("found no validation data, which the comparison is about; name held-out shards with --validation");
+        }
 
         var count = steps ?? config.Run.Steps;
         var every = config.Run.ValidateEvery > 0 ? config.Run.ValidateEvery : Math.Max(1, count / Validations);
@@ -64,7 +71,11 @@ internal static class CompareSettings
 
     private static int OpenVocabulary(string[] train)
     {
-        if (train.Length == 0) throw new UsageException("found neither --data nor --config; wanted token shards to train on");
+        if (train.Length == 0)
+        {
+            throw new UsageException("found neither --data nor --config; wanted token shards to train on");
+        }
+
         return ShardCatalog.Open(Sources(train)).VocabularySize
             ?? throw new UsageException(
                 $"the shards {string.Join(", ", train)} do not state their vocabulary size; give it with --config FILE and model.vocab_size in it");

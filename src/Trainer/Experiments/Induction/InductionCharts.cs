@@ -15,14 +15,16 @@ internal static class InductionCharts
         foreach (var group in shown)
         {
             series.AddRange(group.Results.Select(result => new ChartSeries("", ChartSeriesStyle.Faint,
-                [.. result.Curve.Select(point => ((double)point.Step, point.Accuracy))]) { Hue = Hue(study, group.Arm) }));
+                [.. result.Curve.Select(point => ((double)point.Step, point.Accuracy))])
+            { Hue = Hue(study, group.Arm) }));
         }
         foreach (var group in shown)
         {
             // A run that has learnt the task and stopped counts with its last accuracy; the line ends with the last run.
             var steps = group.Results.SelectMany(result => result.Curve.Select(point => point.Step)).Distinct().Order();
             series.Add(new ChartSeries(group.Arm.Name, ChartSeriesStyle.Line,
-                [.. steps.Select(step => ((double)step, group.Results.Average(result => result.AccuracyAt(step))))]) { Hue = Hue(study, group.Arm) });
+                [.. steps.Select(step => ((double)step, group.Results.Average(result => result.AccuracyAt(step))))])
+            { Hue = Hue(study, group.Arm) });
         }
         return new SvgChart
         {
@@ -43,9 +45,11 @@ internal static class InductionCharts
             var widths = groups.Where(group => group.Arm == arm).OrderBy(group => group.Width)
                 .Select(group => (X: Math.Log2(group.Width), Last: group.Results.Select(result => result.Curve[^1].Accuracy).ToArray())).ToArray();
             series.Add(new ChartSeries("", ChartSeriesStyle.Faint,
-                [.. widths.SelectMany(at => new[] { (at.X, at.Last.Min()), (at.X, at.Last.Max()), (at.X, double.NaN) })]) { Hue = Hue(study, arm) });
+                [.. widths.SelectMany(at => new[] { (at.X, at.Last.Min()), (at.X, at.Last.Max()), (at.X, double.NaN) })])
+            { Hue = Hue(study, arm) });
             series.Add(new ChartSeries(arm.Name, ChartSeriesStyle.Dots,
-                [.. widths.Select(at => (at.X, at.Last.Average()))]) { Hue = Hue(study, arm) });
+                [.. widths.Select(at => (at.X, at.Last.Average()))])
+            { Hue = Hue(study, arm) });
         }
         return new SvgChart
         {

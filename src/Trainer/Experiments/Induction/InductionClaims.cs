@@ -46,7 +46,10 @@ internal static class InductionClaims
             shift is not null && shift.Results.All(result => result.HasInductionHead is not null),
             () => shift!.Results.All(result => result.HasInductionHead == true),
             () => Text($"{shift!.Results.Count(result => result.HasInductionHead == true)} of {shift.Results.Count} seeds")));
-        if (study.OtherWidths.Count == 0) return claims;
+        if (study.OtherWidths.Count == 0)
+        {
+            return claims;
+        }
 
         var width = study.OtherWidths.Min();
         var narrowShift = Find(InductionArm.KvOneLayer, width);

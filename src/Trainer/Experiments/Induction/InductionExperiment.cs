@@ -12,7 +12,7 @@ namespace KvShiftScale.Trainer.Experiments.Induction;
 /// <summary>One rank of the experiment: trains what it can claim; the first rank also waits for all, and reports.</summary>
 internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<InductionStudy> studies, string folder)
 {
-    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(100);
 
     private readonly InductionRun[] _all = [.. studies.SelectMany(study => study.Runs())];
 
@@ -31,7 +31,9 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         // The data is made, not read; the rules want a source all the same.
         var data = new DataConfig { Train = [new DataSource("-")] };
         foreach (var model in _all.Select(run => run.Model).Distinct())
+        {
             RunConfigRules.Check(new RunConfig { Run = new RunSection { Name = "induction", Steps = 1 }, Model = model, Data = data }, ranks: 1);
+        }
     }
 
     private int Execute(ParallelContext ranks, StopSignal stop)
@@ -55,7 +57,11 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         using var progress = isFirst ? new ProgressLine() : null;
         Train(runs, stop, progress);
         // The end of MPI joins the ranks. No barrier before it: a signal may reach one rank before it and another behind it.
-        if (!isFirst) return stop.IsRequested ? ExitCode.Stopped : ExitCode.Done;
+        if (!isFirst)
+        {
+            return stop.IsRequested ? ExitCode.Stopped : ExitCode.Done;
+        }
+
         WaitForOthers(runs, stop, progress);
         if (runs.CountDone() < _all.Length)
         {
@@ -79,7 +85,11 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         {
             var result = training.Execute(run, point => progress?.Update(FormattableString.Invariant(
                 $"induction: {runs.CountDone()} of {_all.Length} runs done; {run}: step {point.Step}, accuracy {point.Accuracy:F3}")));
-            if (result is null) return;
+            if (result is null)
+            {
+                return;
+            }
+
             runs.Save(run, result);
         }
     }
@@ -90,7 +100,7 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         while (!stop.IsRequested && runs.CountDone() is var done && done < _all.Length)
         {
             progress?.Update(FormattableString.Invariant($"induction: {done} of {_all.Length} runs done; waiting for the last ones"));
-            Thread.Sleep(s_poll);
+            Thread.Sleep(Poll);
         }
     }
 }

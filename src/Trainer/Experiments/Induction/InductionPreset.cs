@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;

@@ -17,8 +17,8 @@ internal sealed class InductionReport(
 {
     private const string Title = "Induction: KV shift against vanilla transformers";
 
-    private static readonly string[] s_columns = ["model", "width", "parameters", "steps to 0.99 by seed", "median", "best accuracy", "seconds"];
-    private static readonly string[] s_shortColumns = ["model", "width", "seeds", "learnt", "median steps", "best accuracy"];
+    private static readonly string[] Columns = ["model", "width", "parameters", "steps to 0.99 by seed", "median", "best accuracy", "seconds"];
+    private static readonly string[] ShortColumns = ["model", "width", "seeds", "learnt", "median steps", "best accuracy"];
 
     /// <summary>Writes the files and prints the table.</summary>
     public void Write(DateTimeOffset writtenAt)
@@ -26,7 +26,11 @@ internal sealed class InductionReport(
         DurableFile.Replace(Path.Combine(folder, "results.json"), Json(writtenAt));
         DurableFile.Replace(Path.Combine(folder, "results.md"), Markdown(writtenAt));
         var page = new ExperimentPage(Title, Subtitle());
-        foreach (var study in studies) AddStudy(page, study);
+        foreach (var study in studies)
+        {
+            AddStudy(page, study);
+        }
+
         page.AddEnvironment(environment);
         page.Save(Path.Combine(folder, "report.html"), writtenAt);
         Print();
@@ -51,7 +55,7 @@ internal sealed class InductionReport(
             width.Save(Path.Combine(folder, $"{study.Name}-width.svg"));
             page.AddCharts(width);
         }
-        page.AddTable("Models", s_columns, Rows(groups));
+        page.AddTable("Models", Columns, Rows(groups));
     }
 
     private string Markdown(DateTimeOffset writtenAt)
@@ -62,7 +66,7 @@ internal sealed class InductionReport(
             var groups = InductionGroup.Of(study, results);
             text.Append(Text($"\n## {Heading(study)}\n\n{Recipe(study)}\n\n"))
                 .Append(MarkdownText.Claims(InductionClaims.Check(study, results))).Append('\n')
-                .Append(MarkdownText.Table(s_columns, Rows(groups)));
+                .Append(MarkdownText.Table(Columns, Rows(groups)));
         }
         return text.Append(MarkdownText.Environment(environment)).ToString();
     }
@@ -99,7 +103,7 @@ internal sealed class InductionReport(
         var console = new ExperimentConsole();
         foreach (var study in studies)
         {
-            console.Table(Heading(study), s_shortColumns, InductionGroup.Of(study, results).Select(group => (IReadOnlyList<string>)
+            console.Table(Heading(study), ShortColumns, InductionGroup.Of(study, results).Select(group => (IReadOnlyList<string>)
             [
                 group.Arm.Name, Text($"{group.Width}"), Text($"{group.Results.Count}"), Text($"{group.Learnt}"), group.MedianText, group.BestText,
             ]));

@@ -47,7 +47,11 @@ internal sealed record InductionResult
         get
         {
             const string Attention = "model.layers.0.self_attn";
-            if (!Scalars.TryGetValue($"{Attention}.k_shift", out var key) || !Scalars.TryGetValue($"{Attention}.v_shift", out var value)) return null;
+            if (!Scalars.TryGetValue($"{Attention}.k_shift", out var key) || !Scalars.TryGetValue($"{Attention}.v_shift", out var value))
+            {
+                return null;
+            }
+
             return Enumerable.Range(0, key.Length / 2).Any(head => Math.Abs(key[2 * head]) > Math.Abs(key[2 * head + 1])
                 && Math.Abs(value[2 * head]) < Math.Abs(value[2 * head + 1]));
         }

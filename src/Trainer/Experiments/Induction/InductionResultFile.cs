@@ -12,7 +12,11 @@ internal static class InductionResultFile
     /// <summary>The result, or null where the file does not hold one of these settings.</summary>
     public static InductionResult? Read(string path, string settings)
     {
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
         try
         {
             var result = JsonSerializer.Deserialize<InductionResult>(File.ReadAllBytes(path), ExperimentJson.Options);

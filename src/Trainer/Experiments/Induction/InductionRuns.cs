@@ -13,14 +13,24 @@ internal sealed class InductionRuns(string folder, IReadOnlyList<InductionRun> r
     /// <returns>Number of runs that are finished already.</returns>
     public int Prepare()
     {
-        if (Directory.Exists(_claims)) Directory.Delete(_claims, recursive: true);
+        if (Directory.Exists(_claims))
+        {
+            Directory.Delete(_claims, recursive: true);
+        }
+
         Directory.CreateDirectory(_claims);
         Directory.CreateDirectory(_results);
         var done = 0;
         foreach (var run in runs)
         {
-            if (InductionResultFile.Read(ResultPath(run), run.Settings) is not null) done++;
-            else File.Delete(ResultPath(run));
+            if (InductionResultFile.Read(ResultPath(run), run.Settings) is not null)
+            {
+                done++;
+            }
+            else
+            {
+                File.Delete(ResultPath(run));
+            }
         }
         return done;
     }
@@ -30,7 +40,10 @@ internal sealed class InductionRuns(string folder, IReadOnlyList<InductionRun> r
     {
         foreach (var run in runs.OrderByDescending(run => run.ExpectedWork))
         {
-            if (!File.Exists(ResultPath(run)) && TryClaim(run)) yield return run;
+            if (!File.Exists(ResultPath(run)) && TryClaim(run))
+            {
+                yield return run;
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
@@ -27,11 +27,19 @@ internal sealed class InductionScore
             var isFirst = true;
             for (var i = row; i < row + context; i++)
             {
-                if (targets[i] == TokenBatch.IgnoredTarget) continue;
+                if (targets[i] == TokenBatch.IgnoredTarget)
+                {
+                    continue;
+                }
+
                 var right = predictions[i] == targets[i] ? 1 : 0;
                 _answers++;
                 _right += right;
-                if (!isFirst) continue;
+                if (!isFirst)
+                {
+                    continue;
+                }
+
                 isFirst = false;
                 _sequences++;
                 _firstRight += right;

@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Synthetic;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
@@ -71,13 +71,19 @@ internal sealed record InductionStudy
     {
         foreach (var arm in Arms)
         {
-            for (var seed = 0; seed < Seeds; seed++) yield return new InductionRun(this, arm, MainWidth, seed);
+            for (var seed = 0; seed < Seeds; seed++)
+            {
+                yield return new InductionRun(this, arm, MainWidth, seed);
+            }
         }
         foreach (var width in OtherWidths)
         {
             foreach (var arm in WidthArms)
             {
-                for (var seed = 0; seed < WidthSeeds; seed++) yield return new InductionRun(this, arm, width, seed);
+                for (var seed = 0; seed < WidthSeeds; seed++)
+                {
+                    yield return new InductionRun(this, arm, width, seed);
+                }
             }
         }
     }

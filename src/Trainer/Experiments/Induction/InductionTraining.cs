@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Optimization;
@@ -43,10 +43,21 @@ internal sealed class InductionTraining(StopSignal stop)
         Add(0, null);
         for (var number = 1; number <= study.Steps && !IsConfirmed(curve); number++)
         {
-            if (stop.IsRequested) return null;
+            if (stop.IsRequested)
+            {
+                return null;
+            }
+
             var outcome = step.Run(number, training);
-            if (outcome.Verdict.IsSkip) throw new NonFiniteGradientException(number, outcome.Loss, outcome.GradientNorm);
-            if (number % study.EvaluateEvery == 0 || number == study.Steps) Add(number, outcome.Loss);
+            if (outcome.Verdict.IsSkip)
+            {
+                throw new NonFiniteGradientException(number, outcome.Loss, outcome.GradientNorm);
+            }
+
+            if (number % study.EvaluateEvery == 0 || number == study.Steps)
+            {
+                Add(number, outcome.Loss);
+            }
         }
 
         return new InductionResult
