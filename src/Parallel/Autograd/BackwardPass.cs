@@ -93,7 +93,8 @@ public sealed class BackwardPass
             node.Check(name, results);
             foreach (var result in results)
             {
-                if (result is not null && !handedOut.Contains(result))
+                // By reference: Tensor.Equals compares elements.
+                if (result is not null && !handedOut.Exists(other => ReferenceEquals(other, result)))
                 {
                     handedOut.Add(result.DetachFromDisposeScope());
                 }
