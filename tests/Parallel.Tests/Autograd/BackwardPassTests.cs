@@ -169,7 +169,7 @@ public sealed class BackwardPassTests
     public void AGradientOfAnotherShapeReachesTheStep()
     {
         using var scope = NewDisposeScope();
-        var y = FailingFunction.apply(tensor([2f], requires_grad: true) * 2, "another shape").sum();
+        var y = FailingFunction.apply(tensor([2f, 3f], requires_grad: true) * 2, "another shape").sum();
         Assert.Contains("invalid gradient", Assert.Throws<ExternalException>(() => BackwardPass.Run(y)).Message, StringComparison.Ordinal);
     }
 
