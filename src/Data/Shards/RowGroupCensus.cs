@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 
@@ -56,7 +57,16 @@ internal sealed class RowGroupCensus
         if (unknown.Length > 0)
         {
             var own = new long[_found.Length];
-            Count([.. unknown.Where((_, place) => place % _options.Share.Count == _options.Share.Index)], own);
+            try
+            {
+                Count([.. unknown.Where((_, place) => place % _options.Share.Count == _options.Share.Index)], own);
+            }
+            catch (AggregateException several)
+            {
+                // The first fault is enough, and it is what a single thread would have thrown.
+                ExceptionDispatchInfo.Throw(several.Flatten().InnerExceptions[0]);
+            }
+
             _options.SumOverShares?.Invoke(own);
             for (var i = 0; i < own.Length; i++)
             {
