@@ -101,7 +101,7 @@ public sealed class EarlierOrderTests(TrainingFixture fixture)
         var (vanilla, shifted) = (new TrainedRun(Path.Combine(folder, "none-seed-3")), new TrainedRun(Path.Combine(folder, "kv-seed-3")));
         // As an earlier version left it: without the key, and with one of its runs still to be made.
         var configuration = vanilla.PathOf("config.yaml");
-        File.WriteAllLines(configuration, File.ReadLines(configuration).Where(line => !line.Contains("row_order", StringComparison.Ordinal)));
+        File.WriteAllLines(configuration, File.ReadAllLines(configuration).Where(line => !line.Contains("row_order", StringComparison.Ordinal)));
         var losses = shifted.Records.Select(record => record.Loss).ToArray();
         Directory.Delete(shifted.Path, recursive: true);
 

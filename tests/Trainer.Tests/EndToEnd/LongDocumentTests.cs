@@ -19,7 +19,7 @@ public sealed class LongDocumentTests(TrainingFixture fixture)
         using var mixed = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("long-mixed", "run.steps=1", glob));
         using var sequential = ProgramRun.Execute(ExitCode.Done,
             fixture.TrainArguments("long-sequential", "run.steps=1", "data.row_order=sequential", glob));
-        using var wide = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("long-wide", "run.steps=1", "data.global_batch=64", "data.micro_batch=16", glob));
+        using var wide = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("long-wide", "run.steps=1", "data.global_batch=256", "data.micro_batch=64", glob));
 
         Assert.Contains($"the longest document, {tokens:N0} tokens, fills {rows}, {steps} if rows were not mixed; mixed, they are spread over about ",
             mixed.Output, StringComparison.Ordinal);
