@@ -66,7 +66,9 @@ internal static class DataInspectVerb
         Row("tokens", Format($"{shards.TokenCount:N0}"));
         Row("a document", Format($"{lengths.Shortest:N0} to {lengths.Longest:N0} tokens, {lengths.Mean:N1} on average"));
         var rows = lengths.Longest / sizes.Context;
-        Row("the longest", Format($"fills {rows:N0} rows of {sizes.Context:N0}, {(double)rows / sizes.GlobalBatch:N1} steps of {sizes.GlobalBatch:N0} rows on end if rows were not mixed"));
+        Row("the longest", rows == 0
+            ? Format($"fits a row of {sizes.Context:N0}")
+            : Format($"fills {rows:N0} rows of {sizes.Context:N0}, {(double)rows / sizes.GlobalBatch:N1} steps of {sizes.GlobalBatch:N0} rows on end if rows were not mixed"));
         console.Write(facts);
         foreach (var schema in shards.Schemas)
         {
