@@ -24,7 +24,7 @@ internal static partial class AddressSecrets
         var (head, rest) = (address[..start], address[start..]);
         if (EndOfUser(address, rest) is var at and > 0)
         {
-            (head, rest) = ($"{head}{Mask}@", rest[at..]);
+            (head, rest) = (head + Mask, rest[at..]);
         }
 
         var fragment = rest.IndexOf('#', StringComparison.Ordinal);
@@ -41,10 +41,14 @@ internal static partial class AddressSecrets
     /// <summary>
     /// A value of the configuration as a message shows it: that of a key or option which names a secret not at all, any other without the secrets of addresses.
     /// </summary>
-    /// <param name="key">The key, such as <c>telemetry.otlp_endpoint</c>.</param>
+    /// <param name="key">The key, such as <c>telemetry.otlp_endpoint</c>, or a variable.</param>
     /// <param name="value">The value as written.</param>
     public static string MaskValue(string key, string value)
-        => SecretName().IsMatch(key) ? Mask : value.Contains("://", StringComparison.Ordinal) ? MaskWhole(value) : value;
+        => SecretName().IsMatch(key) ? Mask
+            : value.Contains("://", StringComparison.Ordinal) ? MaskWhole(value)
+            // An address whose scheme was forgotten.
+            : key.EndsWith("endpoint", StringComparison.OrdinalIgnoreCase) && value.Contains('@', StringComparison.Ordinal)
+                ? MaskAddress("://" + value)[3..] : value;
 
     /// <summary>
     /// Where a value of the configuration comes from: a place in a file, or <c>--set key=value</c>, whose value is masked as <see cref="MaskValue"/> does.

@@ -193,7 +193,7 @@ internal sealed record TelemetryEnvironment
                 return whole;
             }
 
-            _notices.Add($"{name}={AddressSecrets.MaskValue("", text)} counts as not set; wanted an http or https address such as http://localhost:4318");
+            _notices.Add($"{name}={AddressSecrets.MaskValue(name, text)} counts as not set; wanted an http or https address such as http://localhost:4318");
             return null;
         }
 

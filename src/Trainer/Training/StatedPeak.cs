@@ -1,13 +1,14 @@
+using System.Text.RegularExpressions;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>What the makers of GPUs state that these can do at most, for dense products: what MFU is given against.</summary>
-internal static class StatedPeak
+internal static partial class StatedPeak
 {
     // TFLOP/s without sparsity at the boost clock, from the makers' data sheets and architecture papers; bf16 (fp16 is the same) with sums in fp32 on
-    // tensor cores, tf32 on tensor cores, fp32 on the other cores. Null: the GPU has no such unit. The longest beginning of a name that fits counts: the driver
-    // adds memory, form and an edition behind it, and older drivers leave the maker out.
+    // tensor cores, tf32 on tensor cores, fp32 on the other cores. Null: the GPU has no such unit. The driver adds memory and form behind a name, and older
+    // drivers leave the maker out; the longest name that fits counts.
     private static readonly (string Name, double? Bf16, double? Tf32, double Fp32)[] Table =
     [
         ("GB200", 2500, 1250, 80),
@@ -18,7 +19,6 @@ internal static class StatedPeak
         ("H100 PCIe", 756.5, 378, 51.2),
         ("H100 NVL", 835.5, 417.5, 60),
         ("H100 80GB HBM3", 989.4, 494.7, 66.9),
-        ("H100 SXM", 989.4, 494.7, 66.9),
         ("H800 PCIe", 756.5, 378, 51.2),
         ("H800", 989.4, 494.7, 66.9),
         ("H20", 148, 74, 44),
@@ -83,7 +83,12 @@ internal static class StatedPeak
         return names is [var name] ? name : null;
     }
 
-    // A10 is no A100, and L4 no L40: a name ends where letters and digits do.
+    // A10 is no A100, and what is a laptop's or a part of a GPU has another peak.
     private static bool Begins(string model, string name)
-        => model.StartsWith(name, StringComparison.OrdinalIgnoreCase) && (model.Length == name.Length || !char.IsAsciiLetterOrDigit(model[name.Length]));
+        => model.StartsWith(name, StringComparison.OrdinalIgnoreCase)
+            && (model.Length == name.Length || !char.IsAsciiLetterOrDigit(model[name.Length]))
+            && model[name.Length..].Split([' ', '-'], StringSplitOptions.RemoveEmptyEntries).All(part => MemoryOrForm().IsMatch(part));
+
+    [GeneratedRegex(@"^(?:\d+GB?|HBM\de?|PCIE|SXM\d)$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex MemoryOrForm();
 }
