@@ -23,7 +23,8 @@ internal static class FaultReport
             Thread.Sleep(Patience);
         }
 
-        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {message}" : $"kvshift: {message}");
+        var shown = AddressSecrets.MaskText(message);
+        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {shown}" : $"kvshift: {shown}");
         Console.Error.Flush();
     }
 

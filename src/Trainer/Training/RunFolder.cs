@@ -62,5 +62,5 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>Some launch has begun here. What one that never came so far has left of its end does not count.</summary>
     public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName)
         .Any(name => name is not (LivenessFolder.Name or LivenessFolder.StacksName or LivenessFolder.ReportName or LastWords.FileName
-            or RunLock.FileName or StopMark.FileName));
+            or RunLock.FileName or StopMark.FileName or RunId.FileName));
 }

@@ -204,7 +204,9 @@ internal sealed class TrainingLoop
         InjectedCollectives.Reach(_run.Ranks, step);
         var start = Stopwatch.GetTimestamp();
         var outcome = _step.Run(step, steady);
-        _recorder.Add(outcome, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _recorder.Add(outcome, seconds);
+        _run.Reporter.Count(new StepTally(_step.OwnTokens, seconds, outcome.Verdict.IsSkip));
         State = State with
         {
             Step = step,

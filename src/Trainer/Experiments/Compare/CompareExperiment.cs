@@ -97,6 +97,14 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
     /// <summary>One line of progress for all runs; on ranks but the first only warnings.</summary>
     private sealed class Reporter(ProgressLine? progress, string run, long steps) : IRunReporter
     {
+        public void Count(StepTally step)
+        {
+        }
+
+        public void Count(SaveTally save)
+        {
+        }
+
         public void Report(StepRecord record)
         {
             var validation = record.ValidationLoss is { } loss ? FormattableString.Invariant($", validation {loss:F4}") : "";
