@@ -37,7 +37,7 @@ internal static class CommandLine
 
     private static RootCommand Build(RankEnvironment launch, StopSignal? stop) => new("Pretrains transformers with KV shifting attention.")
     {
-        TrainVerb.Build(launch, stop),
+        TrainVerb.Build(launch, TelemetryEnvironment.Read(Environment.GetEnvironmentVariable), stop),
         RestartVerb.Build(),
         ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),

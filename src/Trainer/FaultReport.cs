@@ -23,7 +23,8 @@ internal static class FaultReport
             Thread.Sleep(Patience);
         }
 
-        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {message}" : $"kvshift: {message}");
+        var shown = AddressSecrets.MaskText(message);
+        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {shown}" : $"kvshift: {shown}");
         Console.Error.Flush();
     }
 
@@ -69,7 +70,7 @@ internal static class FaultReport
     public static string Describe(Exception exception)
         => ExitCodeOf(exception) == ExitCode.Usage
             || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
-                or RepeatedSkipsException or ReplicasDifferException
+                or RepeatedSkipsException or ReplicasDifferException or DataFaultException
             ? exception.Message
             : exception.ToString();
 }

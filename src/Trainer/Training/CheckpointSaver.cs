@@ -6,6 +6,7 @@ using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.Telemetry;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -35,9 +36,6 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
 
     /// <summary>Bytes of the copy that this rank keeps for saves beside training; 0 where none is kept.</summary>
     public long StagingBytes => _staging?.ByteCount ?? 0;
-
-    /// <summary>Saves that have failed in this launch.</summary>
-    public int Failures { get; private set; }
 
     /// <summary>
     /// The run as it was after a step is saved, or that save is under way: then it will be, or <see cref="Advance()"/> and
@@ -95,7 +93,9 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
                 Finish(goesOn);
             }
         }
-        _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+        var stoodStill = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        _waitSeconds += stoodStill;
+        reporter.Count(new SaveTally { StoodStill = stoodStill });
     }
 
     /// <summary>Takes note of how far a save has come on all ranks; to be called after each step. Collective.</summary>
@@ -196,6 +196,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         else if (tally[0] == ranks.World.Size)
         {
             _writeSeconds = flight.Elapsed.TotalSeconds;
+            reporter.Count(new SaveTally { Duration = _writeSeconds });
             _failuresInARow = 0;
             _committedStep = flight.State.Step;
             _flight = null;
@@ -308,7 +309,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
 
     private void Fail(long step, IOException error, bool goesOn)
     {
-        Failures++;
+        reporter.Count(new SaveTally { HasFailed = true });
         _failuresInARow++;
         var what = $"the checkpoint of step {step} could not be saved: {error.Message}. {WhatIsLeft()}.";
         if (!goesOn || _failuresInARow > config.Run.FailedSaves)

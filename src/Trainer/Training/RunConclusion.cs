@@ -46,6 +46,9 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             summary.LastValidationLoss,
             summary.LastLoss,
             summary.MedianTokensPerSecond,
+            summary.MedianTflopsPerRank,
+            summary.MedianMfu,
+            summary.MedianMatmulShare,
             summary.TrainingSeconds,
         }, Options) + "\n");
 

@@ -116,6 +116,11 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         });
         // One that was made from a model, not by a run, has read no data.
         var before = state!.Loader;
+        if (run.Config.Data.RowOrder is null && before is not null)
+        {
+            loader = loader with { RowOrder = before.RowOrder };
+        }
+
         if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
         {
             throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Configuration;
@@ -60,12 +62,17 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         var started = Stopwatch.GetTimestamp();
         var state = new RunResumption(run, trained, acceptChangedData).Restore(data.Training);
         var restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        // From here on, and in what is written, the order has a name.
+        var wantedOrder = run.Config.Data.RowOrder;
+        var order = state.Loader?.RowOrder ?? wantedOrder ?? DataConfig.DefaultRowOrder;
+        run = run with { Config = run.Config with { Data = run.Config.Data with { RowOrder = order } } };
         using var saver = new CheckpointSaver(run.Folder.Checkpoints, trained.Model, trained.Optimizer, run.Ranks, run.Config, run.Reporter);
         saver.Prepare();
         TellMesh(trained);
         if (run.IsFirstRank)
         {
             TellStart(trained, data, state, restoreSeconds, saver.StagingBytes);
+            TellOrder(data, isOwnWish: wantedOrder is not null);
         }
 
         var loop = new TrainingLoop(run, trained, data, saver, state);
@@ -159,6 +166,21 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         if (stagingBytes > 0)
         {
             run.Reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(stagingBytes)} on each rank");
+        }
+    }
+
+    private void TellOrder(RunData data, bool isOwnWish)
+    {
+        var config = run.Config.Data;
+        var order = config.RowOrder!.Value;
+        if (order != DataConfig.DefaultRowOrder && !isOwnWish)
+        {
+            run.Reporter.Say("rows come in the order in which this run was begun, data.row_order: sequential; a new run mixes them");
+        }
+
+        if (LongDocumentNotice.Of(LongestDocument.Of(data.Training, config), config.Context, order) is { } notice)
+        {
+            run.Reporter.Say(notice);
         }
     }
 }

@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
@@ -27,9 +28,16 @@ internal sealed class TrainingStep(
     /// <summary>The last step's micro-batches of this rank.</summary>
     public IReadOnlyList<MicroBatchLoss> Losses => _losses;
 
+    /// <summary>
+    /// This rank's part of the last step's tokens: those of its rows, divided among the ranks that share them. The parts of all ranks add up to
+    /// <see cref="StepOutcome.Tokens"/>.
+    /// </summary>
+    public long OwnTokens { get; private set; }
+
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
+    /// <exception cref="DataFaultException">On all ranks: one of them had no data. Nothing is updated.</exception>
     public StepOutcome Run(long step, IMicroBatches batches)
     {
         using var scope = NewDisposeScope();
@@ -37,7 +45,7 @@ internal sealed class TrainingStep(
         _losses.Clear();
         // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
         var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
-        var (validTargets, tokens) = (0L, 0L);
+        var (validTargets, tokens, rowTokens) = (0L, 0L, 0L);
         var microBatches = batches.MicroBatchesPerStep / reducer.LeavesPerRank;
         for (var leaf = 0; leaf < reducer.LeavesPerRank; leaf++)
         {
@@ -49,6 +57,7 @@ internal sealed class TrainingStep(
                 var lossSum = ForwardBackward(batch, step);
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
                 _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));
+                rowTokens += batch.TokenCount;
                 // Ranks that share rows would count them twice.
                 if (ranks.Context.Rank != 0)
                 {
@@ -60,6 +69,7 @@ internal sealed class TrainingStep(
             }
             reducer.EndLeaf();
         }
+        OwnTokens = PartOf(rowTokens, (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
 
@@ -68,8 +78,13 @@ internal sealed class TrainingStep(
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical
             ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
-        Span<double> joint = [loss * scale, norm];
+        Span<double> joint = [loss * scale, norm, batches.Fault is null ? 0 : 1];
         JointNumber.Agree(ranks.World, joint);
+        if (joint[2] > 0)
+        {
+            throw DataFaultException.Gather(ranks.World, batches.Fault);
+        }
+
         var verdict = guard.Decide(joint[0], joint[1]);
         var learningRate = schedule.At(step);
         if (!verdict.IsSkip)
@@ -83,6 +98,9 @@ internal sealed class TrainingStep(
         }
         return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
     }
+
+    /// <summary>Part <paramref name="index"/> of <paramref name="count"/> that differ by one at most and add up to <paramref name="total"/>.</summary>
+    internal static long PartOf(long total, int index, int count) => (total * (index + 1L) / count) - (total * index / count);
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
 
@@ -104,7 +122,7 @@ internal sealed class TrainingStep(
         }
 
         RunProgress.Enter(RunPhase.Backward);
-        loss.backward();
+        BackwardPass.Run(loss);
         return loss.to(ScalarType.Float64).item<double>();
     }
 

@@ -16,8 +16,9 @@ namespace KvShiftScale.Trainer.Verbs;
 internal static class TrainVerb
 {
     /// <param name="launch">What the launcher told this process.</param>
+    /// <param name="telemetry">What the environment says about the export of metrics.</param>
     /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
-    public static Command Build(RankEnvironment launch, StopSignal? stop)
+    public static Command Build(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal? stop)
     {
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
@@ -33,7 +34,7 @@ internal static class TrainVerb
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
+                : Run(launch, telemetry, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
                     parsed.GetValue(acceptData)));
         return command;
     }
@@ -53,7 +54,8 @@ internal static class TrainVerb
         return ExitCode.Done;
     }
 
-    private static int Run(RankEnvironment launch, StopSignal stop, string path, string[] settings, bool demandNew, bool acceptChangedData)
+    private static int Run(
+        RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal stop, string path, string[] settings, bool demandNew, bool acceptChangedData)
     {
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
@@ -66,6 +68,7 @@ internal static class TrainVerb
         {
             launch.RequireWorld(ranks.World);
             RunConfigRules.Check(config, ranks.World.Size);
+            var export = TelemetrySettings.Resolve(config.Telemetry, telemetry);
             if (demandNew)
             {
                 TrainingRun.RequireNew(config);
@@ -75,7 +78,7 @@ internal static class TrainVerb
             var addresses = RankAddress.Gather(ranks.World);
             var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
             using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);
-            using var reporter = RunReporter.Start(config, ranks);
+            using var reporter = RunReporter.Start(config, ranks, addresses, export, telemetry.SlurmJob);
             try
             {
                 var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = launch.LaunchName };
@@ -92,24 +95,38 @@ internal static class TrainVerb
     private sealed class RunReporter : IRunReporter, IDisposable
     {
         private readonly ConsoleProgress? _progress;
-        private readonly TelemetryPipeline _telemetry;
+        private TelemetryPipeline? _telemetry;
         private readonly TrainingMeter _meter;
 
-        private RunReporter(ConsoleProgress? progress, RunConfig config, ParallelContext ranks)
+        private RunReporter(ConsoleProgress? progress, ParallelContext ranks)
         {
             _progress = progress;
-            _meter = new TrainingMeter(ledger: ranks.Ledger);
-            _telemetry = TelemetryPipeline.Start(config.Telemetry,
-                new RankIdentity(config.Run.Name, ranks.World.Rank, ranks.World.Size, ranks.Data.Rank, ranks.Tensor.Rank, Environment.MachineName),
-                Warn);
+            _meter = new TrainingMeter(speaksForAll: ranks.World.Rank == 0, ranks.Ledger);
         }
 
-        public static RunReporter Start(RunConfig config, ParallelContext ranks)
+        public static RunReporter Start(
+            RunConfig config, ParallelContext ranks, IReadOnlyList<RankAddress> addresses, TelemetrySettings export, string? slurmJob)
         {
-            var progress = ranks.World.Rank == 0
-                ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error)
-                : null;
-            return new RunReporter(progress, config, ranks);
+            var world = ranks.World;
+            var reporter = new RunReporter(
+                world.Rank == 0 ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error) : null, ranks);
+            // One rank of each machine speaks about the way from there to the collector.
+            var speaks = addresses.First(address => address.Host == addresses[world.Rank].Host).Rank == world.Rank;
+            foreach (var notice in world.Rank == 0 ? export.Notices : [])
+            {
+                reporter.Warn($"telemetry: {notice}");
+            }
+
+            // Ranks may be told different things by the environments of their machines.
+            var isWanted = world.AllGatherTexts(export.Endpoint is null ? "" : "+").Any(text => text.Length > 0);
+            var id = isWanted ? RunId.Agree(config.Run.Folder, ranks, reporter.Warn) : "";
+            reporter._telemetry = TelemetryPipeline.Start(export,
+                new RankIdentity(config.Run.Name, id, world.Rank, world.Size, ranks.Data.Rank, ranks.Context.Rank, ranks.Tensor.Rank, Environment.MachineName)
+                {
+                    SlurmJob = slurmJob,
+                },
+                speaks ? sentence => reporter.Warn(world.Rank == 0 ? sentence : $"{Environment.MachineName}: {sentence}") : _ => { });
+            return reporter;
         }
 
         public void Report(StepRecord record)
@@ -117,6 +134,10 @@ internal static class TrainVerb
             _meter.Record(record);
             _progress?.Report(record);
         }
+
+        public void Count(StepTally step) => _meter.Count(step);
+
+        public void Count(SaveTally save) => _meter.Count(save);
 
         public void Say(string sentence) => _progress?.Say(sentence);
 
@@ -134,7 +155,7 @@ internal static class TrainVerb
 
         public void Dispose()
         {
-            _telemetry.Dispose();
+            _telemetry?.Dispose();
             _meter.Dispose();
             _progress?.Dispose();
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
@@ -35,11 +36,18 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
         {
             RunConfigRules.Check(run.Config, ranks);
             var path = new RunFolder(run.Config).Configuration;
-            if (File.Exists(path) && File.ReadAllText(path) != RunConfigWriter.Write(run.Config))
+            if (File.Exists(path) && Saved(path) != RunConfigWriter.Write(run.Config))
             {
                 throw new UsageException($"found a run of other settings in {path}; choose another --output, or delete {folder} to begin again");
             }
         }
+    }
+
+    // With the keys that there are now: what an earlier version did not have stands for what it did.
+    private static string Saved(string path)
+    {
+        var config = RunConfigReader.Read(path, []);
+        return RunConfigWriter.Write(config with { Data = config.Data with { RowOrder = config.Data.RowOrder ?? RowOrder.Sequential } });
     }
 
     private int Execute(ParallelContext ranks, StopSignal stop)
@@ -90,6 +98,14 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
     /// <summary>One line of progress for all runs; on ranks but the first only warnings.</summary>
     private sealed class Reporter(ProgressLine? progress, string run, long steps) : IRunReporter
     {
+        public void Count(StepTally step)
+        {
+        }
+
+        public void Count(SaveTally save)
+        {
+        }
+
         public void Report(StepRecord record)
         {
             var validation = record.ValidationLoss is { } loss ? FormattableString.Invariant($", validation {loss:F4}") : "";

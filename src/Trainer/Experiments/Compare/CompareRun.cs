@@ -1,5 +1,7 @@
+using KvShiftScale.Data;
 using KvShiftScale.Models;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 
@@ -26,6 +28,9 @@ internal sealed record CompareRun(KvShiftVariant Variant, long Seed, RunConfig C
                 }));
             }
         }
-        return runs;
+        // Both arms read the same rows in the same order: that of the runs which are there, if any are.
+        var order = config.Data.RowOrder ?? runs.Select(run => new RunFolder(run.Config).ReadRowOrder()).FirstOrDefault(begun => begun is not null)
+            ?? DataConfig.DefaultRowOrder;
+        return [.. runs.Select(run => run with { Config = run.Config with { Data = run.Config.Data with { RowOrder = order } } })];
     }
 }
