@@ -44,7 +44,13 @@ for (var i = 0; i + 1 < args.Length; i += 2)
     options[args[i]] = int.Parse(args[i + 1], CultureInfo.InvariantCulture);
 }
 
-using var context = ParallelContext.Create(new ParallelConfig(), Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK") is not null);
+var launched = MpiLaunch.Of(Environment.GetEnvironmentVariable) is not null;
+if (launched)
+{
+    MpiLibrary.Load(Environment.GetEnvironmentVariable);
+}
+
+using var context = ParallelContext.Create(new ParallelConfig(), launched);
 set_num_threads(options["--threads"]);
 DenseKernels.SetThreads(options["--threads"]);
 DenseKernels.RetainMemory();

@@ -13,6 +13,8 @@ public static partial class DenseKernels
         return available != 0;
     });
 
+    static DenseKernels() => KvShiftLibrary.ResolveFor(typeof(DenseKernels).Assembly);
+
     /// <summary>Threads of every kernel that this process starts from now on.</summary>
     public static void SetThreads(int threads) => KernelStatus.ThrowIfFailed(kvs_set_threads(threads));
 

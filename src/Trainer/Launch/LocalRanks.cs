@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Trainer.Launch;
 
@@ -25,27 +26,8 @@ internal static partial class LocalRanks
     /// <returns>Their exit code.</returns>
     public static int Run(int ranks)
     {
-        var start = new ProcessStartInfo("setsid");
-        string[] flags =
-        [
-            "mpirun", "--quiet", "-np", ranks.ToString(CultureInfo.InvariantCulture), "--oversubscribe", "--bind-to", "none",
-            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
-        ];
-        foreach (var flag in flags)
-        {
-            start.ArgumentList.Add(flag);
-        }
-
-        if (GetUserId() == 0)
-        {
-            start.ArgumentList.Add("--allow-run-as-root");
-        }
-        // Ranks write to a pseudo-terminal, also when nobody sits at it; then plain lines are wanted.
-        if (Console.IsOutputRedirected)
-        {
-            start.ArgumentList.Add("-x");
-            start.ArgumentList.Add("TERM=dumb");
-        }
+        var launcher = MpiLauncher.Find(MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)));
+        var start = new ProcessStartInfo("setsid", [launcher.Program, .. launcher.Arguments(ranks, plainOutput: Console.IsOutputRedirected, quiet: true)]);
         // The first argument is the program's own assembly, which only dotnet itself runs; else the process is the program.
         var host = Environment.ProcessPath!;
         start.ArgumentList.Add(host);
@@ -57,7 +39,7 @@ internal static partial class LocalRanks
 
         var isStarted = false;
         using var process = new Process { StartInfo = start };
-        // mpirun kills its ranks a second after SIGTERM; SIGUSR2 it hands on, and ranks take it as a wish to stop. setsid keeps
+        // mpirun of Open MPI kills its ranks a second after SIGTERM; SIGUSR2 each mpirun hands on, and ranks take it as a wish to stop. setsid keeps
         // the terminal's Ctrl-C away from it.
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);
@@ -89,7 +71,4 @@ internal static partial class LocalRanks
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);
-
-    [LibraryImport("libc", EntryPoint = "getuid")]
-    private static partial uint GetUserId();
 }

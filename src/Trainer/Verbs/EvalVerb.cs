@@ -52,6 +52,7 @@ internal static class EvalVerb
 
         var catalog = OpenData(data);
 
+        launch.LoadMpi();
         TensorLibrary.Load();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () =>

@@ -59,6 +59,7 @@ internal static class TrainVerb
     {
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        launch.LoadMpi();
         // Freed when all ranks have left MPI, and with it the run's folder.
         using var hold = new RunLock(config.Run.Folder, launch.LaunchName is null ? null : RunLock.RestartPatience);
         TensorLibrary.Load();

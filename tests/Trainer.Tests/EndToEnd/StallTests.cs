@@ -156,7 +156,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
     private ProgramRun Start(string name, string fault, params string[] settings) => Launch([], name, fault, settings);
 
     private ProgramRun Launch(string[] launcher, string name, string fault, params string[] settings)
-        => ProgramRun.StartFile("mpirun",
+        => ProgramRun.StartFile(MpiRun.Launcher.Program,
         [
             "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "4", "--mca", "btl_vader_single_copy_mechanism", "none", "--mca",
             "mpi_yield_when_idle", "1", "-x", "TERM=dumb", "-x", $"KVSHIFT_INJECT={fault}", .. launcher, "dotnet", ProgramRun.KvShift,

@@ -20,6 +20,7 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
     /// <summary>Returns the exit code.</summary>
     public int Execute()
     {
+        launch.LoadMpi();
         using var stop = new StopSignal();
         using var ranks = ParallelContext.Create(runs[0].Config.Parallel, launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));

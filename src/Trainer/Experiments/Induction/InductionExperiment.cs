@@ -19,6 +19,7 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
     /// <summary>Returns the exit code.</summary>
     public int Execute()
     {
+        launch.LoadMpi();
         using var stop = new StopSignal();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));
