@@ -3,15 +3,17 @@ using System.Text.RegularExpressions;
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>
-/// What is secret in an address: user and password before an @, the values of a query, and what follows a #. It is replaced by <see cref="Mask"/> wherever
-/// an address is printed or written; only a collector is sent it.
+/// What is secret in an address: user and password before an @, the values of a query, and what follows a #. It is replaced by
+/// <see cref="Mask"/> wherever an address is printed or written; only a collector is sent it.
 /// </summary>
 internal static partial class AddressSecrets
 {
     /// <summary>What stands for a secret.</summary>
     public const string Mask = "***";
 
-    /// <summary>An address without its secrets. Also one that is none: then everything between :// and the last @ may be a password.</summary>
+    /// <summary>
+    /// An address without its secrets. Also one that is none: then everything between :// and the last @ may be a password.
+    /// </summary>
     public static string MaskAddress(string address)
     {
         var start = address.IndexOf("://", StringComparison.Ordinal);
@@ -31,7 +33,8 @@ internal static partial class AddressSecrets
         var tail = fragment >= 0 && fragment < rest.Length - 1 ? $"#{Mask}" : "";
         rest = fragment >= 0 ? rest[..fragment] : rest;
         var query = rest.IndexOf('?', StringComparison.Ordinal);
-        return query < 0 ? head + rest + tail : $"{head}{rest[..query]}?{string.Join('&', rest[(query + 1)..].Split('&').Select(MaskParameter))}{tail}";
+        return query < 0 ? head + rest + tail
+            : $"{head}{rest[..query]}?{string.Join('&', rest[(query + 1)..].Split('&').Select(MaskParameter))}{tail}";
     }
 
     /// <summary>Text of any kind, with the secrets of the addresses in it masked.</summary>
@@ -39,7 +42,8 @@ internal static partial class AddressSecrets
         => text.Contains("://", StringComparison.Ordinal) ? Address().Replace(text, match => MaskAddress(match.Value)) : text;
 
     /// <summary>
-    /// A value of the configuration as a message shows it: that of a key or option which names a secret not at all, any other without the secrets of addresses.
+    /// A value of the configuration as a message shows it: that of a key or option which names a secret not at all, any other without the
+    /// secrets of addresses.
     /// </summary>
     /// <param name="key">The key, such as <c>telemetry.otlp_endpoint</c>, or a variable.</param>
     /// <param name="value">The value as written.</param>
@@ -51,7 +55,8 @@ internal static partial class AddressSecrets
                 ? MaskAddress("://" + value)[3..] : value;
 
     /// <summary>
-    /// Where a value of the configuration comes from: a place in a file, or <c>--set key=value</c>, whose value is masked as <see cref="MaskValue"/> does.
+    /// Where a value of the configuration comes from: a place in a file, or <c>--set key=value</c>, whose value is masked as
+    /// <see cref="MaskValue"/> does.
     /// </summary>
     public static string MaskPosition(string key, string position)
         => position.StartsWith("--set ", StringComparison.Ordinal) && position.IndexOf('=', StringComparison.Ordinal) is var equals and > 0
@@ -77,10 +82,11 @@ internal static partial class AddressSecrets
             start--;
         }
 
-        return value[..start] + MaskAddress(value[start..]);
+        return value[..start] + MaskText(MaskAddress(value[start..]));
     }
 
-    // Offset of the @, or 0 where there is no user. A password with a slash makes an address that is none, and shows all of it but for this.
+    // Offset of the @, or 0 where there is no user. A password with a slash makes an address that is none, and shows all of it but for
+    // this.
     private static int EndOfUser(string address, string rest)
     {
         var authority = rest.IndexOfAny(['/', '?', '#']) is var end and >= 0 ? end : rest.Length;

@@ -12,6 +12,7 @@ public sealed record ConfigFault(string Key, string Value, string Rule, string R
     public override string ToString()
     {
         var place = Position is null ? "" : $"   ({AddressSecrets.MaskPosition(Key, Position)})";
-        return $"  {Key} = {AddressSecrets.MaskValue(Key, Value)}{place}\n    rule:   {AddressSecrets.MaskText(Rule)}\n    remedy: {AddressSecrets.MaskText(Remedy)}";
+        return $"  {Key} = {AddressSecrets.MaskValue(Key, Value)}{place}\n    rule:   {AddressSecrets.MaskText(Rule)}\n"
+            + $"    remedy: {AddressSecrets.MaskText(Remedy)}";
     }
 }

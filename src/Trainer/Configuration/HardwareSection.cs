@@ -4,8 +4,8 @@ namespace KvShiftScale.Trainer.Configuration;
 public sealed record HardwareSection
 {
     /// <summary>
-    /// TFLOP/s that the device of one rank can do at most at the training precision, as its maker states it for dense products; MFU is given against it. Not
-    /// set: known for GPUs that the program has in its table, and unknown elsewhere.
+    /// TFLOP/s that the device of one rank can do at most at the training precision, as its maker states it for dense products; MFU is
+    /// given against it. Not set: known for GPUs that the program has in its table, and unknown elsewhere.
     /// </summary>
     public double? PeakTflops { get; init; }
 }

@@ -7,8 +7,8 @@ using YamlDotNet.Core.Events;
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>
-/// Writes a resolved configuration, defaults included, as YAML from which <see cref="RunConfigReader"/> makes the same configuration, but for
-/// what is secret in addresses: that is masked.
+/// Writes a resolved configuration, defaults included, as YAML from which <see cref="RunConfigReader"/> makes the same configuration, but
+/// for what is secret in addresses: that is masked.
 /// </summary>
 public static class RunConfigWriter
 {

@@ -4,8 +4,8 @@ namespace KvShiftScale.Trainer.Configuration;
 public sealed record TelemetrySection
 {
     /// <summary>
-    /// Address of an OpenTelemetry collector, such as <c>http://localhost:4318</c>; may carry a user and password. Not set: what the variables of the
-    /// OpenTelemetry specification say, and where they say nothing, nothing is exported.
+    /// Address of an OpenTelemetry collector, such as <c>http://localhost:4318</c>; may carry a user and password. Not set: what the
+    /// variables of the OpenTelemetry specification say, and where they say nothing, nothing is exported.
     /// </summary>
     public string? OtlpEndpoint { get; init; }
 

@@ -7,13 +7,13 @@ namespace KvShiftScale.Trainer.Launch;
 
 /// <summary>
 /// What the variables of the OpenTelemetry specification say about metrics and their export by OTLP. A variable of the metrics' own
-/// (<c>OTEL_EXPORTER_OTLP_METRICS_...</c>) goes before the one of all signals; an empty one counts as not set, and one whose value has no meaning is left
-/// aside with a notice, as the specification wants it.
+/// (<c>OTEL_EXPORTER_OTLP_METRICS_...</c>) goes before the one of all signals; an empty one counts as not set, and one whose value has no
+/// meaning is left aside with a notice, as the specification wants it.
 /// </summary>
 internal sealed record TelemetryEnvironment
 {
     private const string Prefix = "OTEL_EXPORTER_OTLP_";
-    private const double LongestMilliseconds = 86_400_000;
+    private const int LongestMilliseconds = 86_400_000;
 
     /// <summary>No variable says anything.</summary>
     public static TelemetryEnvironment Empty { get; } = new();
@@ -169,12 +169,13 @@ internal sealed record TelemetryEnvironment
                 return null;
             }
 
-            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= (int)LongestMilliseconds)
+            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= LongestMilliseconds)
             {
                 return TimeSpan.FromMilliseconds(number);
             }
 
-            _notices.Add(FormattableString.Invariant($"{name}={text} counts as not set; wanted a whole number of milliseconds from 1 to {LongestMilliseconds:0}"));
+            _notices.Add(FormattableString.Invariant(
+                $"{name}={text} counts as not set; wanted a whole number of milliseconds from 1 to {LongestMilliseconds}"));
             return null;
         }
 
@@ -193,7 +194,8 @@ internal sealed record TelemetryEnvironment
                 return whole;
             }
 
-            _notices.Add($"{name}={AddressSecrets.MaskValue(name, text)} counts as not set; wanted an http or https address such as http://localhost:4318");
+            _notices.Add($"{name}={AddressSecrets.MaskValue(name, text)} counts as not set; wanted an http or https address such as "
+                + "http://localhost:4318");
             return null;
         }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Text;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Telemetry;
@@ -37,20 +38,23 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
         {
             OperationCanceledException or TimeoutException => new("timeout",
                 string.Create(CultureInfo.InvariantCulture, $"the collector did not answer within {settings.Timeout.TotalSeconds:0.###} s"),
-                "See whether it is overloaded or a firewall swallows what is sent to it; OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds, gives it more time"),
-            _ when request?.HttpRequestError == HttpRequestError.NameResolutionError => new("name", $"no address is known for the name {host} ({reason})",
+                "See whether it is overloaded or a firewall swallows what is sent to it; OTEL_EXPORTER_OTLP_TIMEOUT, in milliseconds, gives it "
+                + "more time"),
+            _ when request?.HttpRequestError == HttpRequestError.NameResolutionError => new("name",
+                $"no address is known for the name {host} ({reason})",
                 "Correct the name in telemetry.otlp_endpoint, or the resolver of this machine"),
-            _ when request?.HttpRequestError == HttpRequestError.SecureConnectionError || Innermost(error) is AuthenticationException => new("tls",
-                $"there was no secure connection ({reason})",
-                "Where the collector's certificate is signed by an authority of your own, name its file in OTEL_EXPORTER_OTLP_CERTIFICATE; where it speaks no TLS, "
-                + "write http:// in telemetry.otlp_endpoint"),
+            _ when request?.HttpRequestError == HttpRequestError.SecureConnectionError || Innermost(error) is AuthenticationException
+                => new("tls", $"there was no secure connection ({reason})",
+                "Where the collector's certificate is signed by an authority of your own, name its file in OTEL_EXPORTER_OTLP_CERTIFICATE; "
+                + "where it speaks no TLS, write http:// in telemetry.otlp_endpoint"),
             _ when request?.HttpRequestError == HttpRequestError.ConnectionError || Innermost(error) is SocketException => new("connection",
                 $"nobody takes the connection ({reason})", "Start the collector, or correct telemetry.otlp_endpoint"),
-            _ when request?.HttpRequestError == HttpRequestError.ProxyTunnelError => new("proxy", $"the proxy does not let the connection through ({reason})",
-                $"Add {host} to NO_PROXY, or mend the proxy"),
-            _ when request?.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.ResponseEnded
-                or HttpRequestError.VersionNegotiationError or HttpRequestError.ExtendedConnectNotSupported => WrongProtocol(settings, isTls, reason),
-            _ => new("other", $"the export failed ({error.GetType().Name}: {reason})", "Check telemetry.otlp_endpoint and telemetry.otlp_protocol"),
+            _ when request?.HttpRequestError == HttpRequestError.ProxyTunnelError => new("proxy",
+                $"the proxy does not let the connection through ({reason})", $"Add {host} to NO_PROXY, or mend the proxy"),
+            _ when request?.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError
+                or HttpRequestError.ResponseEnded or HttpRequestError.VersionNegotiationError => WrongProtocol(settings, isTls, reason),
+            _ => new("other", $"the export failed ({error.GetType().Name}: {reason})",
+                "Check telemetry.otlp_endpoint and telemetry.otlp_protocol"),
         };
     }
 
@@ -63,8 +67,10 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
         var status = (int)answer.StatusCode;
         if (status is >= 300 and < 400)
         {
-            var target = answer.Headers.Location is { } location ? AddressSecrets.MaskAddress(new Uri(settings.Endpoint!, location).AbsoluteUri) : "another address";
-            return new("redirect", $"the address answers with {status} and points to {target}", "Write that address in telemetry.otlp_endpoint, if it is the collector's");
+            var target = answer.Headers.Location is { } location
+                ? AddressSecrets.MaskAddress(new Uri(settings.Endpoint!, location).AbsoluteUri) : "another address";
+            return new("redirect", $"the address answers with {status} and points to {target}",
+                "Write that address in telemetry.otlp_endpoint, if it is the collector's");
         }
 
         var type = answer.Content.Headers.ContentType?.MediaType ?? "";
@@ -75,7 +81,8 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
                 : Partial(body);
         }
 
-        var said = type.StartsWith("text/plain", StringComparison.Ordinal) || type.EndsWith("json", StringComparison.Ordinal) ? Quote(System.Text.Encoding.UTF8.GetString(body)) : "";
+        var isText = type == "text/plain" || type.EndsWith("json", StringComparison.Ordinal);
+        var said = isText ? Quote(Encoding.UTF8.GetString(body)) : "";
         return answer.StatusCode switch
         {
             HttpStatusCode.Unauthorized or HttpStatusCode.ProxyAuthenticationRequired => Unauthorized($"{status}", said),
@@ -84,15 +91,15 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
                 $"there is nothing to post metrics to at this address (status {status}{said})",
                 settings.Protocol == OtlpProtocol.Grpc
                     ? "A collector over HTTP wants telemetry.otlp_protocol: http_protobuf; otherwise correct telemetry.otlp_endpoint"
-                    : "telemetry.otlp_endpoint takes the collector's address, with the path before /v1/metrics where it has one; the path is added to it. "
-                        + "An address that needs no addition goes into OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
-            HttpStatusCode.UnsupportedMediaType or HttpStatusCode.HttpVersionNotSupported or HttpStatusCode.UpgradeRequired or HttpStatusCode.NotAcceptable
-                => WrongProtocol(settings, settings.Endpoint!.Scheme == Uri.UriSchemeHttps, $"status {status}{said}"),
+                    : "telemetry.otlp_endpoint takes the collector's address, with the path before /v1/metrics where it has one; the path is added "
+                        + "to it. An address that needs no addition goes into OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
+            HttpStatusCode.UnsupportedMediaType or HttpStatusCode.HttpVersionNotSupported or HttpStatusCode.UpgradeRequired
+                or HttpStatusCode.NotAcceptable => WrongProtocol(settings, settings.Endpoint!.Scheme == Uri.UriSchemeHttps, $"status {status}{said}"),
             HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableContent => Refused($"status {status}{said}"),
             HttpStatusCode.RequestEntityTooLarge => new("size", $"the metrics are too large for it (status {status}{said})",
                 "Raise its limit of a request, or set OTEL_EXPORTER_OTLP_COMPRESSION=gzip"),
-            HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout
-                => Busy($"status {status}{said}"),
+            HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable
+                or HttpStatusCode.GatewayTimeout => Busy($"status {status}{said}"),
             _ => new($"status-{status}", $"the collector answers with status {status}{said}", "Look into the collector's own log"),
         };
     }
@@ -111,8 +118,10 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
             return NoCollector((int)answer.StatusCode);
         }
 
-        var message = answer.Headers.TryGetValues("grpc-message", out var texts) || answer.TrailingHeaders.TryGetValues("grpc-message", out texts)
-            ? Quote(Uri.UnescapeDataString(texts.FirstOrDefault() ?? "")) : "";
+        var hasMessage = answer.Headers.TryGetValues("grpc-message", out var texts)
+            || answer.TrailingHeaders.TryGetValues("grpc-message", out texts);
+        var message = hasMessage
+            ? Quote(Uri.UnescapeDataString(texts!.FirstOrDefault() ?? "")) : "";
         var shown = string.Create(CultureInfo.InvariantCulture, $"gRPC status {status}{message}");
         return status switch
         {
@@ -132,13 +141,16 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
     private static CollectorFault? Partial(ReadOnlySpan<byte> body)
         => PartialSuccess.Read(body) is { RejectedPoints: > 0 } partial ? new("partial",
             string.Create(CultureInfo.InvariantCulture, $"it has thrown away {partial.RejectedPoints} values of an export{Quote(partial.Message)}"),
-            "Where it takes no exponential histograms, set OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram; where it wants changes "
-            + "instead of totals, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta") : null;
+            "Where it takes no exponential histograms, set OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram; "
+            + "where it wants changes instead of totals, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta") : null;
 
-    private static CollectorFault Unauthorized(string status, string said) => new("unauthorized", $"it wants credentials, or others than it was given ({status}{said})",
-        "Put user and password into telemetry.otlp_endpoint (https://USER:PASSWORD@HOST), or the header into OTEL_EXPORTER_OTLP_HEADERS (authorization=Bearer%20TOKEN)");
+    private static CollectorFault Unauthorized(string status, string said) => new("unauthorized",
+        $"it wants credentials, or others than it was given ({status}{said})",
+        "Put user and password into telemetry.otlp_endpoint (https://USER:PASSWORD@HOST), or the header into OTEL_EXPORTER_OTLP_HEADERS "
+        + "(authorization=Bearer%20TOKEN)");
 
-    private static CollectorFault Forbidden(string status, string said) => new("forbidden", $"it knows the credentials and does not let them write ({status}{said})",
+    private static CollectorFault Forbidden(string status, string said) => new("forbidden",
+        $"it knows the credentials and does not let them write ({status}{said})",
         "Give this user or token the right to write metrics, or use another");
 
     private static CollectorFault Refused(string reason) => new("refused", $"it does not understand what it is sent ({reason})",
@@ -148,7 +160,8 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
         "What it missed of totals is in the next export that it takes; give it more room, or raise telemetry.export_interval_seconds");
 
     private static CollectorFault NoCollector(int status) => new("no-collector",
-        string.Create(CultureInfo.InvariantCulture, $"what answers there (status {status}) is no receiver of OTLP"), "Correct telemetry.otlp_endpoint: host, port and path");
+        string.Create(CultureInfo.InvariantCulture, $"what answers there (status {status}) is no receiver of OTLP"),
+        "Correct telemetry.otlp_endpoint: host, port and path");
 
     private static CollectorFault WrongProtocol(TelemetrySettings settings, bool isTls, string reason)
         => new("protocol", $"it does not speak {(settings.Protocol == OtlpProtocol.Grpc ? "gRPC" : "OTLP over HTTP")} there ({reason})",

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace KvShiftScale.Trainer.Telemetry;
 
-/// <summary>What a collector says in its answer about values that it has not taken: <c>partial_success</c> of an ExportMetricsServiceResponse.</summary>
+/// <summary>
+/// What a collector says in its answer about values that it has not taken: <c>partial_success</c> of an ExportMetricsServiceResponse.
+/// </summary>
 /// <param name="RejectedPoints">How many it has thrown away.</param>
 /// <param name="Message">Why; empty where it does not say.</param>
 internal readonly record struct PartialSuccess(long RejectedPoints, string Message)

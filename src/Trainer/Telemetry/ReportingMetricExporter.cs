@@ -4,7 +4,9 @@ using OpenTelemetry.Metrics;
 
 namespace KvShiftScale.Trainer.Telemetry;
 
-/// <summary>The OTLP exporter, saying once for each cause when the collector does not take the metrics; the SDK itself is silent about it.</summary>
+/// <summary>
+/// The OTLP exporter, saying once for each cause when the collector does not take the metrics; the SDK itself is silent about it.
+/// </summary>
 internal sealed class ReportingMetricExporter : OtlpMetricExporter
 {
     private readonly CollectorWarnings _warnings;

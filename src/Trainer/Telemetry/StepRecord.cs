@@ -30,19 +30,22 @@ public sealed record StepRecord
     public required double StepSeconds { get; init; }
 
     /// <summary>
-    /// Model FLOPs utilisation, 0 to 1: <see cref="TflopsPerRank"/> as a share of the stated peak of the ranks' devices; null where that is unknown.
+    /// Model FLOPs utilisation, 0 to 1: <see cref="TflopsPerRank"/> as a share of the stated peak of the ranks' devices; null where that is
+    /// unknown.
     /// </summary>
     public double? Mfu { get; init; }
 
     /// <summary>Tokens a second, mean over ranks; null where unknown.</summary>
     public double? TokensPerSecondPerRank { get; init; }
 
-    /// <summary>Rate of the model's floating-point operations, forward and backward, mean over ranks, in 10^12 a second; null where unknown.</summary>
+    /// <summary>
+    /// Rate of the model's floating-point operations, forward and backward, mean over ranks, in 10^12 a second; null where unknown.
+    /// </summary>
     public double? TflopsPerRank { get; init; }
 
     /// <summary>
-    /// <see cref="TflopsPerRank"/> as a share of the best rate that this rank has measured so far, of matrix products or of steps, 0 to 1; null where
-    /// unknown.
+    /// <see cref="TflopsPerRank"/> as a share of the best rate that this rank has measured so far, of matrix products or of steps, 0 to 1;
+    /// null where unknown.
     /// </summary>
     public double? MatmulShare { get; init; }
 

@@ -92,7 +92,8 @@ internal static class StepRecordJson
                 TokensPerSecond = ReadNumber(json, "tokens_per_second"),
                 StepSeconds = ReadNumber(json, "step_seconds"),
                 // Without the rate beside it, it is of a version that gave a share of something else under this name.
-                Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu && json.TryGetProperty("tflops_per_rank", out _) ? mfu.GetDouble() : null,
+                Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu && json.TryGetProperty("tflops_per_rank", out _)
+                    ? mfu.GetDouble() : null,
                 PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
                 TokensPerSecondPerRank = Optional("tokens_per_second_per_rank"),
                 TflopsPerRank = Optional("tflops_per_rank"),

@@ -9,7 +9,8 @@ using OpenTelemetry.Metrics;
 namespace KvShiftScale.Trainer.Telemetry;
 
 /// <summary>
-/// How this process exports metrics: the configuration where it says something, else the variables of the OpenTelemetry specification, else defaults.
+/// How this process exports metrics: the configuration where it says something, else the variables of the OpenTelemetry specification, else
+/// defaults.
 /// </summary>
 internal sealed record TelemetrySettings
 {
@@ -63,7 +64,9 @@ internal sealed record TelemetrySettings
     public IReadOnlyList<string> Notices { get; private init; } = [];
 
     /// <summary>Puts together what configuration and environment say.</summary>
-    /// <exception cref="ConfigException">The configured address is one of a run's <c>config.yaml</c>, and nothing says what was masked in it.</exception>
+    /// <exception cref="ConfigException">
+    /// The configured address is one of a run's <c>config.yaml</c>, and nothing says what was masked in it.
+    /// </exception>
     /// <exception cref="UsageException">A file of certificates that a variable names cannot be read.</exception>
     public static TelemetrySettings Resolve(TelemetrySection section, TelemetryEnvironment environment)
     {
@@ -105,7 +108,9 @@ internal sealed record TelemetrySettings
         };
     }
 
-    /// <summary>The address to post to: over HTTP, OTLP puts the signal's path behind the collector's address. User and password are left out.</summary>
+    /// <summary>
+    /// The address to post to: over HTTP, OTLP puts the signal's path behind the collector's address. User and password are left out.
+    /// </summary>
     /// <param name="endpoint">The collector's address.</param>
     /// <param name="protocol">How metrics travel.</param>
     /// <param name="isWhole">The address is that of the signal already.</param>
@@ -135,7 +140,8 @@ internal sealed record TelemetrySettings
             return (configured, false);
         }
 
-        // The address of a run's config.yaml, given again: the same one may stand in the environment with what was masked, or the credentials alone.
+        // The address of a run's config.yaml, given again: the same one may stand in the environment with what was masked, or the
+        // credentials alone.
         if (environment.Endpoint is { } told && AddressSecrets.MaskAddress(told) == configured)
         {
             return (told, environment.EndpointIsWhole);

@@ -36,7 +36,8 @@ public sealed class TrainingMeter : IDisposable
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="speaksForAll">
-    /// This is the rank that measures what is the same on all, so that a sum or mean over ranks means something; others measure what is their own.
+    /// This is the rank that measures what is the same on all, so that a sum or mean over ranks means something; others measure what is
+    /// their own.
     /// </param>
     /// <param name="ledger">What the groups of this process exchange; null where there are none.</param>
     public TrainingMeter(bool speaksForAll = true, CollectiveLedger? ledger = null)

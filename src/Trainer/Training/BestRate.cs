@@ -5,15 +5,17 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>
-/// The best rate of floating-point operations that this rank has shown so far: in a large matrix product, measured at the start and again now and then,
-/// while the other ranks measure theirs, or in training itself. A machine that is busy for a while makes a measurement worse and never the best.
+/// The best rate of floating-point operations that this rank has shown so far: in a large matrix product, measured at the start and again
+/// now and then, while the other ranks measure theirs, or in training itself. A machine that is busy for a while makes a measurement worse
+/// and never the best.
 /// </summary>
 /// <param name="measure">Measures the rate of a product, in operations a second.</param>
 /// <param name="time">Clock of <see cref="MeasureIfDue"/>.</param>
 internal sealed class BestRate(Func<double> measure, TimeProvider time)
 {
-    // A tenth of a second a minute.
+    // A tenth of a second a minute; less often where a product takes longer than that.
     private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+    private const int PausesPerCost = 600;
 
     private const int Size = 1024;
 
@@ -23,6 +25,7 @@ internal sealed class BestRate(Func<double> measure, TimeProvider time)
     private const double LongSeconds = 0.1;
 
     private long? _measuredAt;
+    private TimeSpan _pause = Pause;
 
     /// <summary>The rate, in operations a second; 0 before there is one.</summary>
     public double FlopsPerSecond { get; private set; }
@@ -33,13 +36,16 @@ internal sealed class BestRate(Func<double> measure, TimeProvider time)
     /// <summary>Measures, unless that was done less than a minute ago. To be called between steps.</summary>
     public void MeasureIfDue()
     {
-        if (_measuredAt is { } last && time.GetElapsedTime(last) < Pause)
+        if (_measuredAt is { } last && time.GetElapsedTime(last) < _pause)
         {
             return;
         }
 
+        var began = time.GetTimestamp();
         FlopsPerSecond = Math.Max(FlopsPerSecond, measure());
+        var cost = time.GetElapsedTime(began);
         _measuredAt = time.GetTimestamp();
+        _pause = cost * PausesPerCost > Pause ? cost * PausesPerCost : Pause;
     }
 
     /// <summary>What a rate is of the best one, itself among them: 0 to 1.</summary>

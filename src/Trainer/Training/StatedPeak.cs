@@ -6,9 +6,9 @@ namespace KvShiftScale.Trainer.Training;
 /// <summary>What the makers of GPUs state that these can do at most, for dense products: what MFU is given against.</summary>
 internal static partial class StatedPeak
 {
-    // TFLOP/s without sparsity at the boost clock, from the makers' data sheets and architecture papers; bf16 (fp16 is the same) with sums in fp32 on
-    // tensor cores, tf32 on tensor cores, fp32 on the other cores. Null: the GPU has no such unit. The driver adds memory and form behind a name, and older
-    // drivers leave the maker out; the longest name that fits counts.
+    // TFLOP/s without sparsity at the boost clock, from the makers' data sheets and architecture papers; bf16 (fp16 is the same) with sums
+    // in fp32 on tensor cores, tf32 on tensor cores, fp32 on the other cores. Null: the GPU has no such unit. The driver adds memory and
+    // form behind a name, and older drivers leave the maker out; the longest name that fits counts.
     private static readonly (string Name, double? Bf16, double? Tf32, double Fp32)[] Table =
     [
         ("GB200", 2500, 1250, 80),
@@ -65,8 +65,8 @@ internal static partial class StatedPeak
     }
 
     /// <summary>
-    /// Name of the GPUs of this machine, as the driver tells it in a folder for each; null where there are none or of several kinds, since a process does not
-    /// see which of them is its own.
+    /// Name of the GPUs of this machine, as the driver tells it in a folder for each; null where there are none or of several kinds, since
+    /// a process does not see which of them is its own.
     /// </summary>
     /// <param name="folder">Where the driver tells it.</param>
     public static string? NameOfGpus(string folder = "/proc/driver/nvidia/gpus")

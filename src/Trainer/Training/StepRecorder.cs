@@ -92,8 +92,9 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
 
         if (!_hasDoubted && run.IsFirstRank)
         {
-            run.Reporter.Warn(FormattableString.Invariant(
-                $"no MFU: {tflops / run.Ranks.World.Size:G4} TFLOP/s on each rank is more than the stated peak of {stated / run.Ranks.World.Size:G4}; correct hardware.peak_tflops"));
+            var ranks = run.Ranks.World.Size;
+            run.Reporter.Warn(FormattableString.Invariant($"no MFU: {tflops / ranks:G4} TFLOP/s on each rank is more than the stated ")
+                + FormattableString.Invariant($"peak of {stated / ranks:G4}; correct hardware.peak_tflops"));
         }
 
         _hasDoubted = true;

@@ -29,8 +29,8 @@ internal sealed class TrainingStep(
     public IReadOnlyList<MicroBatchLoss> Losses => _losses;
 
     /// <summary>
-    /// This rank's part of the last step's tokens: those of its rows, divided among the ranks that share them. The parts of all ranks add up to
-    /// <see cref="StepOutcome.Tokens"/>.
+    /// This rank's part of the last step's tokens: those of its rows, divided among the ranks that share them. The parts of all ranks add
+    /// up to <see cref="StepOutcome.Tokens"/>.
     /// </summary>
     public long OwnTokens { get; private set; }
 
@@ -99,7 +99,9 @@ internal sealed class TrainingStep(
         return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
     }
 
-    /// <summary>Part <paramref name="index"/> of <paramref name="count"/> that differ by one at most and add up to <paramref name="total"/>.</summary>
+    /// <summary>
+    /// Part <paramref name="index"/> of <paramref name="count"/> that differ by one at most and add up to <paramref name="total"/>.
+    /// </summary>
     internal static long PartOf(long total, int index, int count) => (total * (index + 1L) / count) - (total * index / count);
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;

@@ -28,7 +28,9 @@ internal sealed record OtlpHistogram(bool IsExponential, IReadOnlyList<(double L
             (place == 0 ? 0 : bounds[place - 1], place < bounds.Count ? bounds[place] : double.PositiveInfinity, count))]);
     }
 
-    /// <summary>The value below which a share of all lie, as a reader of the histogram reckons it: by interpolation between bounds.</summary>
+    /// <summary>
+    /// The value below which a share of all lie, as a reader of the histogram reckons it: by interpolation between bounds.
+    /// </summary>
     public double Quantile(double share)
     {
         var wanted = share * Buckets.Sum(bucket => (double)bucket.Count);

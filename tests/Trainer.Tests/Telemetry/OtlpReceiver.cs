@@ -81,7 +81,8 @@ internal sealed class OtlpReceiver : IDisposable
             var request = context.Request;
             Requests.Enqueue((request.Url!.AbsolutePath, request.ContentType));
             Heads.Enqueue((request.RawUrl!, request.Headers.AllKeys.ToDictionary(key => key!.ToLowerInvariant(), key => request.Headers[key]!)));
-            using var unzipped = request.Headers["Content-Encoding"] == "gzip" ? new GZipStream(request.InputStream, CompressionMode.Decompress) : request.InputStream;
+            using var unzipped = request.Headers["Content-Encoding"] == "gzip"
+                ? new GZipStream(request.InputStream, CompressionMode.Decompress) : request.InputStream;
             var content = ByteString.FromStream(unzipped);
             var answer = _answer(request);
             if (answer.Status == 200)

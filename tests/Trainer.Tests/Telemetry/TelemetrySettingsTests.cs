@@ -7,7 +7,9 @@ using OpenTelemetry.Metrics;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;
 
-/// <summary>The configuration goes before the variables of the OpenTelemetry specification where it says something, and nowhere else.</summary>
+/// <summary>
+/// The configuration goes before the variables of the OpenTelemetry specification where it says something, and nowhere else.
+/// </summary>
 public sealed class TelemetrySettingsTests
 {
     [Fact]

@@ -26,6 +26,28 @@ public sealed class BestRateTests
         Assert.Empty(measured);
     }
 
+    [Fact]
+    public void SlowProductIsMeasuredLessOften()
+    {
+        var clock = new Clock();
+        var measurements = 0;
+        var rate = new BestRate(() =>
+        {
+            measurements++;
+            clock.Advance(TimeSpan.FromSeconds(3));
+            return 100;
+        }, clock);
+
+        for (var second = 0; second < 3600; second++)
+        {
+            rate.MeasureIfDue();
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        // Every half an hour.
+        Assert.Equal(2, measurements);
+    }
+
     [Theory]
     [InlineData(306)]
     [InlineData(100.001)]
