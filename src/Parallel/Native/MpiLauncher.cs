@@ -44,6 +44,12 @@ public sealed record MpiLauncher(string Program, MpiFlavor Flavor)
             : text.Contains("HYDRA", StringComparison.Ordinal) || text.Contains("Intel(R) MPI", StringComparison.Ordinal) ? MpiFlavor.Mpich
             : null;
 
+    /// <summary>
+    /// Linux's number of the signal by which it tells ranks that they are to stop, and which it does not die of. Open MPI's answers SIGTERM by killing
+    /// the ranks a second later, and hands on SIGUSR2; MPICH's hands on SIGTERM, and dies of SIGUSR2.
+    /// </summary>
+    public int StopSignal => Flavor == MpiFlavor.OpenMpi ? 12 : 15;
+
     /// <summary>Its arguments, before the program of the ranks and that program's own.</summary>
     /// <param name="ranks">Ranks on this machine; may exceed its processors.</param>
     /// <param name="plainOutput">No terminal reads what the ranks write.</param>

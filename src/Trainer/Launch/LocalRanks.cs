@@ -9,8 +9,6 @@ namespace KvShiftScale.Trainer.Launch;
 /// <summary>Starts this program again as several ranks of this machine, for verbs that use all cores without being told.</summary>
 internal static partial class LocalRanks
 {
-    private const int SigUsr2 = 12;
-
     /// <summary>Ranks that a verb starts on its own: none where a launcher has started it, or for one rank.</summary>
     public static int Wanted(RankEnvironment launch, int? asked)
     {
@@ -39,8 +37,7 @@ internal static partial class LocalRanks
 
         var isStarted = false;
         using var process = new Process { StartInfo = start };
-        // mpirun of Open MPI kills its ranks a second after SIGTERM; SIGUSR2 each mpirun hands on, and ranks take it as a wish to stop. setsid keeps
-        // the terminal's Ctrl-C away from it.
+        // Ranks take what mpirun hands on as a wish to stop. setsid keeps the terminal's Ctrl-C away from it.
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Forward);
@@ -65,7 +62,7 @@ internal static partial class LocalRanks
 
             context.Cancel = true;
             // Zero on success; a process that has ended needs no signal.
-            _ = Kill(process.Id, SigUsr2);
+            _ = Kill(process.Id, launcher.StopSignal);
         }
     }
 
