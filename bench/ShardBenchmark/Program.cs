@@ -1,5 +1,5 @@
 // Reads token shards with one thread and reports tokens per second and managed bytes per row group; compare-duckdb runs it.
-//   ShardBenchmark write FILE --compression zstd --encoding dictionary --tokens 20000000    a shard of Zipf-like ids
+//   ShardBenchmark write FILE --compression zstd --encoding default --tokens 20000000    a shard of Zipf-like ids
 //   ShardBenchmark read FILE --passes 3                               one JSON line
 //   ShardBenchmark samples FOLDER                                     a small shard in every form that we write, and sums.json
 using System.Diagnostics;
@@ -24,7 +24,7 @@ if (args is not ["write" or "read" or "samples", var path, ..])
 var options = args[2..].Chunk(2).ToDictionary(pair => pair[0], pair => pair[^1]);
 if (args[0] == "write")
 {
-    Write(path, Choice("--compression", CompressionMethod.Zstd), Choice("--encoding", EncodingHint.Dictionary), Number("--tokens", 20_000_000));
+    Write(path, Choice("--compression", CompressionMethod.Zstd), Choice("--encoding", EncodingHint.DeltaBinaryPacked), Number("--tokens", 20_000_000));
     return 0;
 }
 
@@ -77,7 +77,7 @@ static void WriteSamples(string folder)
     var sums = new Dictionary<string, object>();
     CompressionMethod[] compressions =
         [CompressionMethod.None, CompressionMethod.Snappy, CompressionMethod.Gzip, CompressionMethod.Brotli, CompressionMethod.Zstd, CompressionMethod.Lz4Raw];
-    EncodingHint[] encodings = [EncodingHint.Default, EncodingHint.Dictionary, EncodingHint.DeltaBinaryPacked];
+    EncodingHint[] encodings = [EncodingHint.Default, EncodingHint.DeltaBinaryPacked];
     foreach (var (compression, encoding) in compressions.SelectMany(c => encodings.Select(e => (c, e))))
     {
         var random = new Random(7);

@@ -37,6 +37,7 @@ public sealed class TokenShardWriter : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.RowGroupTokens, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VocabularySize, 1);
+        RequireReadable(options);
         _path = path;
         _options = options;
         _ids = new int[options.RowGroupTokens];
@@ -116,6 +117,21 @@ public sealed class TokenShardWriter : IDisposable
             _closed = true;
             _file.Dispose();
             File.Delete(_path + TemporarySuffix);
+        }
+    }
+
+    private static void RequireReadable(ShardWriterOptions options)
+    {
+        if (options.Encoding is not (EncodingHint.Default or EncodingHint.DeltaBinaryPacked))
+        {
+            throw new ArgumentException(
+                $"Shards are not written with {options.Encoding}; wanted is {EncodingHint.Default} or {EncodingHint.DeltaBinaryPacked}.", nameof(options));
+        }
+
+        if (options.Compression is CompressionMethod.LZ4 or CompressionMethod.Lzo)
+        {
+            throw new ArgumentException(
+                $"Shards are not written with {options.Compression}; use {CompressionMethod.Zstd} or {CompressionMethod.Lz4Raw}.", nameof(options));
         }
     }
 

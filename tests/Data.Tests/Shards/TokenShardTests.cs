@@ -181,7 +181,7 @@ public sealed class TokenShardTests : IDisposable
         string writer;
         using (var shard = TokenShard.Open(path))
         {
-            writer = shard.Reader.Metadata!.CreatedBy!;
+            writer = shard.CreatedBy;
         }
 
         var bytes = File.ReadAllBytes(path);
@@ -222,7 +222,7 @@ public sealed class TokenShardTests : IDisposable
     private static long DataPageOffset(string path, int rowGroup)
     {
         using var shard = TokenShard.Open(path);
-        return shard.Reader.Metadata!.RowGroups[rowGroup].Columns[0].MetaData!.DataPageOffset;
+        return shard.Footer.Chunks[rowGroup].Start;
     }
 
     private static void Overwrite(string path, long offset, int count)

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.IO.Compression;
+
 namespace KvShiftScale.Data.Shards.Format;
 
 /// <summary>
@@ -8,6 +11,7 @@ internal static class PageCheck
 {
     // A page's memory is set aside on the word of its header. Some bytes more than a codec's longest match, for headers and short pages.
     private const long Slack = 1 << 10;
+    private const long UsualBytes = 16 << 20;
 
     /// <summary>Checks all pages of a chunk.</summary>
     /// <param name="chunk">What the footer says of it.</param>
@@ -86,8 +90,8 @@ internal static class PageCheck
             // Blocks of up to 128 KiB, of which one takes four bytes at least.
             Codec.Zstd => (128L << 10) * ((stored.Length / 4L) + 1),
 
-            // Brotli has no such bound; what is set aside on its word is touched only as data arrive.
-            Codec.Brotli => long.MaxValue,
+            // Brotli has no such bound: what is more than usual has to be shown.
+            Codec.Brotli => bytes <= Math.Max(UsualBytes, 1024L * stored.Length) || BrotliLength(stored, bytes) == bytes ? bytes : 0,
             _ => throw new InvalidDataException($"codec {codec} is not supported"),
         };
         var isExact = codec is Codec.None or Codec.Snappy;
@@ -95,6 +99,23 @@ internal static class PageCheck
         {
             throw new InvalidDataException(
                 $"the {header.Bytes} bytes that the page header states cannot come from {stored.Length} stored ones ({codec})");
+        }
+    }
+
+    /// <summary>Bytes of a brotli stream when it is decompressed, counted up to somewhat more than <paramref name="enough"/>.</summary>
+    private static long BrotliLength(ReadOnlySpan<byte> stored, long enough)
+    {
+        Span<byte> part = stackalloc byte[1 << 14];
+        using var decoder = new BrotliDecoder();
+        for (var length = 0L; ;)
+        {
+            var status = decoder.Decompress(stored, part, out var consumed, out var written);
+            stored = stored[consumed..];
+            length += written;
+            if (status != OperationStatus.DestinationTooSmall || length > enough)
+            {
+                return status == OperationStatus.Done ? length : -1;
+            }
         }
     }
 
