@@ -97,6 +97,11 @@ internal sealed class IdColumn
             throw Refused(chunk, chunk.IsHidden ? "it is encrypted, which is not supported" : $"its pages are in another file, {chunk.OtherFile}");
         }
 
+        if (chunk.Codec is < Codec.None or Codec.Lzo or > Codec.Lz4Raw)
+        {
+            throw Refused(chunk, $"codec {chunk.Codec} is not supported");
+        }
+
         if (chunk.Type != (int)_type)
         {
             throw Refused(chunk, $"the footer states type {chunk.Type} for it, the schema {_type}");
@@ -114,7 +119,7 @@ internal sealed class IdColumn
                 + "smaller row groups; a million ids each are usual");
         }
 
-        if (chunk.Start < 0 || chunk.StoredBytes < 0 || chunk.StoredBytes > footer.Start - chunk.Start || chunk.StoredBytes > Array.MaxLength)
+        if (chunk.Start < 0 || chunk.StoredBytes < Math.Min(chunk.Values, 1) || chunk.StoredBytes > footer.Start - chunk.Start || chunk.StoredBytes > Array.MaxLength)
         {
             throw Refused(chunk, $"the footer places {chunk.StoredBytes} bytes there; pages lie before the footer at byte {footer.Start}");
         }
@@ -233,7 +238,7 @@ internal sealed class IdColumn
             && (_isUnsigned || ids[outside] >= 0))
         {
             throw new InvalidDataException(_limit > int.MaxValue
-                ? $"{documents.PlaceOf(first + outside)} is {(uint)ids[outside]}, beyond int32"
+                ? $"{documents.PlaceOf(first + outside)} is {(_type == PhysicalType.Int64 ? (ulong)buffers.Wide[outside] : (uint)ids[outside])}, beyond int32"
                 : $"{documents.PlaceOf(first + outside)} is {ids[outside]}, beyond the column's type");
         }
     }

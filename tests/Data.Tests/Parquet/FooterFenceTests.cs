@@ -77,6 +77,7 @@ public sealed class FooterFenceTests : IDisposable
         AssertRefusedInGroup(Chunk(start: -5), "pages lie before the footer");
         AssertRefusedInGroup(Chunk(bytes: long.MaxValue), "pages lie before the footer");
         AssertRefusedInGroup(Chunk(bytes: -1), "pages lie before the footer");
+        AssertRefusedInGroup(Chunk(bytes: 0), "pages lie before the footer");
         AssertRefusedInGroup(Chunk(values: 0), "a row has at least one value");
         AssertRefusedInGroup(Chunk(type: 2), "the footer states type 2 for it, the schema Int32");
     }

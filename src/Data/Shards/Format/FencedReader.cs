@@ -124,7 +124,16 @@ internal sealed class FencedReader : IDisposable
     // Whatever the package's native part throws is a ParquetException; its managed part refuses what it cannot name.
     private static bool IsDamage(Exception exception) => exception is ParquetException or ArgumentException or NotSupportedException;
 
-    private static InvalidDataException Damage(Exception exception) => new($"{exception.Message.TrimEnd('.', '\n')}.", exception);
+    private static InvalidDataException Damage(Exception exception) => new($"{TextOf(exception).TrimEnd('.', '\n')}.", exception);
+
+    // The package puts the name of a C++ class before the text.
+    private static string TextOf(Exception exception)
+    {
+        const string Start = "(message: '";
+        const string End = "')";
+        var start = exception.Message.IndexOf(Start, StringComparison.Ordinal) + Start.Length;
+        return start >= Start.Length && exception.Message.EndsWith(End, StringComparison.Ordinal) ? exception.Message[start..^End.Length] : exception.Message;
+    }
 
     /// <summary>An open column of a row group.</summary>
     internal readonly struct Column(FencedReader owner, RowGroupReader group, ColumnReader column) : IDisposable

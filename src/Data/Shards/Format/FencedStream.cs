@@ -40,11 +40,12 @@ internal sealed class FencedStream(ShardFile file) : Stream
         => (_chunk, _checksum, _isAwaited, LargestPage) = (chunk, checksum, true, 0);
 
     /// <summary>Makes sure that the chunk has gone through here, and not past the checks.</summary>
+    /// <exception cref="InvalidDataException">It has not: the package sees another footer than we do.</exception>
     public void RequireChecked()
     {
         if (_isAwaited)
         {
-            throw new InvalidOperationException("The package has not read the chunk as a whole, so that its pages went unchecked.");
+            throw new InvalidDataException("the package has not read the chunk where the footer places it, so that its pages went unchecked");
         }
     }
 
