@@ -18,14 +18,15 @@ public sealed record ShardWriterOptions
     /// </summary>
     public int RowGroupTokens { get; init; } = 1 << 20;
 
-    /// <summary>Page compression. Not <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand.</summary>
+    /// <summary>Page compression. <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand, is refused, as is LZO.</summary>
     public CompressionMethod Compression { get; init; } = CompressionMethod.Zstd;
 
     /// <summary>
-    /// Layout of the ids before compression. A dictionary makes a shard smaller and faster to read, compressed or not; a row group with
-    /// more distinct ids than pay for one is written plain.
+    /// Layout of the ids before compression: differences packed into as many bits as they need, which a reader takes apart faster than the
+    /// codec unpacks plain ids, or plain (<see cref="EncodingHint.Default"/>). Others are refused: the package makes dictionaries of text only,
+    /// and DuckDB does not read split bytes of integers.
     /// </summary>
-    public EncodingHint Encoding { get; init; } = EncodingHint.Dictionary;
+    public EncodingHint Encoding { get; init; } = EncodingHint.DeltaBinaryPacked;
 
     /// <summary>Effort of the compression; the level that zstd calls 3 by default.</summary>
     public CompressionLevel CompressionLevel { get; init; } = CompressionLevel.Optimal;
