@@ -21,7 +21,7 @@ internal sealed class TokenizationPipeline
     /// <param name="tokenizer">Used by all threads at once.</param>
     /// <param name="options">End of text, field and threads.</param>
     public TokenizationPipeline(TokenizerModel tokenizer, PreparationOptions options)
-        : this((utf8, ids) => tokenizer.Encode(Encoding.UTF8.GetString(utf8), ids), tokenizer.EndOfTextId, options)
+        : this((utf8, ids) => tokenizer.Encode(Encoding.UTF8.GetString(utf8), ids), tokenizer.EndOfTextId ?? 0, options)
     {
     }
 
