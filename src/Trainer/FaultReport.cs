@@ -69,7 +69,7 @@ internal static class FaultReport
     public static string Describe(Exception exception)
         => ExitCodeOf(exception) == ExitCode.Usage
             || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
-                or RepeatedSkipsException or ReplicasDifferException
+                or RepeatedSkipsException or ReplicasDifferException or DataFaultException
             ? exception.Message
             : exception.ToString();
 }

@@ -14,6 +14,9 @@ public sealed record PreparationOptions
     /// <summary>Tokens after which the next document opens another shard.</summary>
     public long ShardTokens { get; init; } = 64L << 20;
 
+    /// <summary>Where the tokenizer was read from: its own files are no text. Null where it was not read from a file.</summary>
+    public string? TokenizerPath { get; init; }
+
     /// <summary>Threads that tokenize. The result does not depend on it.</summary>
     public int Workers { get; init; } = Environment.ProcessorCount;
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Parquet;
@@ -83,6 +84,30 @@ internal sealed class IdColumn
             ? chunk.NumValues - slots[^1]
             : null;
     }
+
+    /// <summary>The smallest and the largest id of a row group, as the footer states them; null where it does not, or contradicts itself.</summary>
+    public IdRange? StatedIds(ParquetRowGroupReader group)
+    {
+        if (Chunk(group).Statistics is not { } statistics || statistics.IsMinValueExact == false || statistics.IsMaxValueExact == false)
+        {
+            return null;
+        }
+
+        // The older fields have no order that holds for unsigned numbers.
+        var isSigned = _field.ClrType == typeof(int) || _field.ClrType == typeof(long) || _field.ClrType == typeof(short);
+        var smallest = StatedId(statistics.MinValue ?? (isSigned ? statistics.Min : null), isSigned);
+        var largest = StatedId(statistics.MaxValue ?? (isSigned ? statistics.Max : null), isSigned);
+        return smallest is { } first && largest is { } last && first <= last ? new IdRange(first, last) : null;
+    }
+
+    private static long? StatedId(byte[]? stated, bool isSigned) => stated switch
+    {
+        { Length: sizeof(int) } => isSigned ? BinaryPrimitives.ReadInt32LittleEndian(stated) : BinaryPrimitives.ReadUInt32LittleEndian(stated),
+        // Beyond the largest signed number is beyond every vocabulary.
+        { Length: sizeof(long) } => isSigned ? BinaryPrimitives.ReadInt64LittleEndian(stated)
+            : (long)Math.Min(BinaryPrimitives.ReadUInt64LittleEndian(stated), long.MaxValue),
+        _ => null,
+    };
 
     /// <summary>What messages say about where the ids of a row group lie in the file.</summary>
     public string PlaceOf(ParquetRowGroupReader group) => $"column {_field.Path}: chunk at byte {Chunk(group).DataPageOffset}";

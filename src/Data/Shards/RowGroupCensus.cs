@@ -30,7 +30,7 @@ internal sealed class RowGroupCensus
     }
 
     /// <summary>The shards with all of their counts.</summary>
-    /// <exception cref="InvalidDataException">A row group is damaged.</exception>
+    /// <exception cref="InvalidDataException">A row group is damaged, or one that had to be read holds an id outside the vocabulary.</exception>
     public static IReadOnlyList<ShardSummary> Complete(IReadOnlyList<ShardSummary> shards, CountingOptions options, ReadAccess access)
     {
         if (options.Share.Count > 1 && options.SumOverShares is null)
@@ -83,7 +83,7 @@ internal sealed class RowGroupCensus
         Parallel.For(0, Math.Min(_options.Threads, items.Length), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, _ =>
         {
             var group = new DocumentGroup();
-            using var shards = new OpenShards(vocabularySize: null, _access, CancellationToken.None);
+            using var shards = new OpenShards(_options.VocabularySize, _access, CancellationToken.None);
             for (int place; (place = Interlocked.Increment(ref next) - 1) < items.Length;)
             {
                 var item = items[place];

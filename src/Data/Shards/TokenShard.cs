@@ -126,6 +126,20 @@ public sealed class TokenShard : IDisposable
         }
     }
 
+    /// <summary>The smallest and the largest id of a row group, where the footer states them.</summary>
+    internal IdRange? StatedIds(int rowGroup)
+    {
+        using var group = _reader.OpenRowGroupReader(rowGroup);
+        try
+        {
+            return _column.StatedIds(group);
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw Damaged(rowGroup, exception);
+        }
+    }
+
     /// <summary>SHA-256 of the footer, in lower-case hexadecimal. It has the place, size and statistics of every page's column chunk.</summary>
     internal string FooterHash()
     {

@@ -1,4 +1,6 @@
+using KvShiftScale.Data.Finding;
 using KvShiftScale.Data.Text.Files;
+
 namespace KvShiftScale.Data.Text;
 
 /// <summary>
@@ -7,8 +9,8 @@ namespace KvShiftScale.Data.Text;
 /// <c>.gz</c> or <c>.zst</c> after its name.
 /// </summary>
 /// <remarks>
-/// Files come in the order of the patterns, those of one pattern in ordinal order of their paths, a file that several patterns match only
-/// once. A pattern that is a folder stands for all files of these kinds below it. Text is UTF-8 (or UTF-16 or UTF-32 with a byte order
+/// Files come in the order of the paths given, those of one path in ordinal order, each file once. A path is a file, a folder, of which all files
+/// of these kinds in it and below it are read, or a pattern (<see cref="DataPath"/>). An empty file has no document. Text is UTF-8 (or UTF-16 or UTF-32 with a byte order
 /// mark); bytes that are not become U+FFFD.
 /// </remarks>
 public static class TextDocuments
@@ -17,22 +19,33 @@ public static class TextDocuments
     public const string DefaultField = "text";
 
     /// <summary>The documents of all files that the patterns match. Patterns are resolved at once, files opened one by one.</summary>
-    /// <param name="globs">Patterns as <see cref="FileGlob"/> reads them, or folders.</param>
+    /// <param name="globs">Files, folders and patterns.</param>
     /// <param name="field">Field of a JSON line that holds the text.</param>
     /// <exception cref="FileNotFoundException">A pattern matches no file.</exception>
     /// <exception cref="InvalidDataException">A file is of an unknown kind or damaged, or a JSON line lacks the field.</exception>
     public static IEnumerable<TextDocument> Read(IEnumerable<string> globs, string field = DefaultField)
     {
-        ArgumentException.ThrowIfNullOrEmpty(field);
-        return Documents(Files(globs), field);
+        return Read(Files(globs), field);
     }
 
-    /// <summary>The files that the patterns match, in reading order.</summary>
-    /// <inheritdoc cref="Read(IEnumerable{string}, string)"/>
-    public static IReadOnlyList<string> Files(IEnumerable<string> globs)
+    /// <summary>The documents of files that have been found.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged, or a JSON line lacks the field.</exception>
+    public static IEnumerable<TextDocument> Read(CorpusFiles files, string field = DefaultField)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        ArgumentException.ThrowIfNullOrEmpty(field);
+        return Documents(files.Paths, field);
+    }
+
+    /// <summary>The files that paths stand for, in reading order.</summary>
+    /// <param name="globs">Files, folders and patterns.</param>
+    /// <param name="ownFile">What a file is that this program has written itself, and that is left out; null for others.</param>
+    /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
+    /// <exception cref="InvalidDataException">A file is of an unknown kind.</exception>
+    public static CorpusFiles Files(IEnumerable<string> globs, Func<string, string?>? ownFile = null)
     {
         ArgumentNullException.ThrowIfNull(globs);
-        return CorpusFiles.Find(globs);
+        return CorpusFiles.Find(globs, ownFile);
     }
 
     private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field)

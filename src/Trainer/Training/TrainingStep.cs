@@ -30,6 +30,7 @@ internal sealed class TrainingStep(
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
+    /// <exception cref="DataFaultException">On all ranks: one of them had no data. Nothing is updated.</exception>
     public StepOutcome Run(long step, IMicroBatches batches)
     {
         using var scope = NewDisposeScope();
@@ -68,8 +69,13 @@ internal sealed class TrainingStep(
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical
             ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
-        Span<double> joint = [loss * scale, norm];
+        Span<double> joint = [loss * scale, norm, batches.Fault is null ? 0 : 1];
         JointNumber.Agree(ranks.World, joint);
+        if (joint[2] > 0)
+        {
+            throw DataFaultException.Gather(ranks.World, batches.Fault);
+        }
+
         var verdict = guard.Decide(joint[0], joint[1]);
         var learningRate = schedule.At(step);
         if (!verdict.IsSkip)

@@ -15,7 +15,7 @@ internal static class DataInspectVerb
 
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
+        var path = new Argument<string[]>("path") { Description = "Token shards: files, folders or globs.", Arity = ArgumentArity.OneOrMore };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or tokenizer.json, to show text instead of ids." };
         var documents = new Option<int>("--documents") { Description = "First documents to show.", DefaultValueFactory = _ => 3 };
         var command = new Command("inspect", "Schema, counts, document lengths and the first documents of shards.") { path, tokenizer, documents };
@@ -23,7 +23,7 @@ internal static class DataInspectVerb
         return command;
     }
 
-    private static int Run(string path, string? tokenizerPath, int documents)
+    private static int Run(string[] paths, string? tokenizerPath, int documents)
     {
         if (documents < 0)
         {
@@ -31,10 +31,13 @@ internal static class DataInspectVerb
         }
 
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
+        var files = ShardFiles.Find(paths);
+        DataNotices.Tell(files.LeftOut);
+        var path = string.Join(' ', paths);
         ShardInspection shards;
         using (var progress = new ProgressLine())
         {
-            shards = ShardInspection.Read(path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
+            shards = ShardInspection.Read(files.Paths, path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
         }
         if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => hash != tokenizer.Hash) is { } other)
         {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
@@ -75,7 +76,7 @@ internal static class DataPrepareVerb
         PreparationResult result;
         try
         {
-            result = new CorpusPreparation(tokenizer, options).Run(input, output, progress =>
+            result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
             {
                 first ??= progress;
                 line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
@@ -87,6 +88,13 @@ internal static class DataPrepareVerb
         }
 
         var manifest = result.Manifest;
+        DataNotices.Tell(result.LeftOut);
+        if (result.FilesWithoutDocument is { Count: > 0 } empty)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"kvshift: {empty.Count:N0} of {manifest.Preparation!.Inputs.Count:N0} files are empty and no documents, {empty[0]} the first"));
+        }
+
         var resumed = result.ShardsBefore > 0 ? FormattableString.Invariant($", going on after {result.ShardsBefore:N0} shards") : "";
         line.Done(FormattableString.Invariant(result.WasFinished
             ? (FormattableString)$"data: {output} is finished: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens; remove it to prepare it again"

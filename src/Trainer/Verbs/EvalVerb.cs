@@ -65,7 +65,17 @@ internal static class EvalVerb
                 throw new UsageException(
                     $"found shards of a vocabulary of {size} ids for a model of {vocabulary}; wanted shards made with the model's tokenizer");
             }
+            if (catalog.IdsOutside(vocabulary) is { } outside)
+            {
+                throw new UsageException($"found ids that the model does not have: {outside}");
+            }
+
             var isFirst = ranks.World.Rank == 0;
+            foreach (var notice in isFirst ? catalog.Notices : [])
+            {
+                Console.Error.WriteLine($"kvshift: {notice}");
+            }
+
             if (isFirst && !vanilla && source.Note is { } note)
             {
                 Console.Error.WriteLine($"kvshift: {note}");
@@ -124,8 +134,7 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.OpenUncounted([.. data.Select(glob
-                => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
+            return ShardCatalog.OpenUncounted([.. data.Select(path => new DataSource(path))]);
         }
         catch (FileNotFoundException missing)
         {

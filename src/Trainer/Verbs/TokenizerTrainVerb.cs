@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Training;
@@ -44,7 +45,9 @@ internal static class TokenizerTrainVerb
         }
 
         using var progress = new ProgressLine();
-        var documents = TextDocuments.Read(input, field).Select(document => document.Text);
+        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs);
+        DataNotices.Tell(files.LeftOut);
+        var documents = TextDocuments.Read(files, field).Select(document => document.Text);
         var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
         TokenizerFolder.Save(trained, output);
         progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));

@@ -342,7 +342,7 @@ public sealed class CorpusPreparationTests : IDisposable
     private List<int[]> Documents()
     {
         var documents = new List<int[]>();
-        foreach (var file in ShardFiles.Of(Output))
+        foreach (var file in ShardFiles.Find(Output).Paths)
         {
             using var shard = TokenShard.Open(file);
             for (var index = 0; index < shard.RowGroupCount; index++)

@@ -179,7 +179,7 @@ public sealed class TextDocumentsTests : IDisposable
         File.WriteAllText(_folder.Path("b.jsonl"), "{\"text\":\"\u00e9\"}\n{\"text\":\"two\"}", encoding);
         File.WriteAllText(_folder.Path("c.txt"), "", encoding);
 
-        Assert.Equal(["one \ud83d\ude00", "\u00e9", "two", ""], Texts("*"));
+        Assert.Equal(["one \ud83d\ude00", "\u00e9", "two"], Texts("*"));
     }
 
     [Fact]

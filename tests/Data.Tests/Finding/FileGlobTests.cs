@@ -1,4 +1,6 @@
-namespace KvShiftScale.Data.Tests.Shards;
+using KvShiftScale.Data.Finding;
+
+namespace KvShiftScale.Data.Tests.Finding;
 
 public sealed class FileGlobTests : IDisposable
 {
@@ -6,7 +8,7 @@ public sealed class FileGlobTests : IDisposable
 
     public FileGlobTests()
     {
-        foreach (var name in new[] { "b.txt", "a.txt", "a.md", ".hidden.txt", "x/c.txt", "x/y/d.txt", "z/e.txt" })
+        foreach (var name in new[] { "b.txt", "a.txt", "a.md", ".hidden.txt", "x/c.txt", "x/y/d.txt", "z/e.txt", ".h/f.txt", "z/.h/g.txt", "z/._e.txt" })
         {
             var path = Path.Combine(_folder, name);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -24,6 +26,12 @@ public sealed class FileGlobTests : IDisposable
     [InlineData("**/*.txt", "a.txt b.txt x/c.txt x/y/d.txt z/e.txt")]
     [InlineData("**/y/*", "x/y/d.txt")]
     [InlineData(".*", ".hidden.txt")]
+    [InlineData(".hidden.txt", ".hidden.txt")]
+    [InlineData("**/.*", ".hidden.txt z/._e.txt")]
+    [InlineData("*/.h/*", "z/.h/g.txt")]
+    [InlineData("**/.h/*.txt", ".h/f.txt z/.h/g.txt")]
+    [InlineData("*/../?.md", "x/../a.md")]
+    [InlineData("**", "a.md a.txt b.txt x/c.txt x/y/d.txt z/e.txt")]
     [InlineData("*.parquet", "")]
     public void PatternMatches(string pattern, string expected)
     {
