@@ -41,7 +41,7 @@ public sealed class TokenShardWriter : IDisposable
         var format = new ParquetOptions { CompressionMethod = options.Compression, CompressionLevel = options.CompressionLevel };
         format.ColumnEncodingHints[$"{TokenShard.ColumnName}/list/element"] = options.Encoding;
         _writer = ParquetWriter.CreateAsync(schema, _file, format).GetAwaiter().GetResult();
-        _writer.CustomMetadata = new Dictionary<string, string>
+        _writer.CustomMetadata = new Dictionary<string, string>(options.DocumentMarks())
         {
             [TokenShard.TokenizerKey] = options.TokenizerHash,
             [TokenShard.VocabularySizeKey] = options.VocabularySize.ToString(CultureInfo.InvariantCulture),
