@@ -96,7 +96,7 @@ public sealed class TokenShardWriter : IDisposable
             WriteRowGroup();
         }
 
-        _writer.CustomMetadata = new Dictionary<string, string>
+        _writer.CustomMetadata = new Dictionary<string, string>(_options.DocumentMarks())
         {
             [TokenShard.TokenizerKey] = _options.TokenizerHash,
             [TokenShard.VocabularySizeKey] = _options.VocabularySize.ToString(CultureInfo.InvariantCulture),

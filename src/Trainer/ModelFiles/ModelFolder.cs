@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Models;
 using static TorchSharp.torch;
 
@@ -8,8 +9,6 @@ namespace KvShiftScale.Trainer.ModelFiles;
 /// </summary>
 internal static class ModelFolder
 {
-    private static readonly string[] TokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
-
     /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
     public static void Write(string directory, KvShiftTransformer model, string? tokenizerPath)
     {
@@ -29,18 +28,9 @@ internal static class ModelFolder
             return;
         }
 
-        if (File.Exists(tokenizerPath))
+        foreach (var (name, content) in TokenizerFolder.FilesOf(tokenizerPath))
         {
-            File.Copy(tokenizerPath, Path.Combine(directory, TokenizerFiles[0]), overwrite: true);
-            return;
-        }
-        foreach (var name in TokenizerFiles)
-        {
-            var source = Path.Combine(tokenizerPath, name);
-            if (File.Exists(source))
-            {
-                File.Copy(source, Path.Combine(directory, name), overwrite: true);
-            }
+            File.WriteAllBytes(Path.Combine(directory, name), content);
         }
     }
 
