@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Launch;
 
@@ -22,11 +23,6 @@ internal static partial class LocalRanks
     /// <summary>Ranks that a verb starts on its own: none where a launcher has started it, or for one rank.</summary>
     public static int Wanted(RankEnvironment launch, int? asked)
     {
-        if (asked < 1)
-        {
-            throw new UsageException(FormattableString.Invariant($"found --ranks {asked}; wanted at least 1"));
-        }
-
         var most = MostOfProcessor * Environment.ProcessorCount;
         if (asked > most)
         {
@@ -38,8 +34,10 @@ internal static partial class LocalRanks
     }
 
     /// <summary>Runs ranks with the arguments of this process to their end. They end with this process, however that ends.</summary>
+    /// <param name="ranks">Number of ranks.</param>
+    /// <param name="stop">Signals of this process, which the ranks answer from now on.</param>
     /// <returns>Their exit code.</returns>
-    public static int Run(int ranks)
+    public static int Run(int ranks, StopSignal stop)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, Lifeline));
         string[] flags =
@@ -84,6 +82,12 @@ internal static partial class LocalRanks
         {
             process.Start();
             isStarted = true;
+            stop.BeginWork(_ => { });
+            if (stop.IsRequested)
+            {
+                again.Change(TimeSpan.Zero, Again);
+            }
+
             // Processes that the system starts for a thread end with that thread, and this one waits here for them.
             process.WaitForExit();
             return process.ExitCode;

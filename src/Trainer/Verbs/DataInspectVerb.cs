@@ -25,11 +25,6 @@ internal static class DataInspectVerb
 
     private static int Run(string path, string? tokenizerPath, int documents)
     {
-        if (documents < 0)
-        {
-            throw new UsageException($"found --documents {documents}; wanted 0 or more");
-        }
-
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
         ShardInspection shards;
         using (var progress = new ProgressLine())
