@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 internal static class NumberBounds
 {
-    /// <summary>Ranks of a launch; a larger machine has not been built.</summary>
+    /// <summary>Ranks of a launch: several times those of the largest runs that have been published.</summary>
     public const int MostRanks = 131_072;
 
     /// <summary>Threads of one process, on any machine; <see cref="Launch.MachineRules"/> has what this one carries.</summary>
@@ -17,7 +17,7 @@ internal static class NumberBounds
     // A step a second takes thirty years for as many.
     private const int MostSteps = 1_000_000_000;
 
-    // Sixteen times the longest context that has been published for training.
+    // Above the ten million of the longest context that has been published.
     private const int MostContext = 1 << 24;
 
     private const int MostWidth = 1 << 20;

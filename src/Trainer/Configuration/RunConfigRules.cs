@@ -11,7 +11,7 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 public sealed partial class RunConfigRules
 {
-    // A thousand times the largest that anybody has trained.
+    // Hundreds of times the largest that have been published.
     private const double MostParameters = 1e15;
 
     // Counted in 64 bits.
