@@ -4,6 +4,7 @@ using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
@@ -33,8 +34,8 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     /// <exception cref="ConfigException">The configuration does not fit the data or the run folder.</exception>
     public int Execute()
     {
-        // Until training begins there is nothing to save. Ranks answer a signal together where they meet, or end all of them where that takes long.
-        using var preparing = run.Stop.EndUnanswered(EndBeforeTraining);
+        // Until a step is made there is nothing to save. Ranks answer a signal together where they meet, or it ends all of them where that takes long.
+        InjectedFaults.Reach("start.shards");
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
@@ -47,18 +48,21 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
             return StoppedBeforeTraining();
         }
 
+        InjectedFaults.Reach("start.counting");
         data = data.Count(run);
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
         }
 
+        InjectedFaults.Reach("start.model");
         using var trained = new TrainableModel(run.Config, run.Ranks);
         if (run.IsFirstRank && run.Config.Parallel.Overlap && run.Ranks.Replicas.Size > 1 && !run.Ranks.AllowsOverlap)
         {
             run.Reporter.Warn("this MPI library lets only one thread at a time call it, so gradients are reduced after backward; "
                 + "parallel.overlap: false says that this is wanted");
         }
+        InjectedFaults.Reach("start.checkpoint");
         var started = Stopwatch.GetTimestamp();
         var state = new RunResumption(run, trained, acceptChangedData).Restore(data.Training);
         var restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -75,16 +79,16 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
             TellOrder(data, isOwnWish: wantedOrder is not null);
         }
 
+        InjectedFaults.Reach("start.peak");
         var loop = new TrainingLoop(run, trained, data, saver, state);
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
         }
 
-        preparing.Dispose();
-
         var stopped = loop.Run();
         RunProgress.Enter(RunPhase.Report);
+        InjectedFaults.Reach("end.report");
         state = loop.State;
         if (stopped && state.Step == 0)
         {
@@ -128,15 +132,6 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         }
 
         return ExitCode.Stopped;
-    }
-
-    private void EndBeforeTraining()
-    {
-        Console.Error.WriteLine("kvshift: stopped by a signal before training; the same command begins again");
-        StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
-        // Nobody is to tell of a rank that died.
-        new LivenessFolder(run.Folder.Path).Remove();
-        run.Ranks.Abort(ExitCode.Stopped);
     }
 
     private void TellMesh(TrainableModel trained)

@@ -36,11 +36,6 @@ internal static class DataInspectVerb
 
     private static int Run(string[] paths, string? tokenizerPath, int documents, DataConfig sizes)
     {
-        if (documents < 0)
-        {
-            throw new UsageException($"found --documents {documents}; wanted 0 or more");
-        }
-
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
         var files = ShardFiles.Find(paths);
         DataNotices.Tell(files.LeftOut);

@@ -4,6 +4,7 @@ using System.Globalization;
 using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Verbs;
@@ -67,16 +68,7 @@ internal static class DataPrepareVerb
 
     private static PreparationOptions Options(string field, bool appendEndOfText, long shardTokens, int threads)
     {
-        if (shardTokens < 1)
-        {
-            throw new UsageException($"found --shard-tokens {shardTokens}; wanted at least 1");
-        }
-
-        if (threads < 0)
-        {
-            throw new UsageException($"found --threads {threads}; wanted 0 for all cores, or a number of threads");
-        }
-
+        MachineRules.CheckThreads("--threads", threads);
         if (field.Length == 0)
         {
             throw new UsageException("found an empty --field; wanted the name of the field that holds the text");

@@ -37,21 +37,6 @@ internal static class GenerateVerb
 
     private static int Run(string folder, string prompt, SamplingOptions options, bool vanilla)
     {
-        if (options.MaxTokens < 1)
-        {
-            throw new UsageException($"found --max-tokens {options.MaxTokens}; wanted at least 1");
-        }
-
-        if (!(options.Temperature >= 0) || double.IsInfinity(options.Temperature))
-        {
-            throw new UsageException(FormattableString.Invariant($"found --temperature {options.Temperature}; wanted a number from 0 on (0 is --greedy)"));
-        }
-
-        if (!(options.TopP is > 0 and <= 1))
-        {
-            throw new UsageException(FormattableString.Invariant($"found --top-p {options.TopP}; wanted a number above 0 and at most 1"));
-        }
-
         if (!Directory.Exists(folder))
         {
             throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");

@@ -4,6 +4,7 @@ using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Training;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Verbs;
 
@@ -35,16 +36,7 @@ internal static class TokenizerTrainVerb
 
     private static int Run(string[] input, int size, string output, string field, bool skipsBadLines, int threads)
     {
-        if (size < ByteLevelBpeTrainer.SmallestVocabulary)
-        {
-            throw new UsageException(
-                $"found --vocab-size {size}; wanted at least {ByteLevelBpeTrainer.SmallestVocabulary}: the 256 bytes and end-of-text");
-        }
-        if (threads < 1)
-        {
-            throw new UsageException($"found --threads {threads}; wanted at least 1");
-        }
-
+        MachineRules.CheckThreads("--threads", threads);
         using var progress = new ProgressLine();
         var leftOut = 0L;
         LeftOutLine? firstLeftOut = null;

@@ -18,7 +18,8 @@ internal static class TrainVerb
     /// <param name="launch">What the launcher told this process.</param>
     /// <param name="telemetry">What the environment says about the export of metrics.</param>
     /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
-    public static Command Build(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal? stop)
+    /// <param name="early">What they do before training.</param>
+    public static Command Build(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal? stop, EarlyEnd early)
     {
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
@@ -34,7 +35,7 @@ internal static class TrainVerb
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, telemetry, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
+                : Run(launch, telemetry, stop!, early, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
                     parsed.GetValue(acceptData)));
         return command;
     }
@@ -54,19 +55,25 @@ internal static class TrainVerb
         return ExitCode.Done;
     }
 
-    private static int Run(
-        RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal stop, string path, string[] settings, bool demandNew, bool acceptChangedData)
+    private static int Run(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal stop, EarlyEnd early, string path, string[] settings, bool demandNew,
+        bool acceptChangedData)
     {
+        InjectedFaults.Reach("start.configuration");
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        MachineRules.CheckThreads(config);
+        early.KnowFolder(config.Run.Folder);
         launch.LoadMpi();
         // Freed when all ranks have left MPI, and with it the run's folder.
         using var hold = new RunLock(config.Run.Folder, launch.LaunchName is null ? null : RunLock.RestartPatience);
+        InjectedFaults.Reach("start.libraries");
         TensorLibrary.Load();
+        InjectedFaults.Reach("start.mpi");
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {
             launch.RequireWorld(ranks.World);
+            early.KnowRanks(ranks);
             RunConfigRules.Check(config, ranks.World.Size);
             var export = TelemetrySettings.Resolve(config.Telemetry, telemetry);
             if (demandNew)
@@ -76,8 +83,12 @@ internal static class TrainVerb
 
             InjectedCollectives.Attach(ranks);
             var addresses = RankAddress.Gather(ranks.World);
+            MachineRules.CheckMemory(config, addresses.Count, addresses.Count(address => address.Kernel == addresses[ranks.World.Rank].Kernel), MachineRules.MemoryBytes);
             var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
+            InjectedFaults.Reach("start.watch");
             using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);
+            early.HoldFolder();
+            stop.EndUnanswered(early.End, EarlyEnd.Patience);
             using var reporter = RunReporter.Start(config, ranks, addresses, export, telemetry.SlurmJob);
             try
             {
