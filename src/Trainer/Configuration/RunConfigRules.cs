@@ -316,6 +316,14 @@ public sealed partial class RunConfigRules
             "use 0 to start at the peak learning rate");
         Require(optimizer.FinalLrFraction is >= 0 and <= 1, "optimizer.final_lr_fraction", optimizer.FinalLrFraction,
             "must be from 0 to 1", "use for example 0.1");
+        Require(optimizer.DecaySteps >= 0, "optimizer.decay_steps", optimizer.DecaySteps, "must not be negative",
+            "use 0 for a tenth of run.steps");
+        Require(optimizer.DecaySteps <= 0 || optimizer.Decay == LearningRateDecay.Wsd, "optimizer.decay_steps", optimizer.DecaySteps,
+            Format($"belongs to optimizer.decay = wsd, and that is {ConfigKeys.NameOf(optimizer.Decay.ToString())}, which falls from warm-up to the last step"),
+            "set optimizer.decay: wsd, or optimizer.decay_steps: 0");
+        Require(optimizer.DecaySteps <= 0 || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
+            optimizer.DecaySteps, Format($"must fit behind optimizer.warmup_steps = {optimizer.WarmupSteps} into run.steps = {_config.Run.Steps}"),
+            "use fewer steps of warm-up or decay, or more run.steps");
         Require(optimizer.Beta1 is > 0 and < 1, "optimizer.beta1", optimizer.Beta1, "must lie between 0 and 1", "use for example 0.9");
         Require(optimizer.Beta2 is > 0 and < 1, "optimizer.beta2", optimizer.Beta2, "must lie between 0 and 1", "use for example 0.95");
         Require(optimizer.Epsilon > 0, "optimizer.epsilon", optimizer.Epsilon, "must be greater than 0", "use for example 1e-8");

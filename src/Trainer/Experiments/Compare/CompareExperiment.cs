@@ -59,7 +59,7 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
                 throw new UsageException(refusal);
             }
 
-            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
+            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, new ResumptionRules()).Execute();
             if (code != ExitCode.Done)
             {
                 return code;
