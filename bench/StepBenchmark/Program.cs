@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 // Times training steps of the model that bench/pytorch_step.py trains in PyTorch: same shape, same token ids, same optimizer.
 // Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step, and of rank 0
 // activation_mebibytes (malloc's memory that forward leaves for backward, last step), peak_mebibytes (resident, whole process), and what
@@ -116,7 +117,7 @@ double Step(long step)
         loss = model.LossSum(frombuffer(inputs, ScalarType.Int32), frombuffer(targets, ScalarType.Int32), layout).MoveToOuterDisposeScope();
     }
     activationBytes = NativeHeap.Bytes - before;
-    loss.backward();
+    BackwardPass.Run(loss);
     reducer.Reduce();
     var norm = GradientNorm.Of(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor) / globalTokens;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / globalTokens, step);

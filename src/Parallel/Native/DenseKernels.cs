@@ -81,7 +81,7 @@ public static partial class DenseKernels
 
         if (!KernelDataType.Supports(gradient))
         {
-            gradient.index_add_(0, ids, outputGradient, 1);
+            gradient.index_add_(0, ids.to(ScalarType.Int64), outputGradient, 1);
             return;
         }
         KernelStatus.ThrowIfFailed(kvs_embedding_backward(KernelDataType.Of(gradient), ids.numel(), gradient.size(1), gradient.size(0),

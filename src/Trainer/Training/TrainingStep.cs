@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
@@ -104,7 +105,7 @@ internal sealed class TrainingStep(
         }
 
         RunProgress.Enter(RunPhase.Backward);
-        loss.backward();
+        BackwardPass.Run(loss);
         return loss.to(ScalarType.Float64).item<double>();
     }
 
