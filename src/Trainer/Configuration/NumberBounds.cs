@@ -74,6 +74,7 @@ internal static class NumberBounds
         ["parallel.threads_per_rank"] = new Whole(0, MostThreads, "use 0 to divide the cores among the ranks of the machine"),
         ["optimizer.lr"] = new Real(0, 1000, "use for example 2e-4", IsOpenBelow: true),
         ["optimizer.warmup_steps"] = new Whole(0, MostSteps, "use 0 to start at the peak learning rate"),
+        ["optimizer.decay_steps"] = new Whole(0, MostSteps, "use 0 for a tenth of run.steps"),
         ["optimizer.final_lr_fraction"] = new Real(0, 1, "use for example 0.1"),
         ["optimizer.beta1"] = new Real(0, 1, "use for example 0.9", IsOpenBelow: true, IsOpenAbove: true),
         ["optimizer.beta2"] = new Real(0, 1, "use for example 0.95", IsOpenBelow: true, IsOpenAbove: true),

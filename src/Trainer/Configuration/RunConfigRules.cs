@@ -46,6 +46,7 @@ public sealed partial class RunConfigRules
         rules.CheckParallel(config.Parallel);
         rules.CheckTensor(config.Model, config.Data, config.Parallel);
         rules.CheckBatch(config.Data, config.Parallel);
+        rules.CheckOptimizer(config.Optimizer);
         rules.CheckSizes(config);
         rules.CheckTelemetry(config.Telemetry);
         rules.ThrowIfBroken();
@@ -349,6 +350,16 @@ public sealed partial class RunConfigRules
         }
         Require(parameters <= MostParameters, "model", Format($"{parameters:0.#e+0} parameters"),
             Format($"must have at most {MostParameters:0.#e+0} parameters"), "set smaller sizes or fewer layers");
+    }
+
+    private void CheckOptimizer(OptimizerConfig optimizer)
+    {
+        Require(optimizer.DecaySteps <= 0 || optimizer.Decay == LearningRateDecay.Wsd, "optimizer.decay_steps", optimizer.DecaySteps,
+            Format($"belongs to optimizer.decay = wsd, and that is {ConfigKeys.NameOf(optimizer.Decay.ToString())}, which falls from warm-up to the last step"),
+            "set optimizer.decay: wsd, or optimizer.decay_steps: 0");
+        Require(optimizer.DecaySteps <= 0 || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
+            optimizer.DecaySteps, Format($"must fit behind optimizer.warmup_steps = {optimizer.WarmupSteps} into run.steps = {_config.Run.Steps}"),
+            "use fewer steps of warm-up or decay, or more run.steps");
     }
 
     private void CheckTelemetry(TelemetrySection telemetry)

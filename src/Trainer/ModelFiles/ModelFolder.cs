@@ -16,22 +16,8 @@ internal static class ModelFolder
         TensorFile.Write(Path.Combine(directory, WeightFiles.SingleFileName),
             [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
             new Dictionary<string, string> { ["format"] = "pt" });
-        WriteDescription(directory, new ModelDescription(model.Config, model.Context), tokenizerPath);
-    }
-
-    /// <summary>Writes the configuration and a copy of the tokenizer.</summary>
-    public static void WriteDescription(string directory, ModelDescription description, string? tokenizerPath)
-    {
-        File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), description.ToJson());
-        if (tokenizerPath is null)
-        {
-            return;
-        }
-
-        foreach (var (name, content) in TokenizerFolder.FilesOf(tokenizerPath))
-        {
-            File.WriteAllBytes(Path.Combine(directory, name), content);
-        }
+        var companions = ModelCompanions.OfRun(tokenizerPath, predecessor: null);
+        companions.WriteTo(directory, companions.Describe(new ModelDescription(model.Config, model.Context)));
     }
 
     /// <summary>Reads a model in host memory.</summary>

@@ -12,7 +12,7 @@ using KvShiftScale.Trainer.Reporting;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Puts a run together: data, model, optimizer, checkpoint, loop. All ranks run it side by side.</summary>
-internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acceptChangedData)
+internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, ResumptionRules rules)
 {
     /// <summary>Refuses a run that exists. Nobody creates its folder before all ranks have come past this.</summary>
     /// <exception cref="ConfigException">It does.</exception>
@@ -27,6 +27,17 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         throw new ConfigException(new ConfigFault("run.name", config.Run.Name,
             $"--new wants a folder that does not exist yet, and {folder.Path} does",
             "choose another run.name, delete the folder, or leave --new out to go on with that run"));
+    }
+
+    /// <summary>Refuses a run that has nothing to go on from, before data and weights are looked at.</summary>
+    /// <exception cref="ConfigException">It has no finished checkpoint.</exception>
+    public static void RequireBegun(RunConfig config)
+    {
+        var folder = new RunFolder(config);
+        if (folder.Checkpoints.List().All(checkpoint => checkpoint.IsPartial))
+        {
+            throw RunResumption.NothingToGoOnFrom(folder);
+        }
     }
 
     /// <summary>Trains to the end or to a signal.</summary>
@@ -64,14 +75,22 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         }
         InjectedFaults.Reach("start.checkpoint");
         var started = Stopwatch.GetTimestamp();
-        var state = new RunResumption(run, trained, acceptChangedData).Restore(data.Training);
+        var resumption = new RunResumption(run, trained, rules);
+        var state = resumption.Restore(data.Training);
         var restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // From here on, and in what is written, the order has a name.
         var wantedOrder = run.Config.Data.RowOrder;
         var order = state.Loader?.RowOrder ?? wantedOrder ?? DataConfig.DefaultRowOrder;
         run = run with { Config = run.Config with { Data = run.Config.Data with { RowOrder = order } } };
+        // What was read has the hashes that it was saved with: it is done, and not only said to be.
+        if (RunConclusion.IsComplete(run, state))
+        {
+            run.Reporter.Say(RunConclusion.Complete(run.Config, state.Step));
+            return ExitCode.Done;
+        }
+
         using var saver = new CheckpointSaver(run.Folder.Checkpoints, trained.Model, trained.Optimizer, run.Ranks, run.Config, run.Reporter);
-        saver.Prepare();
+        saver.Prepare(resumption.Predecessor);
         TellMesh(trained);
         if (run.IsFirstRank)
         {
@@ -111,13 +130,19 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     // The checkpoint is safe, and the exit code says how training went: a report that cannot be written changes neither.
     private void Conclude(TrainingState state, TrainableModel trained, bool stopped)
     {
+        var conclusion = new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size);
         try
         {
-            new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size).Write(state, trained.Model, stopped);
+            conclusion.Write(state, trained.Model, stopped);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             run.Reporter.Warn($"the run is saved, and its report could not be written in full: {error.Message}");
+        }
+
+        if (!stopped)
+        {
+            run.Reporter.Say(conclusion.Done(state));
         }
     }
 

@@ -60,7 +60,7 @@ internal static class GenerateVerb
                 $"found a --prompt of {promptTokens} tokens; wanted at most {model.Context}, the model's context");
         }
 
-        var generator = new TextGenerator(model, tokenizer, StopIds.Of(folder, source.Description));
+        var generator = new TextGenerator(model, tokenizer, TokenIds.EndsOf(folder, source.Description));
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
         using var output = new StreamWriter(Console.OpenStandardOutput(),
             new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))

@@ -108,7 +108,7 @@ public sealed class RunConfigReaderTests
     [InlineData("extra", "name: ~", "run.name", "~", "text")]
     [InlineData("root", "optimizer: {lr: fast}", "optimizer.lr", "fast", "finite number")]
     [InlineData("root", "optimizer: {lr: NaN}", "optimizer.lr", "NaN", "finite number")]
-    [InlineData("root", "optimizer: {decay: linear}", "optimizer.decay", "linear", "one of: constant, cosine")]
+    [InlineData("root", "optimizer: {decay: exponential}", "optimizer.decay", "exponential", "one of: constant, cosine, linear, wsd")]
     [InlineData("root", "optimizer: adamw", "optimizer", "adamw", "section")]
     [InlineData("root", "model: [1]", "model", "(a list of 1)", "section")]
     [InlineData("root", "precision: float32", "precision", "float32", "one of: fp32, bf16, fp64")]

@@ -15,7 +15,7 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("train CONFIG --ranks 2", "--ranks 2", "--dry-run", "launch/train")]
     [InlineData("train CONFIG --dry-run --ranks 3", "data.global_batch = 4", "3 data-parallel ranks")]
     [InlineData("train CONFIG --set precision=fp31", "precision = fp31", "rule:", "fp32", "remedy:")]
-    [InlineData("train CONFIG --set optimizer.decay=linear", "optimizer.decay = linear", "rule:", "constant", "cosine", "remedy:")]
+    [InlineData("train CONFIG --set optimizer.decay=exponential", "optimizer.decay = exponential", "rule:", "constant", "cosine", "remedy:")]
     [InlineData("train CONFIG --set data.global_batch=3 --set data.micro_batch=2", "data.micro_batch = 2", "must divide the 3 sequences", "set 1 or 3")]
     [InlineData("train CONFIG --set model.vocab_size=299", "model.vocab_size = 299", "must be at least", "300", "set model.vocab_size: 300")]
     [InlineData("train CONFIG --set data.train=[ROOT/nowhere/*.parquet]", "data.train = ROOT/nowhere/*.parquet", "must match a file", "remedy:")]

@@ -72,7 +72,7 @@ internal sealed class CompareExperiment(RankEnvironment launch, StopSignal stop,
             }
 
             early.HoldFolder();
-            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
+            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, new ResumptionRules()).Execute();
             if (code != ExitCode.Done)
             {
                 return code;
