@@ -138,9 +138,9 @@ internal sealed class TokenizationPipeline
         {
             text = document.Read(_options.Field);
         }
-        catch (UnusableLineException bad) when (_options.SkipsBadLines)
+        catch (UnusableLineException bad)
         {
-            return new Outcome(ids.Count, 0, 0, bad.Line);
+            return _options.SkipsBadLines ? new Outcome(ids.Count, 0, 0, bad.Line) : throw bad.ToFault();
         }
 
         if (text.Absence is { } absence)

@@ -82,8 +82,13 @@ public static class TextDocuments
 
             return Encoding.UTF8.GetString(text.Utf8);
         }
-        catch (UnusableLineException bad) when (skipsBadLines)
+        catch (UnusableLineException bad)
         {
+            if (!skipsBadLines)
+            {
+                throw bad.ToFault();
+            }
+
             leftOut?.Invoke(bad.Line);
             return null;
         }

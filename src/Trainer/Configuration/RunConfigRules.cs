@@ -368,6 +368,7 @@ public sealed partial class RunConfigRules
             || (Uri.TryCreate(endpoint, UriKind.Absolute, out var address) && address.Scheme is "http" or "https");
         Require(isAddress, "telemetry.otlp_endpoint", telemetry.OtlpEndpoint ?? "", "must be an http or https address",
             "write for example http://localhost:4318, or remove the key to export nothing");
+    }
 
     private void Require(bool holds, string key, object value, string rule, string remedy)
     {
