@@ -120,7 +120,8 @@ public sealed class MpiRun : IDisposable
         _process.Dispose();
     }
 
-    private static IReadOnlyList<string> ArgumentsOf(MpiLauncher launcher, int rankCount, string assembly, IReadOnlyList<string> arguments)
+    /// <summary>The same of any launcher.</summary>
+    public static IReadOnlyList<string> ArgumentsOf(MpiLauncher launcher, int rankCount, string assembly, IReadOnlyList<string> arguments)
         => [.. launcher.Arguments(rankCount), DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly), .. arguments];
 
     private void Kill()

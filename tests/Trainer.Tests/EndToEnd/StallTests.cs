@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Liveness;
 using Xunit.Abstractions;
 
@@ -114,24 +115,27 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
 
     // The exception passes through libtorch's engine. The other rank waits for this one in the same collective meanwhile.
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void ACollectiveThatFailsInsideBackwardEndsBothRanks(bool recompute)
+    [InlineData(MpiFlavor.OpenMpi, false)]
+    [InlineData(MpiFlavor.OpenMpi, true)]
+    [InlineData(MpiFlavor.Mpich, false)]
+    public void ACollectiveThatFailsInsideBackwardEndsBothRanks(MpiFlavor mpi, bool recompute)
     {
+        var name = $"backward-{mpi.Key}-{recompute}";
+        var launcher = MpiLauncher.Find(mpi);
         using var faults = new InjectedEnvironment("throw@backward.collective:3,rank=1");
         var started = Stopwatch.GetTimestamp();
-        using var run = ProgramRun.StartFile("mpirun", [.. MpiRun.ArgumentsOf(2, "kvshift.dll",
-            fixture.TrainArguments($"backward-{recompute}", ["parallel.tensor=2", $"parallel.recompute={(recompute ? "full" : "none")}"]))]);
+        using var run = ProgramRun.StartFile(launcher.Program, [.. MpiRun.ArgumentsOf(launcher, 2, "kvshift.dll",
+            fixture.TrainArguments(name, ["parallel.tensor=2", $"parallel.recompute={(recompute ? "full" : "none")}"]))]);
 
         run.WaitFor(ExitCode.Failed);
         output.WriteLine($"ended {Stopwatch.GetElapsedTime(started)} after the start");
         Assert.Contains("kvshift (rank 1): injected fault at backward.collective", run.Error, StringComparison.Ordinal);
-        var folder = fixture.RunOf($"backward-{recompute}");
+        var folder = fixture.RunOf(name);
         var words = Assert.Single(File.ReadAllLines(folder.PathOf(LastWords.FileName)));
         Assert.Matches("rank 1 on .*phase backward, step 1: injected fault at backward.collective$", words);
         // From the failure, whose time the last words have, to the end of the launch.
         Assert.InRange(DateTime.UtcNow - File.GetLastWriteTimeUtc(folder.PathOf(LastWords.FileName)), TimeSpan.Zero, TimeSpan.FromSeconds(10));
-        NothingIsLeft($"backward-{recompute}");
+        NothingIsLeft(name);
     }
 
     [Fact]
