@@ -23,7 +23,8 @@ internal static class FaultReport
             Thread.Sleep(Patience);
         }
 
-        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {message}" : $"kvshift: {message}");
+        var shown = AddressSecrets.MaskText(message);
+        Console.Error.WriteLine(launch.Rank > 0 ? $"kvshift (rank {launch.Rank}): {shown}" : $"kvshift: {shown}");
         Console.Error.Flush();
     }
 
@@ -61,7 +62,7 @@ internal static class FaultReport
 
     /// <summary>2 for what a user got wrong before any work began, 1 for everything else.</summary>
     public static int ExitCodeOf(Exception exception)
-        => exception is ConfigException or UsageException or MeshLayoutException or LibtorchException
+        => exception is ConfigException or UsageException or MeshLayoutException or LibtorchException or KvShiftLibraryException
             // What is there when training begins, nobody has named wrongly: a later launch may well find it again.
             || (exception is FileNotFoundException && RunProgress.IsBeforeTraining) ? ExitCode.Usage : ExitCode.Failed;
 

@@ -8,10 +8,11 @@ namespace KvShiftScale.Trainer.Configuration;
 /// <param name="Position">File, line and column, or the <c>--set</c> argument, where known.</param>
 public sealed record ConfigFault(string Key, string Value, string Rule, string Remedy, string? Position = null)
 {
-    /// <summary>The fault as three lines of text.</summary>
+    /// <summary>The fault as three lines of text, without what is secret in a value.</summary>
     public override string ToString()
     {
-        var place = Position is null ? "" : $"   ({Position})";
-        return $"  {Key} = {Value}{place}\n    rule:   {Rule}\n    remedy: {Remedy}";
+        var place = Position is null ? "" : $"   ({AddressSecrets.MaskPosition(Key, Position)})";
+        return $"  {Key} = {AddressSecrets.MaskValue(Key, Value)}{place}\n    rule:   {AddressSecrets.MaskText(Rule)}\n"
+            + $"    remedy: {AddressSecrets.MaskText(Remedy)}";
     }
 }

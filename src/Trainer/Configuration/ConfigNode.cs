@@ -43,7 +43,9 @@ internal sealed class ConfigNode
         }
 
         const int longest = 80;
-        var text = Text!.Length > longest ? Text[..longest] + "..." : Text;
+        // Masked before it is cut: what ends a password may be cut off.
+        var text = AddressSecrets.MaskValue("", Text!);
+        text = text.Length > longest ? text[..longest] + "..." : text;
         return IsPlain ? (text.Length == 0 ? "(nothing)" : text) : $"\"{text}\"";
     }
 }

@@ -27,4 +27,7 @@ public sealed record RunConfig
 
     /// <summary>Export of metrics.</summary>
     public TelemetrySection Telemetry { get; init; } = new();
+
+    /// <summary>What the machine can do.</summary>
+    public HardwareSection Hardware { get; init; } = new();
 }

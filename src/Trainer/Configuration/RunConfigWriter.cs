@@ -7,7 +7,8 @@ using YamlDotNet.Core.Events;
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>
-/// Writes a resolved configuration, defaults included, as YAML from which <see cref="RunConfigReader"/> makes the same configuration.
+/// Writes a resolved configuration, defaults included, as YAML from which <see cref="RunConfigReader"/> makes the same configuration, but
+/// for what is secret in addresses: that is masked.
 /// </summary>
 public static class RunConfigWriter
 {
@@ -22,7 +23,7 @@ public static class RunConfigWriter
         var emitter = new Emitter(text, new EmitterSettings().WithBestWidth(int.MaxValue).WithIndentedSequences());
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart(null, null, isImplicit: true));
-        WriteValue(emitter, config);
+        WriteValue(emitter, config with { Telemetry = config.Telemetry.Masked() });
         emitter.Emit(new DocumentEnd(isImplicit: true));
         emitter.Emit(new StreamEnd());
         return text.ToString();

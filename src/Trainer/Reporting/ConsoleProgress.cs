@@ -118,7 +118,11 @@ public sealed class ConsoleProgress : IDisposable
             Quantity.Format($"lr {Quantity.LearningRate(record.Lr)} grad_norm {record.GradNorm:0.000} ") +
             (record.Skipped ? "skipped " : "") +
             (record.Probe is { } probe ? Quantity.Format($"induction {probe.Scores.Accuracy:0.000} ") : "") +
-            Quantity.Format($"tokens/s {Quantity.Whole(record.TokensPerSecond)} eta {Remaining(record.Step)}");
+            Quantity.Format($"tokens/s {Quantity.Whole(record.TokensPerSecond)} ") +
+            (record.TflopsPerRank is { } rate ? $"tflops {Quantity.Tflops(rate)} " : "") +
+            (record.Mfu is { } mfu ? Quantity.Format($"mfu {mfu:0.000} ") : "") +
+            (record.MatmulShare is { } share ? Quantity.Format($"matmul_share {share:0.000} ") : "") +
+            $"eta {Remaining(record.Step)}";
     }
 
     /// <summary>What the panel shows now. It fits 80 columns.</summary>
@@ -139,6 +143,11 @@ public sealed class ConsoleProgress : IDisposable
                 rows.AddRow(Label("speed"), new Text(
                     $"{Quantity.Whole(_last.TokensPerSecond)} tokens/s   {Quantity.Duration(_last.StepSeconds)} a step   " +
                     $"eta {Remaining(step)}"));
+                if (Compute(_last) is { Length: > 0 } compute)
+                {
+                    rows.AddRow(Label("compute"), new Text(compute));
+                }
+
                 rows.AddRow(Label("update"), new Text(
                     Quantity.Format($"lr {Quantity.LearningRate(_last.Lr)}   gradient norm {_last.GradNorm:0.000}   ") +
                     $"{Quantity.Short(_last.Tokens)} tokens"));
@@ -152,6 +161,13 @@ public sealed class ConsoleProgress : IDisposable
             };
         }
     }
+
+    private static string Compute(StepRecord record) => string.Join("   ", ((string?[])
+    [
+        record.TflopsPerRank is { } rate ? $"{Quantity.Tflops(rate)} TFLOP/s a rank" : null,
+        record.Mfu is { } mfu ? $"MFU {Quantity.Percent(mfu)}" : null,
+        record.MatmulShare is { } share ? $"{Quantity.Percent(share)} of best product" : null,
+    ]).OfType<string>());
 
     private static Text Label(string text) => new(text, "grey");
 

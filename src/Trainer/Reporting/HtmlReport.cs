@@ -97,17 +97,28 @@ public static class HtmlReport
             ("Training loss", Quantity.Loss(summary.LastLoss)),
             ("Tokens", Quantity.Short(summary.Tokens)),
             ("Tokens per second", summary.MedianTokensPerSecond is { } rate ? Quantity.Whole(rate) : "-"),
+            ("Tokens per second a rank", summary.MedianTokensPerSecondPerRank is { } ofRank ? Quantity.Whole(ofRank) : "-"),
             ("Time in steps", Quantity.Duration(summary.TrainingSeconds)),
             ("Peak memory", Quantity.Bytes(summary.PeakMemoryBytes)),
         };
+        if (summary.MedianTflopsPerRank is { } tflops)
+        {
+            numbers.Add(("TFLOP/s a rank", Quantity.Tflops(tflops)));
+        }
+
         if (summary.MedianMfu is { } mfu)
         {
-            numbers.Add(("MFU", Quantity.Format($"{mfu * 100:0.0} %")));
+            numbers.Add(("MFU", Quantity.Percent(mfu)));
+        }
+
+        if (summary.MedianMatmulShare is { } share)
+        {
+            numbers.Add(("Of best matrix product", Quantity.Percent(share)));
         }
 
         if (summary.DataWaitFraction is { } waited)
         {
-            numbers.Add(("Waiting for data", Quantity.Format($"{waited * 100:0.0} %")));
+            numbers.Add(("Waiting for data", Quantity.Percent(waited)));
         }
 
         html.Append("<section class=\"numbers\">\n");

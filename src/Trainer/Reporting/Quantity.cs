@@ -58,6 +58,19 @@ internal static class Quantity
     public static string Loss(double? loss) =>
         loss is { } value ? double.IsFinite(value) ? Format($"{value:0.0000}") : Format($"{value}") : "-";
 
+    /// <summary>989, 12.3, 0.034, 1.2e-05: a rate in TFLOP/s.</summary>
+    public static string Tflops(double value) => Math.Abs(value) switch
+    {
+        >= 100 => Format($"{value:0}"),
+        >= 10 => Format($"{value:0.0}"),
+        >= 1 => Format($"{value:0.00}"),
+        >= 0.001 or 0 => Format($"{value:0.0000}"),
+        _ => value.ToString("0.0e-00", CultureInfo.InvariantCulture),
+    };
+
+    /// <summary>41.2 %.</summary>
+    public static string Percent(double share) => Format($"{share * 100:0.0} %");
+
     /// <summary>3.00e-04.</summary>
     public static string LearningRate(double value) => value.ToString("0.00e-00", CultureInfo.InvariantCulture);
 

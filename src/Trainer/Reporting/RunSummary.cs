@@ -29,8 +29,17 @@ public sealed record RunSummary
     /// <summary>Median throughput over all ranks; null when there is none.</summary>
     public double? MedianTokensPerSecond { get; private init; }
 
-    /// <summary>Median model FLOPs utilisation; null where unknown.</summary>
+    /// <summary>Median throughput of one rank, mean over ranks; null where unknown.</summary>
+    public double? MedianTokensPerSecondPerRank { get; private init; }
+
+    /// <summary>Median rate of the model's operations on one rank, mean over ranks, in TFLOP/s; null where unknown.</summary>
+    public double? MedianTflopsPerRank { get; private init; }
+
+    /// <summary>Median model FLOPs utilisation, 0 to 1; null where the devices' peak is unknown.</summary>
     public double? MedianMfu { get; private init; }
+
+    /// <summary>Median share of the best rate that was measured, 0 to 1; null where unknown.</summary>
+    public double? MedianMatmulShare { get; private init; }
 
     /// <summary>Share of the time in steps that the process that logged has waited for data, 0 to 1; null where unknown.</summary>
     public double? DataWaitFraction { get; private init; }
@@ -69,7 +78,10 @@ public sealed record RunSummary
             Tokens = records.Count > 0 ? records[^1].Tokens : 0,
             TrainingSeconds = seconds,
             MedianTokensPerSecond = Median(training.Select(record => record.TokensPerSecond)),
+            MedianTokensPerSecondPerRank = Median(training.Select(record => record.TokensPerSecondPerRank ?? double.NaN)),
+            MedianTflopsPerRank = Median(training.Select(record => record.TflopsPerRank ?? double.NaN)),
             MedianMfu = Median(training.Select(record => record.Mfu ?? double.NaN)),
+            MedianMatmulShare = Median(training.Select(record => record.MatmulShare ?? double.NaN)),
             DataWaitFraction = measured > 0 ? waited / measured : null,
             PeakMemoryBytes = records.Count > 0 ? records.Max(record => record.PeakMemoryBytes) : 0,
         };

@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace KvShiftScale.Trainer.Telemetry;
 
 /// <summary>What one logged optimizer step left behind: a line of <c>metrics.jsonl</c>.</summary>
+[JsonConverter(typeof(StepRecordConverter))]
 public sealed record StepRecord
 {
     /// <summary>Number of the step; the first is 1, and 0 stands for the state before any.</summary>
@@ -26,8 +29,25 @@ public sealed record StepRecord
     /// <summary>Mean duration of a step since the previous logged step.</summary>
     public required double StepSeconds { get; init; }
 
-    /// <summary>Model FLOPs utilisation, 0 to 1; null where the peak of the machine is unknown.</summary>
+    /// <summary>
+    /// Model FLOPs utilisation, 0 to 1: <see cref="TflopsPerRank"/> as a share of the stated peak of the ranks' devices; null where that is
+    /// unknown.
+    /// </summary>
     public double? Mfu { get; init; }
+
+    /// <summary>Tokens a second, mean over ranks; null where unknown.</summary>
+    public double? TokensPerSecondPerRank { get; init; }
+
+    /// <summary>
+    /// Rate of the model's floating-point operations, forward and backward, mean over ranks, in 10^12 a second; null where unknown.
+    /// </summary>
+    public double? TflopsPerRank { get; init; }
+
+    /// <summary>
+    /// <see cref="TflopsPerRank"/> as a share of the best rate that this rank has measured so far, of matrix products or of steps, 0 to 1;
+    /// null where unknown.
+    /// </summary>
+    public double? MatmulShare { get; init; }
 
     /// <summary>Largest resident memory of this process so far.</summary>
     public required long PeakMemoryBytes { get; init; }
@@ -61,9 +81,6 @@ public sealed record StepRecord
 
     /// <summary>Seconds from the copy to the checkpoint, of a save that ended since the previous logged step; null where none did.</summary>
     public double? SaveWriteSeconds { get; init; }
-
-    /// <summary>Saves that have failed in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
-    public long FailedSaves { get; init; }
 
     /// <summary>Reads of shards that this rank has had to repeat in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
     public long ReadRetries { get; init; }

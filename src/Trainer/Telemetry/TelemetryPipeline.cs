@@ -1,7 +1,6 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
-using KvShiftScale.Trainer.Configuration;
 using OpenTelemetry;
-using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 
@@ -9,15 +8,20 @@ namespace KvShiftScale.Trainer.Telemetry;
 
 /// <summary>
 /// Exports what <see cref="TrainingMeter"/> measures to an OpenTelemetry collector, from a thread of its own. A collector that is
-/// away costs training nothing: one warning, and at most <see cref="ShutdownMilliseconds"/> at the end.
+/// away costs training nothing: one warning for each cause, and at most <see cref="ShutdownMilliseconds"/> at the end.
 /// </summary>
-public sealed class TelemetryPipeline : IDisposable
+internal sealed class TelemetryPipeline : IDisposable
 {
     /// <summary>Bound on the last export and on closing, in milliseconds.</summary>
     public const int ShutdownMilliseconds = 5_000;
 
-    private const int RequestMilliseconds = 3_000;
-    private const string MetricsPath = "v1/metrics";
+    // From a millisecond to a day and more, twenty to each power of ten: a quantile is within a tenth of the truth.
+    private const int BoundsPerDecade = 20;
+    private const int FirstDecade = -3;
+    private const int LastDecade = 5;
+
+    private const string InstanceKey = "service.instance.id";
+    private const string OwnPrefix = "kvshift.";
 
     private readonly MeterProvider? _provider;
 
@@ -26,28 +30,26 @@ public sealed class TelemetryPipeline : IDisposable
     /// <summary>Whether metrics leave this process.</summary>
     public bool IsExporting => _provider is not null;
 
-    /// <summary>Starts the export, or nothing at all when no endpoint is set.</summary>
-    /// <param name="telemetry">Where to and how often.</param>
+    /// <summary>Starts the export, or nothing at all where nothing is to be exported.</summary>
+    /// <param name="settings">Where to and how often.</param>
     /// <param name="identity">Labels of this process.</param>
-    /// <param name="warn">Told once, from another thread, when the collector does not take the metrics.</param>
-    public static TelemetryPipeline Start(TelemetrySection telemetry, RankIdentity identity, Action<string> warn)
+    /// <param name="warn">Told once for each cause, from another thread, when the collector does not take the metrics.</param>
+    public static TelemetryPipeline Start(TelemetrySettings settings, RankIdentity identity, Action<string> warn)
     {
-        if (telemetry.OtlpEndpoint is null)
+        if (settings.Endpoint is null)
         {
             return new TelemetryPipeline(null);
         }
 
-        var options = new OtlpExporterOptions
+        var reader = new PeriodicExportingMetricReader(ReportingMetricExporter.Create(settings, warn), (int)Math.Round(settings.Interval.TotalMilliseconds),
+            (int)settings.ExportTimeout.TotalMilliseconds)
         {
-            Protocol = telemetry.OtlpProtocol == OtlpProtocol.Grpc ? OtlpExportProtocol.Grpc : OtlpExportProtocol.HttpProtobuf,
-            Endpoint = EndpointOf(telemetry.OtlpEndpoint, telemetry.OtlpProtocol),
-            TimeoutMilliseconds = RequestMilliseconds,
+            TemporalityPreference = settings.Temporality,
         };
-        var interval = (int)Math.Round(telemetry.ExportIntervalSeconds * 1000);
-        var reader = new PeriodicExportingMetricReader(new ReportingMetricExporter(options, warn), interval, RequestMilliseconds);
         var provider = Sdk.CreateMeterProviderBuilder()
-            .SetResourceBuilder(ResourceOf(identity))
+            .SetResourceBuilder(ResourceOf(identity, settings))
             .AddMeter(TrainingMeter.MeterName)
+            .AddView(instrument => instrument is Histogram<double> ? BucketsOf(settings) : null)
             .AddReader(reader)
             .Build();
         return new TelemetryPipeline(provider);
@@ -60,33 +62,44 @@ public sealed class TelemetryPipeline : IDisposable
         _provider?.Dispose();
     }
 
-    /// <summary>The address to post to: over HTTP, OTLP puts the signal's path behind the collector's address.</summary>
-    internal static Uri EndpointOf(string endpoint, OtlpProtocol protocol)
-    {
-        var address = new UriBuilder(endpoint);
-        var path = address.Path.TrimEnd('/');
-        if (protocol == OtlpProtocol.HttpProtobuf && !path.EndsWith("/" + MetricsPath, StringComparison.Ordinal))
+    private static MetricStreamConfiguration BucketsOf(TelemetrySettings settings) => settings.HasFixedBuckets
+        ? new ExplicitBucketHistogramConfiguration
         {
-            address.Path = $"{path}/{MetricsPath}";
+            Boundaries = [.. Enumerable.Range(0, ((LastDecade - FirstDecade) * BoundsPerDecade) + 1)
+                .Select(place => Math.Pow(10, FirstDecade + ((double)place / BoundsPerDecade)))],
+        }
+        : new Base2ExponentialBucketHistogramConfiguration();
+
+    // What the environment says about the process goes before what the program knows, but for what only the program can know.
+    private static ResourceBuilder ResourceOf(RankIdentity identity, TelemetrySettings settings)
+    {
+        var attributes = new Dictionary<string, object>
+        {
+            ["service.name"] = settings.ServiceName,
+            ["service.version"] = typeof(TelemetryPipeline).Assembly.GetName().Version!.ToString(3),
+            [InstanceKey] = identity.InstanceId,
+            ["host.name"] = identity.Host,
+        };
+        foreach (var (name, value) in settings.Attributes.Where(pair => !pair.Name.StartsWith(OwnPrefix, StringComparison.Ordinal)))
+        {
+            // The ranks of a launch have one environment, and none of them may pass for another.
+            attributes[name] = name == InstanceKey && identity.RankCount > 1
+                ? string.Create(CultureInfo.InvariantCulture, $"{value}/{identity.Rank}") : value;
         }
 
-        return address.Uri;
-    }
+        attributes["process.pid"] = (long)identity.ProcessId;
+        attributes["kvshift.run.name"] = identity.RunName;
+        attributes["kvshift.run.id"] = identity.RunId;
+        attributes["kvshift.rank"] = (long)identity.Rank;
+        attributes["kvshift.rank_count"] = (long)identity.RankCount;
+        attributes["kvshift.data_index"] = (long)identity.DataIndex;
+        attributes["kvshift.context_index"] = (long)identity.ContextIndex;
+        attributes["kvshift.tensor_index"] = (long)identity.TensorIndex;
+        if (identity.SlurmJob is { } job)
+        {
+            attributes["kvshift.slurm.job_id"] = job;
+        }
 
-    private static ResourceBuilder ResourceOf(RankIdentity identity)
-    {
-        var version = typeof(TelemetryPipeline).Assembly.GetName().Version!.ToString(3);
-        var instance = string.Create(CultureInfo.InvariantCulture, $"{identity.RunName}/{identity.Rank}");
-        return ResourceBuilder.CreateDefault()
-            .AddService("kvshift", serviceVersion: version, serviceInstanceId: instance)
-            .AddAttributes(new Dictionary<string, object>
-            {
-                ["kvshift.run.name"] = identity.RunName,
-                ["kvshift.rank"] = (long)identity.Rank,
-                ["kvshift.rank_count"] = (long)identity.RankCount,
-                ["kvshift.data_index"] = (long)identity.DataIndex,
-                ["kvshift.tensor_index"] = (long)identity.TensorIndex,
-                ["host.name"] = identity.Host,
-            });
+        return ResourceBuilder.CreateEmpty().AddTelemetrySdk().AddAttributes(attributes);
     }
 }

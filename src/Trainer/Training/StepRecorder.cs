@@ -2,15 +2,22 @@ using System.Diagnostics;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Telemetry;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Makes lines of the log: what a step gave, and what the steps since the line before have taken.</summary>
 internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, CheckpointSaver saver)
 {
+    private const double Tera = 1e12;
+
     private readonly double _flopsPerToken = ModelCost.TrainingFlopsPerToken(run.Config.Model, run.Config.Data.Context, causal: true);
-    private readonly double _peakFlopsPerSecond =
-        PeakProbe.MeasureFlopsPerSecond(trained.Model.Parameters.DataType, trained.Model.Parameters.Device) * run.Ranks.World.Size;
+    private readonly BestRate _best = BestRate.Of(trained.Model.Parameters.DataType, trained.Model.Parameters.Device);
+
+    // TFLOP/s of the devices of all ranks together.
+    private readonly double? _statedTflops = StatedTflops(run, trained.Model.Parameters.Device);
+    private bool _hasDoubted;
 
     // Since the line before: time in steps alone, and tokens in them.
     private double _seconds;
@@ -36,9 +43,13 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
     public StepRecord Take(StepOutcome outcome, TrainingState state, double waitSeconds)
     {
         var tokensPerSecond = _tokens / _seconds;
+        var ranks = run.Ranks.World.Size;
+        var flopsPerRank = tokensPerSecond * _flopsPerToken / ranks;
+        // Between steps, and all ranks come here after the same ones.
+        _best.MeasureIfDue();
         var communication = trained.Reducer.Reduction.Snapshot() + trained.Reducer.Gathering.Snapshot();
         var communicated = communication - _communication;
-        var isAlone = run.Ranks.World.Size == 1;
+        var isAlone = ranks == 1;
         var record = new StepRecord
         {
             Step = state.Step,
@@ -48,7 +59,10 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
             Lr = outcome.LearningRate,
             TokensPerSecond = tokensPerSecond,
             StepSeconds = _seconds / _steps,
-            Mfu = tokensPerSecond * _flopsPerToken / _peakFlopsPerSecond,
+            TokensPerSecondPerRank = tokensPerSecond / ranks,
+            TflopsPerRank = flopsPerRank / Tera,
+            Mfu = MfuOf(flopsPerRank * ranks / Tera),
+            MatmulShare = _best.ShareOf(flopsPerRank),
             PeakMemoryBytes = PeakMemoryBytes(),
             Skipped = outcome.Verdict.IsSkip,
             SkippedSteps = state.Guard.SkippedSteps,
@@ -58,10 +72,52 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
             ReadRetries = run.Access.RetryCount,
             SaveSeconds = saver.TakeWaitSeconds() is var waited and > 0 ? waited : null,
             SaveWriteSeconds = saver.TakeWriteSeconds(),
-            FailedSaves = saver.Failures,
         };
         (_seconds, _steps, _tokens, _waitSeconds, _communication) = (0, 0, 0, waitSeconds, communication);
         return record;
+    }
+
+    // A device that does more than it is said to do at most is another one than was said.
+    private double? MfuOf(double tflops)
+    {
+        if (_statedTflops is not { } stated || !double.IsFinite(tflops))
+        {
+            return null;
+        }
+
+        if (tflops <= stated)
+        {
+            return tflops / stated;
+        }
+
+        if (!_hasDoubted && run.IsFirstRank)
+        {
+            var ranks = run.Ranks.World.Size;
+            run.Reporter.Warn(FormattableString.Invariant($"no MFU: {tflops / ranks:G4} TFLOP/s on each rank is more than the stated ")
+                + FormattableString.Invariant($"peak of {stated / ranks:G4}; correct hardware.peak_tflops"));
+        }
+
+        _hasDoubted = true;
+        return null;
+    }
+
+    // Ranks may have devices of different kinds. Collective where a device has a name.
+    private static double? StatedTflops(LaunchedRun run, Device device)
+    {
+        var world = run.Ranks.World;
+        if (run.Config.Hardware.PeakTflops is { } stated)
+        {
+            return stated * world.Size;
+        }
+
+        if (device.type != DeviceType.CUDA)
+        {
+            return null;
+        }
+
+        var peaks = world.AllGatherTexts(StatedPeak.NameOfGpus() ?? "")
+            .Select(name => StatedPeak.Tflops(name, run.Config.Precision, backends.cuda.matmul.allow_tf32)).ToArray();
+        return peaks.All(peak => peak is not null) ? peaks.Sum() : null;
     }
 
     private static long PeakMemoryBytes()

@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
@@ -27,6 +28,12 @@ internal sealed class TrainingStep(
     /// <summary>The last step's micro-batches of this rank.</summary>
     public IReadOnlyList<MicroBatchLoss> Losses => _losses;
 
+    /// <summary>
+    /// This rank's part of the last step's tokens: those of its rows, divided among the ranks that share them. The parts of all ranks add
+    /// up to <see cref="StepOutcome.Tokens"/>.
+    /// </summary>
+    public long OwnTokens { get; private set; }
+
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
@@ -38,7 +45,7 @@ internal sealed class TrainingStep(
         _losses.Clear();
         // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
         var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
-        var (validTargets, tokens) = (0L, 0L);
+        var (validTargets, tokens, rowTokens) = (0L, 0L, 0L);
         var microBatches = batches.MicroBatchesPerStep / reducer.LeavesPerRank;
         for (var leaf = 0; leaf < reducer.LeavesPerRank; leaf++)
         {
@@ -50,6 +57,7 @@ internal sealed class TrainingStep(
                 var lossSum = ForwardBackward(batch, step);
                 leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
                 _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));
+                rowTokens += batch.TokenCount;
                 // Ranks that share rows would count them twice.
                 if (ranks.Context.Rank != 0)
                 {
@@ -61,6 +69,7 @@ internal sealed class TrainingStep(
             }
             reducer.EndLeaf();
         }
+        OwnTokens = PartOf(rowTokens, (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
 
@@ -90,6 +99,11 @@ internal sealed class TrainingStep(
         return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
     }
 
+    /// <summary>
+    /// Part <paramref name="index"/> of <paramref name="count"/> that differ by one at most and add up to <paramref name="total"/>.
+    /// </summary>
+    internal static long PartOf(long total, int index, int count) => (total * (index + 1L) / count) - (total * index / count);
+
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
 
     private double ForwardBackward(TokenBatch batch, long step)
@@ -110,7 +124,7 @@ internal sealed class TrainingStep(
         }
 
         RunProgress.Enter(RunPhase.Backward);
-        loss.backward();
+        BackwardPass.Run(loss);
         return loss.to(ScalarType.Float64).item<double>();
     }
 

@@ -52,6 +52,7 @@ internal static class EvalVerb
 
         var catalog = OpenData(data);
 
+        launch.LoadMpi();
         TensorLibrary.Load();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () =>
@@ -117,16 +118,7 @@ internal static class EvalVerb
             }
         }
         var config = RunConfigReader.Parse("run: { name: eval, steps: 1 }", "eval", settings).Data;
-        if (config.MicroBatch < 1)
-        {
-            throw new UsageException($"found {MicroBatchKey}={config.MicroBatch}; wanted at least 1");
-        }
-
-        if (config.Context < 1)
-        {
-            throw new UsageException($"found {ContextKey}={config.Context}; wanted at least 1");
-        }
-
+        RunConfigRules.CheckNumbersOf(config, "data");
         return config;
     }
 

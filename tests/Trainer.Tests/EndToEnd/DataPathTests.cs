@@ -94,7 +94,7 @@ public sealed class DataPathTests(TrainingFixture fixture)
                 .. fixture.TrainArguments("two-views", "data.train=[data/*.parquet]", "data.validation=[]", "run.validate_every=0")];
         }
 
-        using var run = ProgramRun.StartFile("mpirun",
+        using var run = ProgramRun.StartFile(MpiRun.Launcher.Program,
             ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(0, fixture.TrainingShard), ":", .. Rank(1, fixture.ValidationShard)]);
         run.WaitFor(ExitCode.Failed);
 

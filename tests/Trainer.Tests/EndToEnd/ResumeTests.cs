@@ -171,6 +171,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     [InlineData("data.global_batch=8", "data.global_batch was 4 and is 8")]
     [InlineData("data.shuffle_row_groups=2", "data.shuffle_row_groups was 8 and is 2")]
     [InlineData("data.packing=pad", "data.packing was concatenate and is pad")]
+    [InlineData("data.row_order=sequential", "data.row_order was shuffled and is sequential")]
     [InlineData("model.ffn_size=32", "must be the shape of")]
     public void AnotherOrderOfTheDataOrAnotherShapeIsRefused(string setting, string difference)
     {

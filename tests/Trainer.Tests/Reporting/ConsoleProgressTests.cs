@@ -14,18 +14,18 @@ public sealed class ConsoleProgressTests
         using (var progress = new ConsoleProgress("books", 300, PlainConsole(), _errors))
         {
             progress.Report(StepRecords.At(0, validationLoss: 8.25));
-            progress.Report(StepRecords.At(19) with { TokensPerSecond = 12_345.6 });
+            progress.Report(StepRecords.At(19) with { TokensPerSecond = 12_345.6, TflopsPerRank = 0.0341, MatmulShare = 0.625 });
             progress.Say("checkpoint step-00000020 written, [all] of it");
             progress.Warn("collector away");
-            progress.Report(StepRecords.At(299, validationLoss: 3.5) with { StepSeconds = 12 });
+            progress.Report(StepRecords.At(299, validationLoss: 3.5) with { StepSeconds = 12, TflopsPerRank = 402.4, Mfu = 0.40671, MatmulShare = 0.7 });
         }
 
         // The remaining time after step 299: one step of 2 + 0.3 * (12 - 2) = 5 seconds.
         Assert.Equal(
             "step 0/300 validation 8.2500\n" +
-            "step 19/300 loss 0.5000 lr 2.00e-04 grad_norm 1.500 tokens/s 12,346 eta 9m 22s\n" +
+            "step 19/300 loss 0.5000 lr 2.00e-04 grad_norm 1.500 tokens/s 12,346 tflops 0.0341 matmul_share 0.625 eta 9m 22s\n" +
             "checkpoint step-00000020 written, [all] of it\n" +
-            "step 299/300 loss 0.0333 validation 3.5000 lr 2.00e-04 grad_norm 1.500 tokens/s 500 eta 5.0s\n",
+            "step 299/300 loss 0.0333 validation 3.5000 lr 2.00e-04 grad_norm 1.500 tokens/s 500 tflops 402 mfu 0.407 matmul_share 0.700 eta 5.0s\n",
             _output.ToString());
         Assert.Equal("warning: collector away\n", _errors.ToString());
     }
@@ -37,7 +37,7 @@ public sealed class ConsoleProgressTests
         {
             progress.Report(StepRecords.At(20, validationLoss: 4.75));
             progress.Say("checkpoint [written]");
-            progress.Report(StepRecords.At(39));
+            progress.Report(StepRecords.At(39) with { TflopsPerRank = 402.4, Mfu = 0.40671, MatmulShare = 0.7 });
         }
 
         var shown = _output.ToString();
@@ -47,6 +47,7 @@ public sealed class ConsoleProgressTests
         Assert.Contains("0.2500", last);
         Assert.Contains("validation 4.7500", last);
         Assert.Contains("eta 2.0s", last);
+        Assert.Contains("402 TFLOP/s a rank   MFU 40.7 %   70.0 % of best product", last);
         Assert.DoesNotContain("\n\n", last);
         Assert.All(Lines(last), line => Assert.InRange(line.Length, 0, 80));
         Assert.Empty(_errors.ToString());

@@ -54,6 +54,23 @@ public sealed class HtmlReportTests
     }
 
     [Fact]
+    public void RatesAreShownWhereTheyAreKnownAndEachUnderItsOwnName()
+    {
+        var known = HtmlReport.Render(Content with
+        {
+            Records = [.. Content.Records.Select(record => record with { TflopsPerRank = 0.0341, Mfu = 0.4067, MatmulShare = 0.62, TokensPerSecondPerRank = 250 })],
+        });
+        var unknown = HtmlReport.Render(Content);
+
+        Assert.Contains("<span>Tokens per second a rank</span><b>250</b>", known);
+        Assert.Contains("<span>TFLOP/s a rank</span><b>0.0341</b>", known);
+        Assert.Contains("<span>MFU</span><b>40.7 %</b>", known);
+        Assert.Contains("<span>Of best matrix product</span><b>62.0 %</b>", known);
+        Assert.DoesNotContain("<span>MFU</span>", unknown);
+        Assert.DoesNotContain("matrix product", unknown);
+    }
+
+    [Fact]
     public void ProbesAddTheirCurveMapsAndScalars()
     {
         var records = Content.Records.ToList();

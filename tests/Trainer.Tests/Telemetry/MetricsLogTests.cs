@@ -14,14 +14,17 @@ public sealed class MetricsLogTests
         using (var log = MetricsLog.Open(path, resumeStep: 0))
         {
             log.Append(StepRecords.At(1));
-            log.Append(StepRecords.At(2, validationLoss: 3.25) with { Mfu = 0.5, DataWaitFraction = 0.1, CommunicationHidden = 0.75, CommunicationExposedSeconds = 0.25 });
+            log.Append(StepRecords.At(2, validationLoss: 3.25) with
+            {
+                Mfu = 0.5, TokensPerSecondPerRank = 250, TflopsPerRank = 0.125, MatmulShare = 0.75, DataWaitFraction = 0.1, CommunicationHidden = 0.75, CommunicationExposedSeconds = 0.25,
+            });
         }
 
         Assert.Equal(
             """{"step":1,"loss":5,"tokens":1000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
             ""","step_seconds":2,"mfu":null,"peak_memory_bytes":1048576}""" + "\n" +
             """{"step":2,"loss":3.3333333333333335,"tokens":2000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500""" +
-            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"validation_loss":3.25,"data_wait_fraction":0.1,"communication_hidden":0.75,"communication_exposed_seconds":0.25}""" + "\n",
+            ""","step_seconds":2,"mfu":0.5,"peak_memory_bytes":1048576,"tokens_per_second_per_rank":250,"tflops_per_rank":0.125,"matmul_share":0.75,"validation_loss":3.25,"data_wait_fraction":0.1,"communication_hidden":0.75,"communication_exposed_seconds":0.25}""" + "\n",
             File.ReadAllText(path));
     }
 
@@ -83,6 +86,8 @@ public sealed class MetricsLogTests
             GradNorm = (float)random.NextDouble(),
             Lr = double.Epsilon * step,
             Mfu = 1.0 / step,
+            TflopsPerRank = random.NextDouble(),
+            MatmulShare = random.NextDouble(),
             DataWaitFraction = random.NextDouble(),
         }).ToArray();
         using (var log = MetricsLog.Open(path, 0))
@@ -127,6 +132,15 @@ public sealed class MetricsLogTests
 
         Assert.Equal(records, MetricsLog.Read(path));
         Assert.DoesNotContain("skipped", File.ReadLines(path).First(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void MfuOfAnEarlierVersionIsNone()
+    {
+        // It was a share of one product in the first second, and could be 3.06.
+        var line = """{"step":1,"loss":5,"tokens":1000,"grad_norm":1.5,"lr":0.0002,"tokens_per_second":500,"step_seconds":2,"mfu":3.06,"peak_memory_bytes":1}"""u8;
+
+        Assert.Null(StepRecordJson.Read(line).Mfu);
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using System.Globalization;
+using System.IO.Compression;
 using System.Net;
 using Google.Protobuf;
 
@@ -10,10 +10,12 @@ internal sealed class OtlpReceiver : IDisposable
 {
     private readonly HttpListener _listener;
     private readonly Thread _thread;
-    private readonly ConcurrentDictionary<(string Instance, string Metric), string> _values = [];
+    private readonly Func<HttpListenerRequest, CollectorAnswer> _answer;
 
-    public OtlpReceiver()
+    /// <param name="answer">What requests are answered with; what is not answered with 200 is not remembered. Null: 200.</param>
+    public OtlpReceiver(Func<HttpListenerRequest, CollectorAnswer>? answer = null)
     {
+        _answer = answer ?? (_ => CollectorAnswer.Taken);
         (_listener, Endpoint) = Listen();
         _thread = new Thread(Receive) { IsBackground = true };
         _thread.Start();
@@ -24,18 +26,11 @@ internal sealed class OtlpReceiver : IDisposable
     /// <summary>Path and content type of each request.</summary>
     public ConcurrentQueue<(string Path, string? ContentType)> Requests { get; } = [];
 
-    /// <summary>Attributes of the process that sent last.</summary>
-    public IReadOnlyDictionary<string, string> Resource { get; private set; } = new Dictionary<string, string>();
+    /// <summary>Address with query, and headers, of each request.</summary>
+    public ConcurrentQueue<(string Address, IReadOnlyDictionary<string, string> Headers)> Heads { get; } = [];
 
-    /// <summary>
-    /// The newest data points of each metric with their unit: a number, or count and sum of a histogram. A point with attributes of its own
-    /// has them behind the name: <c>name{group=data,operation=all_reduce}</c>.
-    /// </summary>
-    public ConcurrentDictionary<string, (string Unit, string Value)> Metrics { get; } = [];
-
-    /// <summary>The newest value of one metric from each process (service.instance.id) that sent it.</summary>
-    public IReadOnlyList<(string Instance, string Value)> ValuesOf(string metric)
-        => [.. _values.Where(value => value.Key.Metric == metric).Select(value => (value.Key.Instance, value.Value))];
+    /// <summary>What was sent.</summary>
+    public OtlpMetrics Metrics { get; } = new();
 
     public void Dispose()
     {
@@ -78,42 +73,47 @@ internal sealed class OtlpReceiver : IDisposable
             {
                 context = _listener.GetContext();
             }
-            catch (HttpListenerException)
+            catch (Exception ended) when (ended is HttpListenerException or InvalidOperationException)
             {
                 return;
             }
 
-            Requests.Enqueue((context.Request.Url!.AbsolutePath, context.Request.ContentType));
-            Read(new ProtobufMessage(ByteString.FromStream(context.Request.InputStream)));
-            context.Response.ContentType = "application/x-protobuf";
-            context.Response.Close();
-        }
-    }
-
-    // Field numbers of opentelemetry/proto/metrics/v1/metrics.proto and common/v1/common.proto.
-    private void Read(ProtobufMessage request)
-    {
-        foreach (var resourceMetrics in request.Messages(1))
-        {
-            Resource = resourceMetrics.Messages(1).Single().Messages(1).ToDictionary(
-                attribute => attribute.Text(1), attribute => Value(attribute.Messages(2).Single()));
-            foreach (var metric in resourceMetrics.Messages(2).SelectMany(scope => scope.Messages(2)))
+            var request = context.Request;
+            Requests.Enqueue((request.Url!.AbsolutePath, request.ContentType));
+            Heads.Enqueue((request.RawUrl!, request.Headers.AllKeys.ToDictionary(key => key!.ToLowerInvariant(), key => request.Headers[key]!)));
+            using var unzipped = request.Headers["Content-Encoding"] == "gzip"
+                ? new GZipStream(request.InputStream, CompressionMode.Decompress) : request.InputStream;
+            var content = ByteString.FromStream(unzipped);
+            var answer = _answer(request);
+            if (answer.Status == 200)
             {
-                var data = metric.Messages(5).Concat(metric.Messages(7)).Concat(metric.Messages(9)).Single();
-                foreach (var point in data.Messages(1))
+                Metrics.Read(new ProtobufMessage(content));
+            }
+
+            try
+            {
+                context.Response.StatusCode = answer.Status;
+                context.Response.ContentType = answer.ContentType;
+                if (answer.Location is { } location)
                 {
-                    var value = metric.Has(9) ? Format($"{point.Number(4)} x {point.Double(5)}")
-                        : point.Has(6) ? Format($"{(long)point.Number(6)}") : Format($"{point.Double(4)}");
-                    var attributes = point.Messages(metric.Has(9) ? 9 : 7).Select(attribute => $"{attribute.Text(1)}={Value(attribute.Messages(2).Single())}");
-                    var name = attributes.Any() ? $"{metric.Text(1)}{{{string.Join(',', attributes.Order())}}}" : metric.Text(1);
-                    Metrics[name] = (metric.Text(3), value);
-                    _values[(Resource["service.instance.id"], name)] = value;
+                    context.Response.RedirectLocation = location;
                 }
+
+                context.Response.OutputStream.Write(answer.Body);
+                context.Response.Close();
+            }
+            catch (Exception gone) when (gone is HttpListenerException or IOException)
+            {
+                // Who asked has not waited.
             }
         }
     }
+}
 
-    private static string Value(ProtobufMessage any) => any.Has(1) ? any.Text(1) : Format($"{(long)any.Number(3)}");
+/// <summary>What a collector answers.</summary>
+internal sealed record CollectorAnswer(int Status, string ContentType, byte[] Body, string? Location = null)
+{
+    public static CollectorAnswer Taken { get; } = new(200, "application/x-protobuf", []);
 
-    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    public static CollectorAnswer Text(int status, string text) => new(status, "text/plain", System.Text.Encoding.UTF8.GetBytes(text));
 }

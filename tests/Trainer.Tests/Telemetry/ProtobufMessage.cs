@@ -31,6 +31,40 @@ internal sealed class ProtobufMessage
 
     public double Double(int field) => BitConverter.UInt64BitsToDouble(Number(field));
 
+    /// <summary>A repeated number of variable length, packed.</summary>
+    public IReadOnlyList<ulong> Varints(int field)
+    {
+        var numbers = new List<ulong>();
+        foreach (var (_, _, bytes) in _fields.Where(candidate => candidate.Field == field))
+        {
+            var input = bytes.CreateCodedInput();
+            while (!input.IsAtEnd)
+            {
+                numbers.Add(input.ReadUInt64());
+            }
+        }
+
+        return numbers;
+    }
+
+    /// <summary>A repeated number of eight bytes, packed.</summary>
+    public IReadOnlyList<ulong> Fixed64s(int field)
+    {
+        var numbers = new List<ulong>();
+        foreach (var (_, _, bytes) in _fields.Where(candidate => candidate.Field == field))
+        {
+            var input = bytes.CreateCodedInput();
+            while (!input.IsAtEnd)
+            {
+                numbers.Add(input.ReadFixed64());
+            }
+        }
+
+        return numbers;
+    }
+
+    public IReadOnlyList<double> Doubles(int field) => [.. Fixed64s(field).Select(BitConverter.UInt64BitsToDouble)];
+
     public IEnumerable<ProtobufMessage> Messages(int field) =>
         _fields.Where(candidate => candidate.Field == field).Select(candidate => new ProtobufMessage(candidate.Bytes));
 }

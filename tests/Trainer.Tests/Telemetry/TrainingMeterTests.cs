@@ -28,48 +28,90 @@ public sealed class TrainingMeterTests : IDisposable
 
     public void Dispose() => _listener.Dispose();
 
+    private static readonly string[] OfEachRank =
+    [
+        "kvshift.checkpoint.wait", "kvshift.communication.exposed", "kvshift.communication.hidden", "kvshift.data.read_retries", "kvshift.data.wait",
+        "kvshift.process.peak_memory", "kvshift.train.step.duration", "kvshift.train.tokens",
+    ];
+
     [Fact]
     public void StepIsMeasuredOnEveryInstrument()
     {
-        using var meter = new TrainingMeter(tokensBefore: 1500);
+        using var meter = new TrainingMeter();
 
-        meter.Record(StepRecords.At(4, validationLoss: 2.5) with { Mfu = 0.25, DataWaitFraction = 0.125, CommunicationHidden = 0.75, CommunicationExposedSeconds = 0.5 });
+        MeasureAll(meter);
 
         Assert.Equal(
             [
+                ("kvshift.checkpoint.duration", 8),
+                ("kvshift.checkpoint.failed", 1),
+                ("kvshift.checkpoint.wait", 0.25),
                 ("kvshift.communication.exposed", 0.5),
                 ("kvshift.communication.hidden", 0.75),
+                ("kvshift.data.read_retries", 3),
                 ("kvshift.data.wait", 0.125),
                 ("kvshift.process.peak_memory", 1048576),
                 ("kvshift.train.grad_norm", 1.5),
                 ("kvshift.train.learning_rate", 2e-4),
                 ("kvshift.train.loss", 2),
+                ("kvshift.train.matmul_share", 0.625),
                 ("kvshift.train.mfu", 0.25),
+                ("kvshift.train.skipped_steps", 1),
                 ("kvshift.train.step", 4),
-                ("kvshift.train.step.duration", 2),
-                ("kvshift.train.tokens", 2500),
+                ("kvshift.train.step.duration", 2.5),
+                ("kvshift.train.tflops_per_rank", 0.0625),
+                ("kvshift.train.tokens", 250),
                 ("kvshift.train.tokens_per_second", 500),
                 ("kvshift.validation.loss", 2.5),
             ],
-            _measured.OrderBy(measurement => measurement.Name, StringComparer.Ordinal));
+            _measured.Where(measurement => !measurement.Name.StartsWith("kvshift.probe", StringComparison.Ordinal))
+                .OrderBy(measurement => measurement.Name, StringComparer.Ordinal));
         Assert.Equal("s", _units["kvshift.train.step.duration"]);
         Assert.Equal("By", _units["kvshift.process.peak_memory"]);
         Assert.Equal("{token}", _units["kvshift.train.tokens"]);
     }
 
     [Fact]
-    public void TokensAreCountedOnce()
+    public void RanksBesideTheFirstMeasureWhatIsTheirOwn()
     {
-        using var meter = new TrainingMeter();
+        using var meter = new TrainingMeter(speaksForAll: false);
 
-        meter.Record(StepRecords.At(2));
-        meter.Record(StepRecords.At(5));
+        MeasureAll(meter);
 
-        Assert.Equal([2000, 3000], _measured.Where(measurement => measurement.Name == "kvshift.train.tokens").Select(found => found.Value));
+        Assert.Equal(OfEachRank, _measured.Select(measurement => measurement.Name).Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void SkippedStepsAreCountedOnceAndLeaveTheLastFiniteLoss()
+    public void EveryStepIsCountedLoggedOrNot()
+    {
+        using var meter = new TrainingMeter();
+
+        meter.Count(new StepTally(100, 0.5, IsSkipped: false));
+        meter.Count(new StepTally(101, 9, IsSkipped: true));
+        meter.Record(StepRecords.At(2) with { Skipped = true, SkippedSteps = 1 });
+        meter.Count(new StepTally(99, 0.5, IsSkipped: false));
+
+        Assert.Equal([100, 101, 99], Values("kvshift.train.tokens"));
+        Assert.Equal([0.5, 9, 0.5], Values("kvshift.train.step.duration"));
+        Assert.Equal([1], Values("kvshift.train.skipped_steps"));
+    }
+
+    [Fact]
+    public void WhatEarlierLaunchesHaveCountedIsNotCountedAgain()
+    {
+        using var meter = new TrainingMeter();
+
+        // The first line of a launch that went on from step 1000.
+        meter.Record(StepRecords.At(1000) with { SkippedSteps = 17 });
+        meter.Count(new StepTally(250, 2, IsSkipped: false));
+        meter.Record(StepRecords.At(1001) with { SkippedSteps = 17 });
+
+        Assert.Equal([250], Values("kvshift.train.tokens"));
+        Assert.Empty(Values("kvshift.train.skipped_steps"));
+    }
+
+    [Fact]
+    public void BadNumbersLeaveTheLastFiniteLoss()
     {
         using var meter = new TrainingMeter();
 
@@ -77,9 +119,8 @@ public sealed class TrainingMeterTests : IDisposable
         meter.Record(StepRecords.At(2) with { Loss = double.NaN, GradNorm = double.PositiveInfinity, Skipped = true, SkippedSteps = 1 });
         meter.Record(StepRecords.At(3) with { SkippedSteps = 1 });
 
-        Assert.Equal([1], _measured.Where(measurement => measurement.Name == "kvshift.train.skipped_steps").Select(found => found.Value));
-        Assert.Equal(2, _measured.Count(measurement => measurement.Name == "kvshift.train.loss"));
-        Assert.Equal(2, _measured.Count(measurement => measurement.Name == "kvshift.train.grad_norm"));
+        Assert.Equal(2, Values("kvshift.train.loss").Length);
+        Assert.Equal(2, Values("kvshift.train.grad_norm").Length);
     }
 
     [Fact]
@@ -92,7 +133,7 @@ public sealed class TrainingMeterTests : IDisposable
         meter.Record(StepRecords.At(3) with { ReadRetries = 3 });
         meter.Record(StepRecords.At(4) with { ReadRetries = 5 });
 
-        Assert.Equal([3, 2], _measured.Where(measurement => measurement.Name == "kvshift.data.read_retries").Select(found => found.Value));
+        Assert.Equal([3, 2], Values("kvshift.data.read_retries"));
     }
 
     [Fact]
@@ -131,6 +172,27 @@ public sealed class TrainingMeterTests : IDisposable
                 .OrderBy(measurement => measurement.Name, StringComparer.Ordinal));
         Assert.Equal("s", _units["kvshift.probe.duration"]);
     }
+
+    private static void MeasureAll(TrainingMeter meter)
+    {
+        meter.Count(new StepTally(250, 2.5, IsSkipped: true));
+        meter.Count(new SaveTally { StoodStill = 0.25 });
+        meter.Count(new SaveTally { Duration = 8 });
+        meter.Count(new SaveTally { HasFailed = true });
+        meter.Record(StepRecords.At(4, validationLoss: 2.5) with
+        {
+            TflopsPerRank = 0.0625,
+            Mfu = 0.25,
+            MatmulShare = 0.625,
+            DataWaitFraction = 0.125,
+            CommunicationHidden = 0.75,
+            CommunicationExposedSeconds = 0.5,
+            ReadRetries = 3,
+            Probe = StepRecords.Probe(accuracy: 0.5),
+        });
+    }
+
+    private double[] Values(string name) => [.. _measured.Where(measurement => measurement.Name == name).Select(measurement => measurement.Value)];
 
     private void Note(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
