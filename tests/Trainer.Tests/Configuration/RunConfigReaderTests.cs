@@ -180,6 +180,14 @@ public sealed class RunConfigReaderTests
     }
 
     [Fact]
+    public void ListsInListsWithoutEndAreAFault()
+    {
+        var error = Fault("data: " + new string('[', 100_000));
+
+        Assert.Contains("more than 64 times", error.Rule);
+    }
+
+    [Fact]
     public void AliasesStandForWhatTheyName()
     {
         var config = RunConfigReader.Parse(Minimal + "data:\n  train: &all [a.parquet]\n  validation: *all\n", "run.yaml", []);
