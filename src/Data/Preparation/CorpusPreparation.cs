@@ -36,7 +36,13 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
     {
         var found = TextDocuments.Files(globs, new OwnFiles(folder, options.TokenizerPath).WhatIs);
         var paths = found.Paths;
-        var wanted = new PreparationRecord(options.AppendEndOfText, options.Field, options.ShardTokens, 0, []);
+        var wanted = new PreparationRecord(options.AppendEndOfText, options.Field, options.ShardTokens, 0, [])
+        {
+            EndOfTextId = options.EndOfTextIdOf(tokenizer),
+            BeginOfTextId = options.BeginOfTextId,
+            SpecialTokens = PreparationRecord.NameOf(options.SpecialTokens),
+            SkipsBadLines = options.SkipsBadLines,
+        };
         if (File.Exists(Path.Combine(folder, ShardManifest.FileName)))
         {
             var finished = ShardManifest.Read(folder);
@@ -63,8 +69,22 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
     {
         var reader = new CorpusReader(paths, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0);
         using var writer = new ShardFolderWriter(folder, ShardName, options.ShardTokens,
-            new ShardWriterOptions { TokenizerHash = tokenizer.Hash, VocabularySize = tokenizer.VocabularySize }, journal?.Done.Files);
-        var before = new TokenizationProgress(journal?.Done.Rows ?? 0, journal?.Done.Preparation?.TextBytes ?? 0, journal?.Done.Tokens ?? 0);
+            new ShardWriterOptions
+            {
+                // Shards of one folder have one hash, also where an earlier version gave the tokenizer another one.
+                TokenizerHash = journal?.Done.Tokenizer ?? tokenizer.Hash,
+                VocabularySize = tokenizer.VocabularySize,
+                EndOfTextId = wanted.EndOfTextId,
+                BeginOfTextId = wanted.BeginOfTextId,
+            }, journal?.Done.Files);
+        var done = journal?.Done.Preparation;
+        var before = new TokenizationProgress(journal?.Done.Rows ?? 0, done?.TextBytes ?? 0, journal?.Done.Tokens ?? 0)
+        {
+            ReplacedSequences = done?.ReplacedSequences ?? 0,
+            DocumentsReplacedIn = done?.DocumentsReplacedIn ?? 0,
+            LeftOutLines = done?.LeftOutLines ?? 0,
+            FirstLeftOut = done?.FirstLeftOut,
+        };
         var pipeline = new TokenizationPipeline(tokenizer, options);
         var places = new JournalPlaces(journal);
         var total = pipeline.Run(reader.Documents(), writer, before, Report, ShardIsComplete, cancellation);
@@ -73,13 +93,19 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
             throw Unfinished(folder, writer, reader, places);
         }
 
+        if (total is { Documents: 0, FirstLeftOut: [var first, ..] })
+        {
+            throw new InvalidDataException(FormattableString.Invariant(
+                $"none of {total.LeftOutLines} lines has a text; wanted at least one. The first: {first} Nothing was written."));
+        }
+
         if (total.Documents == 0)
         {
             throw new InvalidDataException(FormattableString.Invariant(
                 $"{paths[0]}{(paths.Count == 1 ? "" : $" and {paths.Count - 1} more")}: found no document in them; wanted text. Nothing was written."));
         }
 
-        return writer.Complete(wanted with { TextBytes = total.TextBytes, Inputs = reader.Inputs });
+        return writer.Complete(wanted.With(total) with { Inputs = reader.Inputs });
 
         void Report(TokenizationProgress progress) => report?.Invoke(new PreparationProgress(
             progress.Documents, progress.TextBytes, progress.Tokens, reader.BytesRead, reader.TotalBytes));
@@ -94,7 +120,7 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
             }
 
             var inputs = reader.Inputs.Take(number + 1).ToArray();
-            var place = new PreparationJournal(writer.Manifest(wanted with { TextBytes = progress.TextBytes, Inputs = inputs }), number, last.Index + 1);
+            var place = new PreparationJournal(writer.Manifest(wanted.With(progress) with { Inputs = inputs }), number, last.Index + 1);
             place.Write(folder);
             places.Add(place);
         }
@@ -120,9 +146,12 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
 
     private void RequireSameWork(string folder, ShardManifest there, PreparationRecord wanted, IReadOnlyList<string> paths, bool isFinished)
     {
-        var difference = there.Tokenizer != tokenizer.Hash
+        // A version that wrote no id of it took the one of the first known name.
+        var record = there.Preparation is { EndOfText: true, EndOfTextId: null } older ? older with { EndOfTextId = tokenizer.EndOfTextIdByName }
+            : there.Preparation;
+        var difference = !tokenizer.IsNamedBy(there.Tokenizer)
             ? $"its tokenizer is {there.Tokenizer}, and the one given is {tokenizer.Hash}"
-            : there.Preparation?.DifferenceFrom(wanted, paths, isFinished);
+            : record?.DifferenceFrom(wanted, paths, isFinished);
         if (difference is not null)
         {
             throw new PreparationConflictException(

@@ -1,7 +1,6 @@
-using System.Globalization;
 using System.Numerics;
 using System.Text;
-using Parquet.Meta;
+using KvShiftScale.Data.Shards.Format;
 
 namespace KvShiftScale.Data.Shards;
 
@@ -79,8 +78,8 @@ public sealed record ShardInspection
         foreach (var file in files)
         {
             using var shard = TokenShard.Open(file);
-            schemas.Add(Describe(shard.Reader.Metadata?.Schema ?? []));
-            writers.Add(shard.Reader.Metadata?.CreatedBy);
+            schemas.Add(Describe(shard.Footer.Schema));
+            writers.Add(shard.CreatedBy.Length > 0 ? shard.CreatedBy : null);
             tokenizers.Add(shard.TokenizerHash);
             sizes.Add(shard.VocabularySize);
             byteCount += shard.ByteCount;
@@ -163,14 +162,10 @@ public sealed record ShardInspection
             if (depth > 0)
             {
                 childrenLeft.Push(childrenLeft.Pop() - 1);
-                var repetition = element.RepetitionType?.ToString().ToLowerInvariant() ?? "required";
-                var type = element.Type?.ToString().ToLowerInvariant() ?? "group";
-                var meaning = element.ConvertedType is { } converted ? $" ({converted})" : "";
-                text.Append(' ', 2 * (depth - 1));
-                text.Append(CultureInfo.InvariantCulture, $"{repetition} {type} {element.Name}{meaning}\n");
+                text.Append(' ', 2 * (depth - 1)).Append(element).Append('\n');
             }
 
-            childrenLeft.Push(element.NumChildren ?? 0);
+            childrenLeft.Push(element.Children);
         }
 
         return text.ToString();

@@ -1,3 +1,4 @@
+using System.Text;
 using KvShiftScale.Data.Finding;
 using KvShiftScale.Data.Text.Files;
 
@@ -30,11 +31,16 @@ public static class TextDocuments
 
     /// <summary>The documents of files that have been found.</summary>
     /// <exception cref="InvalidDataException">A file is damaged, or a JSON line lacks the field.</exception>
-    public static IEnumerable<TextDocument> Read(CorpusFiles files, string field = DefaultField)
+    /// <param name="files">Read in order.</param>
+    /// <param name="field">Field of a JSON line that holds the text.</param>
+    /// <param name="skipsBadLines">Leaves out JSON lines without a text, where they would otherwise end the reading.</param>
+    /// <param name="leftOut">Told of each JSON line that was left out: bad ones, and those with null in the place of the text.</param>
+    public static IEnumerable<TextDocument> Read(
+        CorpusFiles files, string field = DefaultField, bool skipsBadLines = false, Action<LeftOutLine>? leftOut = null)
     {
         ArgumentNullException.ThrowIfNull(files);
         ArgumentException.ThrowIfNullOrEmpty(field);
-        return Documents(files.Paths, field);
+        return Documents(files.Paths, field, skipsBadLines, leftOut);
     }
 
     /// <summary>The files that paths stand for, in reading order.</summary>
@@ -48,15 +54,43 @@ public static class TextDocuments
         return CorpusFiles.Find(globs, ownFile);
     }
 
-    private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field)
+    private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
     {
         foreach (var file in files)
         {
             using var reader = new CorpusFileReader(file);
             foreach (var document in reader.Documents())
             {
-                yield return new TextDocument(document.Source, document.Index, document.Text(field));
+                if (Text(document, field, skipsBadLines, leftOut) is { } text)
+                {
+                    yield return new TextDocument(document.Source, document.Index, text);
+                }
             }
+        }
+    }
+
+    private static string? Text(RawDocument document, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
+    {
+        try
+        {
+            var text = document.Read(field);
+            if (text.Absence is { } absence)
+            {
+                leftOut?.Invoke(new LeftOutLine(document.Source, document.JsonLine, absence));
+                return null;
+            }
+
+            return Encoding.UTF8.GetString(text.Utf8);
+        }
+        catch (UnusableLineException bad)
+        {
+            if (!skipsBadLines)
+            {
+                throw bad.ToFault();
+            }
+
+            leftOut?.Invoke(bad.Line);
+            return null;
         }
     }
 }

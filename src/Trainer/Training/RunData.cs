@@ -106,7 +106,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         catch (IOException missing)
         {
-            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder or a tokenizer.json", missing.Message));
+            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder, a tokenizer.json or the name of a published encoding", missing.Message));
         }
         if (tokenizer.VocabularySize > config.Model.VocabSize)
         {
@@ -115,7 +115,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         foreach (var catalog in catalogs)
         {
-            if (catalog?.TokenizerHash is { } hash && hash != tokenizer.Hash)
+            if (catalog?.TokenizerHash is { } hash && !tokenizer.IsNamedBy(hash))
             {
                 throw new ConfigException(new ConfigFault("data.tokenizer", $"{path} ({tokenizer.Hash})",
                     $"must be the tokenizer that made the shards, {hash} in {catalog.TokenizerSource}", "prepare the shards again, or name the tokenizer that made them"));

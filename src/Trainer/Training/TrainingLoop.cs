@@ -143,6 +143,11 @@ internal sealed class TrainingLoop
         for (var step = State.Step + 1; step <= config.Run.Steps; step++)
         {
             var outcome = Step(step, batches, steady);
+            if (step == _firstStep + 1)
+            {
+                _run.Stop.BeginWork(TellWish);
+            }
+
             _saver.Advance();
             if (outcome.Verdict.Fault != StepFault.None)
             {
@@ -195,6 +200,30 @@ internal sealed class TrainingLoop
             }
         }
         return false;
+    }
+
+    // At once, whatever the training thread does; the training thread answers when it comes to the end of it.
+    private void TellWish(bool isHandedOn)
+    {
+        if (isHandedOn && !_run.IsFirstRank)
+        {
+            return;
+        }
+
+        var sentence = RunProgress.Phase switch
+        {
+            RunPhase.Save => "a signal to stop has come; the run leaves when it is saved",
+            RunPhase.Report => "a signal to stop has come; the run is saved, and leaves when its report is written",
+            _ => FormattableString.Invariant($"a signal to stop has come in step {RunProgress.Step}; the run saves after it and leaves"),
+        };
+        if (_run.IsFirstRank)
+        {
+            _run.Reporter.Say(sentence);
+        }
+        else
+        {
+            Console.Error.WriteLine(FormattableString.Invariant($"kvshift (rank {_run.Ranks.World.Rank}): {sentence}"));
+        }
     }
 
     private StepOutcome Step(long step, TrainingBatches batches, SteadyBatches steady)
@@ -250,6 +279,7 @@ internal sealed class TrainingLoop
         }
 
         RunProgress.Enter(RunPhase.Save);
+        InjectedFaults.Reach("save");
         // What is saved must be good.
         if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery))
         {

@@ -17,7 +17,7 @@ internal static class DataInspectVerb
     public static Command Build()
     {
         var path = new Argument<string[]>("path") { Description = "Token shards: files, folders or globs.", Arity = ArgumentArity.OneOrMore };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or tokenizer.json, to show text instead of ids." };
+        var tokenizer = new Option<string?>("--tokenizer") { Description = $"To show text instead of ids. {TokenizerOption.Description}" };
         var documents = new Option<int>("--documents") { Description = "First documents to show.", DefaultValueFactory = _ => 3 };
         var sizes = new DataConfig();
         var context = new Option<int>("--context") { Description = "Tokens of a row, as in data.context.", DefaultValueFactory = _ => sizes.Context };
@@ -36,11 +36,6 @@ internal static class DataInspectVerb
 
     private static int Run(string[] paths, string? tokenizerPath, int documents, DataConfig sizes)
     {
-        if (documents < 0)
-        {
-            throw new UsageException($"found --documents {documents}; wanted 0 or more");
-        }
-
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
         var files = ShardFiles.Find(paths);
         DataNotices.Tell(files.LeftOut);
@@ -50,7 +45,7 @@ internal static class DataInspectVerb
         {
             shards = ShardInspection.Read(files.Paths, path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
         }
-        if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => hash != tokenizer.Hash) is { } other)
+        if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => !tokenizer.IsNamedBy(hash)) is { } other)
         {
             Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {other}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
         }

@@ -118,16 +118,7 @@ internal static class EvalVerb
             }
         }
         var config = RunConfigReader.Parse("run: { name: eval, steps: 1 }", "eval", settings).Data;
-        if (config.MicroBatch < 1)
-        {
-            throw new UsageException($"found {MicroBatchKey}={config.MicroBatch}; wanted at least 1");
-        }
-
-        if (config.Context < 1)
-        {
-            throw new UsageException($"found {ContextKey}={config.Context}; wanted at least 1");
-        }
-
+        RunConfigRules.CheckNumbersOf(config, "data");
         return config;
     }
 

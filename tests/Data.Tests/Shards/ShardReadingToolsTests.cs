@@ -107,7 +107,7 @@ public sealed class ShardReadingToolsTests : IDisposable
         Assert.Equal(new DocumentLengths(7, Empty: 1, Shortest: 0, Longest: 8, 25.0 / 7), inspection.LengthSummary with { Mean = 25.0 / 7 });
         Assert.Equal(25.0 / 7, inspection.LengthSummary.Mean, 1e-12);
         Assert.Equal(
-            ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element"],
+            ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element (INT_32)"],
             Assert.Single(inspection.Schemas).Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 }

@@ -164,13 +164,13 @@ public sealed class ModelDescriptionTests : IDisposable
     public void StopIdsComeFromBothFiles()
     {
         var description = Read(With("\"eos_token_id\": [2, 7]"));
-        Assert.Equal([2, 7], StopIds.Of(_folder.Path, description).Order());
+        Assert.Equal([2, 7], TokenIds.EndsOf(_folder.Path, description).Order());
 
-        File.WriteAllText(_folder.PathOf(StopIds.GenerationFileName), """{ "eos_token_id": [7, 11], "temperature": 0.6 }""");
-        Assert.Equal([2, 7, 11], StopIds.Of(_folder.Path, description).Order());
+        File.WriteAllText(_folder.PathOf(TokenIds.GenerationFileName), """{ "eos_token_id": [7, 11], "temperature": 0.6 }""");
+        Assert.Equal([2, 7, 11], TokenIds.EndsOf(_folder.Path, description).Order());
 
-        File.WriteAllText(_folder.PathOf(StopIds.GenerationFileName), """{ "eos_token_id": -1 }""");
-        Assert.Contains("'eos_token_id'", Assert.Throws<InvalidDataException>(() => StopIds.Of(_folder.Path, description)).Message);
+        File.WriteAllText(_folder.PathOf(TokenIds.GenerationFileName), """{ "eos_token_id": -1 }""");
+        Assert.Contains("'eos_token_id'", Assert.Throws<InvalidDataException>(() => TokenIds.EndsOf(_folder.Path, description)).Message);
     }
 
     // Llama's file with keys replaced or added.

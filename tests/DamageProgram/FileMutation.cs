@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace KvShiftScale.Data.Tests.Parquet;
+namespace KvShiftScale.DamageProgram;
 
 /// <summary>Damages files in the ways that disks, networks, bugs and ill will do, each time the same for the same seed.</summary>
 internal sealed class FileMutation(int seed)
