@@ -1,6 +1,8 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Data.Tokenization.Files;
 
 namespace KvShiftScale.Trainer.ModelFiles;
 
@@ -14,15 +16,15 @@ internal sealed class ModelCompanions
 
     // What tokens there are. Files of two folders are never mixed.
     private static readonly string[] TokenFiles =
-        ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model", "added_tokens.json", "special_tokens_map.json"];
+        ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model", "added_tokens.json"];
 
     private const string TokenFileExtension = ".tiktoken";
 
     // How a text is put together of them and how it is generated.
     private static readonly string[] UseFiles =
-        [TokenizerConfigName, "chat_template.jinja", "chat_template.json", TokenIds.GenerationFileName];
+        [TokenizerConfigName, "special_tokens_map.json", "chat_template.jinja", "chat_template.json", TokenIds.GenerationFileName];
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly SortedDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
     private readonly TokenizerModel? _tokenizer;
@@ -43,9 +45,9 @@ internal sealed class ModelCompanions
         companions.Take(directory, TokenFiles);
         companions.TakeUse(directory);
         companions.Inherit(directory, description);
-        if (companions._ends.Count == 0 && companions._tokenizer is { } tokenizer)
+        if (companions._ends.Count == 0 && companions._tokenizer?.EndOfTextId is { } end)
         {
-            companions._ends = [tokenizer.EndOfTextId];
+            companions._ends = [end];
         }
 
         return companions;

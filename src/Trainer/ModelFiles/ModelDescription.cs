@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvShiftScale.Models;
@@ -13,7 +14,7 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
     /// <summary>Name of the file in the folder.</summary>
     public const string FileName = "config.json";
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Whose keys the file has.</summary>
     public ModelNaming Naming { get; init; } = ModelNaming.KvShift;

@@ -1,4 +1,3 @@
-using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Models;
 using static TorchSharp.torch;
 

@@ -57,21 +57,21 @@ internal sealed class ChangedSettings
         $"put back {string.Join(", ", _schedule.Select(change => $"{change.Key}: {change.Then}"))}, or go on with the jump by {AcceptOption}"
             + " (a schedule with a plateau, optimizer.decay: wsd or constant, can be made longer without one)");
 
-    /// <summary>What a person should know before the run goes on, each as a sentence.</summary>
-    public IEnumerable<string> Sentences()
+    /// <summary>What a person should know before the run goes on, each as a sentence; a jump of the learning rate is a warning.</summary>
+    public IEnumerable<(string Sentence, bool IsWarning)> Sentences()
     {
         if (BreaksSchedule)
         {
-            yield return $"going on with another schedule of the learning rate: {Said(_schedule)}; {Jump}";
+            yield return ($"going on with another schedule of the learning rate: {Said(_schedule)}; {Jump}", true);
         }
         else if (_schedule.Count > 0)
         {
-            yield return $"{Said(_schedule)}; the schedule of the learning rate goes on as it was, with {Rate(_rateNow)} at step {Number(_step)}";
+            yield return ($"{Said(_schedule)}; the schedule of the learning rate goes on as it was, with {Rate(_rateNow)} at step {Number(_step)}", false);
         }
 
         if (_others.Count > 0)
         {
-            yield return $"{Said(_others)}, from step {Number(_step)} on";
+            yield return ($"{Said(_others)}, from step {Number(_step)} on", false);
         }
     }
 

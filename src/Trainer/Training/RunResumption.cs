@@ -202,12 +202,10 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, Res
             yield break;
         }
 
-        if (run.IsFirstRank)
+        foreach (var (sentence, isWarning) in run.IsFirstRank ? changed.Sentences() : [])
         {
-            foreach (var sentence in changed.Sentences())
-            {
-                run.Reporter.Warn(sentence);
-            }
+            Action<string> tell = isWarning ? run.Reporter.Warn : run.Reporter.Say;
+            tell(sentence);
         }
     }
 
