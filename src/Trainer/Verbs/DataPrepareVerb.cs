@@ -177,7 +177,7 @@ internal static class DataPrepareVerb
                 throw new UsageException($"{tokenizer.EndOfTextMissing}. Name it with --end-of-text TOKEN or ID, or leave it out with --no-end-of-text");
             }
 
-            var begin = !Begins ? null : Begin is not null ? Find(tokenizer, "--begin-of-text", Begin)
+            int? begin = !Begins ? null : Begin is not null ? Find(tokenizer, "--begin-of-text", Begin)
                 : tokenizer.BeginOfTextId ?? throw new UsageException($"{tokenizer.BeginOfTextMissing}. Name it with --begin-of-text TOKEN or ID");
             return options with { EndOfTextId = options.AppendEndOfText ? end : null, BeginOfTextId = begin };
         }
