@@ -134,6 +134,25 @@ public sealed class CollectorFaultTests
     }
 
     [Fact]
+    public void HttpGoesToAServerThatSpeaksFramesAtOnce()
+    {
+        // As servers of gRPC in Go and C++ do: settings, then good-bye with a protocol error.
+        byte[] frames = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        using var server = new PlainServer(frames);
+
+        Assert.Contains("does not speak OTLP over HTTP there", Assert.Single(Export(server.Endpoint)));
+    }
+
+    [Fact]
+    public void SomethingElseListens()
+    {
+        using var server = new PlainServer("SSH-2.0-OpenSSH_9.2\r\n"u8.ToArray());
+
+        Assert.Contains("does not speak OTLP over HTTP there", Assert.Single(Export(server.Endpoint)));
+        Assert.Contains("does not speak gRPC there", Assert.Single(Export(server.Endpoint, OtlpProtocol.Grpc)));
+    }
+
+    [Fact]
     public void GrpcGoesToAServerOfHttp()
     {
         using var collector = new OtlpReceiver();
@@ -211,6 +230,56 @@ public sealed class CollectorFaultTests
         }
 
         return [.. _warnings];
+    }
+
+    /// <summary>Says the same to everybody and hangs up.</summary>
+    private sealed class PlainServer : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Thread _thread;
+
+        public PlainServer(byte[] greeting)
+        {
+            _listener.Start();
+            _thread = new Thread(() => Serve(greeting)) { IsBackground = true };
+            _thread.Start();
+        }
+
+        public string Endpoint => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}";
+
+        public void Dispose()
+        {
+            _listener.Stop();
+            _thread.Join();
+        }
+
+        private void Serve(byte[] greeting)
+        {
+            while (true)
+            {
+                try
+                {
+                    using var client = _listener.AcceptTcpClient();
+                    using var stream = client.GetStream();
+                    stream.ReadTimeout = 200;
+                    // What is left unread would reset the connection before the greeting is heard.
+                    Assert.True(stream.Read(new byte[1 << 16]) >= 0);
+                    stream.Write(greeting);
+                    client.Client.Shutdown(SocketShutdown.Send);
+                    while (stream.Read(new byte[1 << 16]) > 0)
+                    {
+                    }
+                }
+                catch (IOException)
+                {
+                    // The client has hung up first.
+                }
+                catch (SocketException)
+                {
+                    return;
+                }
+            }
+        }
     }
 
     /// <summary>Answers every request over TLS with an empty 200.</summary>
