@@ -3,19 +3,25 @@
 //   first FOLDER ROW [THREADS]              time from nothing to the first batch at a row of the global order
 //   throughput FOLDER [THREADS]             tokens per second that batches come at when nobody trains
 //   count FOLDER [THREADS]                  time to count rows for padding, and to read the counts the next time
+// bench/long-documents calls these:
+//   cut FOLDER PACKS MEGABYTES HELD_OUT     text of .NET's XML documentation in short documents, a library of it apart
+//   join FOLDER TOKENIZER MOST_TOKENS       the same text in long ones
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Data;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
+using LoaderBenchmark;
 
 const int Vocabulary = 50_000;
 const int Context = 1024;
 const int GlobalBatch = 10;
 
-if (args.Length is < 2 or > 4)
+var most = args is ["cut", ..] ? 5 : 4;
+if (args.Length < 2 || args.Length > most || (args[0] is "cut" or "join" && args.Length < most))
 {
-    Console.Error.WriteLine("found other arguments; wanted generate FOLDER MILLION_TOKENS | first FOLDER ROW [THREADS] | throughput FOLDER [THREADS] | count FOLDER [THREADS]");
+    Console.Error.WriteLine("found other arguments; wanted generate FOLDER MILLION_TOKENS | first FOLDER ROW [THREADS] | throughput FOLDER [THREADS] | "
+        + "count FOLDER [THREADS] | cut FOLDER PACKS MEGABYTES HELD_OUT | join FOLDER TOKENIZER MOST_TOKENS");
     return 2;
 }
 
@@ -34,8 +40,15 @@ switch (args[0])
     case "count":
         Count(Threads(2));
         return 0;
+    case "cut":
+        DocumentationCorpus.Cut(folder, args[2], long.Parse(args[3], CultureInfo.InvariantCulture) * 1_000_000, args[4]);
+        return 0;
+    case "join":
+        var (files, longest) = DocumentationCorpus.Join(folder, args[2], int.Parse(args[3], CultureInfo.InvariantCulture));
+        Print(FormattableString.Invariant($"\"files\": {files}, \"longest_tokens\": {longest}"));
+        return 0;
     default:
-        Console.Error.WriteLine($"found {args[0]}; wanted generate, first, throughput or count");
+        Console.Error.WriteLine($"found {args[0]}; wanted generate, first, throughput, count, cut or join");
         return 2;
 }
 

@@ -1,12 +1,13 @@
-// Times training steps of the model that bench/pytorch_step.py trains in PyTorch: same shape, same token ids, same optimizer.
+// Times training steps of the model that bench/EagerBenchmark writes in TorchSharp's own operations: same shape, same token ids, same optimizer.
 // Prints one JSON line: tokens_per_second (median over steps, all ranks together), loss of the first and the last step, and of rank 0
 // activation_mebibytes (malloc's memory that forward leaves for backward, last step), peak_mebibytes (resident, whole process), and what
 // reducing gradients took: milliseconds a step, and the fraction that it did not wait for.
-// --recompute 0 keeps every activation, 1 makes again what costs little, 2 all but the inputs of blocks.
+// --dtype fp32 or bf16; --recompute 0 keeps every activation, 1 makes again what costs little, 2 all but the inputs of blocks.
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -27,17 +28,29 @@ var options = new Dictionary<string, int>
     ["--zero1"] = 1,
     ["--recompute"] = 0,
 };
+var dtype = ScalarType.Float32;
 for (var i = 0; i + 1 < args.Length; i += 2)
 {
+    if (args[i] == "--dtype" && args[i + 1] is "fp32" or "bf16")
+    {
+        dtype = args[i + 1] == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
+        continue;
+    }
     if (!options.ContainsKey(args[i]))
     {
-        Console.Error.WriteLine($"found option {args[i]}; known are {string.Join(", ", options.Keys)}, each with a whole number");
+        Console.Error.WriteLine($"found option {args[i]}; known are {string.Join(", ", options.Keys)}, each with a whole number, and --dtype fp32 or bf16");
         return 2;
     }
     options[args[i]] = int.Parse(args[i + 1], CultureInfo.InvariantCulture);
 }
 
-using var context = ParallelContext.Create(new ParallelConfig(), Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK") is not null);
+var launched = MpiLaunch.Of(Environment.GetEnvironmentVariable) is not null;
+if (launched)
+{
+    MpiLibrary.Load(Environment.GetEnvironmentVariable);
+}
+
+using var context = ParallelContext.Create(new ParallelConfig(), launched);
 set_num_threads(options["--threads"]);
 DenseKernels.SetThreads(options["--threads"]);
 DenseKernels.RetainMemory();
@@ -45,7 +58,7 @@ DenseKernels.RetainMemory();
 var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
 var share = options["--zero1"] != 0 ? new OptimizerShare(context.Replicas.Rank, context.Replicas.Size) : OptimizerShare.Whole;
-using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20, share), Context)
+using var model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, 32L << 20, share), Context)
 {
     Recompute = (Recompute)options["--recompute"],
 };
@@ -116,12 +129,12 @@ double Step(long step)
         loss = model.LossSum(frombuffer(inputs, ScalarType.Int32), frombuffer(targets, ScalarType.Int32), layout).MoveToOuterDisposeScope();
     }
     activationBytes = NativeHeap.Bytes - before;
-    loss.backward();
+    BackwardPass.Run(loss);
     reducer.Reduce();
     var norm = GradientNorm.Of(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor) / globalTokens;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / globalTokens, step);
     reducer.GatherParameters();
-    return loss.item<float>() / (rows * Context);
+    return loss.to(ScalarType.Float64).item<double>() / (rows * Context);
 }
 
 static int Id(long index) => (int)((index * 7919 + 13 * (index / 97)) % Vocabulary);

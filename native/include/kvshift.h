@@ -1,4 +1,4 @@
-// libkvshift: collectives and fused CPU kernels behind a C ABI that knows no torch.
+// libkvshift: fused CPU kernels behind a C ABI that knows neither torch nor MPI; the collectives are in kvshift_collectives.h.
 //
 // Every function returns a status: 0 is success; otherwise kvs_last_error() has the text for the calling thread. No
 // exception crosses this boundary. Tensors are raw pointers to host memory, contiguous unless a stride is a parameter;
@@ -14,8 +14,8 @@ extern "C" {
 
 #define KVS_API __attribute__((visibility("default")))
 
-// Raised by every change of a signature below; the managed side refuses another value.
-#define KVS_ABI_VERSION 5
+// Raised by every change of a signature here or in kvshift_collectives.h; the managed side refuses another value.
+#define KVS_ABI_VERSION 6
 
 enum kvs_status {
     KVS_OK = 0,
@@ -32,7 +32,6 @@ KVS_API int32_t kvs_abi_version(void);
 // UTF-8 text of the last failure on this thread; valid until the next call on it. Never null.
 KVS_API const char* kvs_last_error(void);
 
-// ---- kernels ----------------------------------------------------------------------------------------------------
 // dtype is KVS_FLOAT32 or KVS_FLOAT64 unless said otherwise; accumulation inside a row is at least in that type.
 // OpenMP threads: kvs_set_threads; results do not depend on the number of threads.
 
@@ -134,58 +133,6 @@ KVS_API int32_t kvs_adamw(int32_t dtype, int64_t count, void* parameter, const v
 
 // *sum = sum of squares in float64, over a fixed tree of blocks (so that it does not depend on threads).
 KVS_API int32_t kvs_sum_of_squares(int32_t dtype, int64_t count, const void* x, double* sum);
-
-// ---- collectives over host memory (MPI) -------------------------------------------------------------------------
-
-enum kvs_reduce_op { KVS_SUM = 0, KVS_MAX = 1, KVS_MIN = 2 };
-
-typedef struct kvs_group kvs_group;
-typedef struct kvs_work kvs_work;
-
-// Uses an MPI that is already initialised (MPI.NET) or initialises it with MPI_THREAD_SERIALIZED.
-KVS_API int32_t kvs_world(kvs_group** group);
-
-// Ranks with the same color form a group, ordered by key. color < 0: in none, *group becomes null. Collective over parent.
-KVS_API int32_t kvs_group_split(kvs_group* parent, int32_t color, int32_t key, kvs_group** group);
-KVS_API int32_t kvs_group_free(kvs_group* group);
-// Lets blocking sums of float32 and float64, and blocking gathers, go through memory that the ranks share, where all are on one machine
-// that has room for it: *shared is 1 then, on every rank. Ranks that wait there sleep instead of spinning. Collective.
-KVS_API int32_t kvs_group_share_memory(kvs_group* group, int32_t* shared);
-// A descriptor of anonymous memory of that many bytes, all of them taken, to be mapped and closed by the caller; *file is -1 where there is
-// no room.
-KVS_API int32_t kvs_shared_file(int64_t bytes, int32_t* file);
-// data [bytes] is where the caller has mapped all of such a file (MAP_SHARED). From now on blocking sums over buffers that lie in it, on
-// every rank at the same place, need no copies: *shared is 1 then. It is 0 on every rank, and nothing is changed, in groups that share no
-// memory, and where some rank has no file (-1), another size, or no access to those of others. A group has one area, the newest, which stays
-// mapped as long as the group communicates; its first 8 bytes become 0. Collective.
-KVS_API int32_t kvs_group_share_area(kvs_group* group, int32_t file, void* data, int64_t bytes, int32_t* shared);
-KVS_API int32_t kvs_group_rank(const kvs_group* group, int32_t* rank);
-KVS_API int32_t kvs_group_size(const kvs_group* group, int32_t* size);
-
-// In place over count elements. bfloat16 is summed in float32 and rounded once at the end.
-KVS_API int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count);
-// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. input and output do not overlap; where the group
-// shares memory, output of a blocking sum of float32 or float64 may be this rank's own part of input.
-KVS_API int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
-                                   int64_t count);
-// input [count] -> output [size * count], in rank order. input may be this rank's own part of output.
-KVS_API int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count);
-KVS_API int32_t kvs_broadcast(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root);
-KVS_API int32_t kvs_barrier(kvs_group* group);
-
-// Non-blocking forms: the buffers belong to the operation until kvs_wait, which frees work. kvs_test sets *done and does not.
-KVS_API int32_t kvs_all_reduce_start(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count,
-                                     kvs_work** work);
-KVS_API int32_t kvs_reduce_scatter_start(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
-                                         int64_t count, kvs_work** work);
-KVS_API int32_t kvs_all_gather_start(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count,
-                                     kvs_work** work);
-KVS_API int32_t kvs_broadcast_start(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root,
-                                    kvs_work** work);
-KVS_API int32_t kvs_test(kvs_work* work, int32_t* done);
-// As kvs_test, but looks again every 50 microseconds until the operation is done or the time is over.
-KVS_API int32_t kvs_test_for(kvs_work* work, int64_t microseconds, int32_t* done);
-KVS_API int32_t kvs_wait(kvs_work* work);
 
 #if defined(__cplusplus)
 }

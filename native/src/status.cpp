@@ -2,18 +2,16 @@
 
 namespace kvshift {
 namespace {
-thread_local std::string last_error;
+thread_local std::string text_of_last_error;
 }
 
 void set_last_error(const char* text) noexcept {
     try {
-        last_error = text;
+        text_of_last_error = text;
     } catch (...) {
-        last_error.clear();
+        text_of_last_error.clear();
     }
 }
+
+const char* last_error() noexcept { return text_of_last_error.c_str(); }
 }  // namespace kvshift
-
-extern "C" int32_t kvs_abi_version(void) { return KVS_ABI_VERSION; }
-
-extern "C" const char* kvs_last_error(void) { return kvshift::last_error.c_str(); }

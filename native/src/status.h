@@ -18,6 +18,8 @@ public:
 };
 
 void set_last_error(const char* text) noexcept;
+// Of the calling thread, in this library. Never null.
+const char* last_error() noexcept;
 
 template <typename Body>
 int32_t guarded(Body&& body) noexcept {

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kvshift.h"
+#include "kvshift_collectives.h"
 
 namespace {
 
@@ -38,12 +38,12 @@ void expect(bool holds, const std::string& text) {
 }
 
 void ok(int32_t status, const std::string& what) {
-    expect(status == KVS_OK, what + " gave status " + std::to_string(status) + ": " + kvs_last_error());
+    expect(status == KVS_OK, what + " gave status " + std::to_string(status) + ": " + kvs_collectives_last_error());
 }
 
 void expect_refused(int32_t status, const std::string& text) {
     expect(status == KVS_INVALID_ARGUMENT, "status " + std::to_string(status) + " where '" + text + "' was wanted");
-    expect(kvs_last_error() == text, std::string("found '") + kvs_last_error() + "', wanted '" + text + "'");
+    expect(kvs_collectives_last_error() == text, std::string("found '") + kvs_collectives_last_error() + "', wanted '" + text + "'");
 }
 
 struct BFloat16 {
@@ -318,7 +318,7 @@ void test_shared_memory(kvs_group* world) {
 
     if (size == 2) {
         const int32_t status = kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data.data(), rank == 0 ? 7 : 5);
-        const std::string text = kvs_last_error();
+        const std::string text = kvs_collectives_last_error();
         expect(status == KVS_MPI_ERROR, "counts that differ gave status " + std::to_string(status));
         expect(text.find("came with another operation, count or dtype") != std::string::npos, "found '" + text + "'");
     }
@@ -431,7 +431,7 @@ void test_shared_area(kvs_group* world) {
         ok(kvs_barrier(group), "barrier before the end of the area");
         if (size == 2) {
             const int32_t status = kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, floats + 16 * rank, 64);
-            const std::string text = kvs_last_error();
+            const std::string text = kvs_collectives_last_error();
             const std::string wanted = "rank " + std::to_string(rank) + " of 2: all_reduce of 64 float32 (sum) at byte " + std::to_string(64 * rank)
                                        + " of shared memory: rank " + std::to_string(1 - rank)
                                        + " of the group came with another operation, count or dtype, or at another place";
@@ -452,7 +452,7 @@ void test_mismatch(kvs_group* world) {
     std::vector<int32_t> data(7, rank);
     const int32_t status = kvs_broadcast(group, KVS_INT32, data.data(), rank == 0 ? 7 : 2, 0);
     if (rank == 1) {
-        const std::string text = kvs_last_error();
+        const std::string text = kvs_collectives_last_error();
         const std::string who = "rank 1 of 2: broadcast of 2 int32 from rank 0: ";
         expect(status == KVS_MPI_ERROR, "a truncated broadcast gave status " + std::to_string(status));
         expect(text.compare(0, who.size(), who) == 0, "found '" + text + "', wanted '" + who + "...'");
@@ -470,6 +470,7 @@ int main() {
     ok(kvs_group_rank(world, &rank), "kvs_group_rank");
     ok(kvs_group_size(world, &size), "kvs_group_size");
     const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
+    if (launched == nullptr) launched = std::getenv("PMI_SIZE");
     if (launched != nullptr) expect(size == std::atoi(launched), "the world has " + std::to_string(size) + " ranks");
 
     test_every_type(world);

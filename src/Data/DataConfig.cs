@@ -10,6 +10,9 @@ public sealed record DataSource(string Glob, double Weight = 1.0);
 /// <summary>The <c>data</c> section of a run's configuration.</summary>
 public sealed record DataConfig
 {
+    /// <summary>The order of rows in a run that is begun without one.</summary>
+    public const RowOrder DefaultRowOrder = Loading.RowOrder.Shuffled;
+
     /// <summary>Token shards to train on.</summary>
     public IReadOnlyList<DataSource> Train { get; init; } = [];
 
@@ -35,7 +38,12 @@ public sealed record DataConfig
     public bool DocumentMask { get; init; } = true;
 
     /// <summary>
-    /// Row groups whose documents are shuffled together; more of them mix better and take more memory, 8 bytes a token of each.
+    /// Order of the rows of a window of row groups. Null: that of the run's checkpoint, and <see cref="DefaultRowOrder"/> in a new run.
+    /// </summary>
+    public RowOrder? RowOrder { get; init; }
+
+    /// <summary>
+    /// Row groups whose documents and rows are shuffled together; more of them mix better and take more memory, 8 bytes a token of each.
     /// </summary>
     public int ShuffleRowGroups { get; init; } = 8;
 

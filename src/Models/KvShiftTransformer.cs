@@ -236,7 +236,7 @@ public sealed class KvShiftTransformer : nn.Module
     }
 
     private Tensor Final(Tensor residual, Tensor? pending)
-        => (pending is null ? _norm.call(residual) : _norm.AddNorm(residual, pending).Normalised).Value;
+        => pending is null ? _norm.call(residual).Value : _norm.NormOfSum(residual, pending);
 
     private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, _head.AsInput());
 }

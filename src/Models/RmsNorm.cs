@@ -27,6 +27,9 @@ public sealed class RmsNorm : nn.Module<Tensor, Activation>
 
     public override Activation forward(Tensor x) => RmsNormOperation.Norm(x, _weight, _epsilon, IsRemade);
 
+    /// <summary>norm(residual + x), where nothing else uses the sum.</summary>
+    public Tensor NormOfSum(Tensor residual, Tensor x) => RmsNormOperation.NormOfSum(residual, x, _weight, _epsilon);
+
     /// <summary>(residual + x, norm of the sum).</summary>
     public (Tensor Sum, Activation Normalised) AddNorm(Tensor residual, Tensor x)
         => RmsNormOperation.AddNorm(residual, x, _weight, _epsilon, IsRemade);

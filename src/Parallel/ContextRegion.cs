@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -55,13 +56,13 @@ public sealed class ContextRegion(ProcessGroup group)
     // Tokens as an all-gather leaves them, rank by rank: which of the whole batch each is.
     private long[] Gathered(int batch, int tokens) => [.. Enumerable.Range(0, Size).SelectMany(rank => NumbersOf(batch, tokens, rank))];
 
-    private sealed class GatherRows : SingleTensorFunction<GatherRows>
+    private sealed class GatherRows : SingleResultFunction<GatherRows>
     {
         public override string Name => "ContextRegion.Gather";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (own, region, batch, tokens) = ((Tensor)vars[0], (ContextRegion)vars[1], (int)vars[2], (int)vars[3]);
+            var (own, region, batch, tokens) = ((Tensor)arguments[0], (ContextRegion)arguments[1], (int)arguments[2], (int)arguments[3]);
             var numbers = region.Gathered(batch, tokens);
             var places = new long[numbers.Length];
             for (var i = 0; i < numbers.Length; i++)
@@ -69,15 +70,15 @@ public sealed class ContextRegion(ProcessGroup group)
                 places[numbers[i]] = i;
             }
 
-            ctx.save_for_backward([tensor(numbers)]);
-            ctx.save_data("region", region);
+            context.save_for_backward([tensor(numbers)]);
+            context.save_data("region", region);
             return region.Group.AllGatherRows(own.contiguous()).index_select(0, tensor(places));
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var byRank = grad_output.index_select(0, ctx.get_saved_variables()[0]);
-            return [((ContextRegion)ctx.get_data("region")).Group.ReduceScatterRows(byRank), null!, null!, null!];
+            var byRank = gradient.index_select(0, context.get_saved_variables()[0]);
+            return [((ContextRegion)context.get_data("region")).Group.ReduceScatterRows(byRank), null, null, null];
         }
     }
 

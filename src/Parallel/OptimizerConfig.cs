@@ -8,6 +8,15 @@ public enum LearningRateDecay
 
     /// <summary>Half a cosine from the peak to <see cref="OptimizerConfig.FinalLrFraction"/> of it at the last step.</summary>
     Cosine,
+
+    /// <summary>A straight line from the peak to <see cref="OptimizerConfig.FinalLrFraction"/> of it at the last step.</summary>
+    Linear,
+
+    /// <summary>
+    /// Warm-up, a plateau at the peak, and a straight line down to <see cref="OptimizerConfig.FinalLrFraction"/> of it over the last
+    /// <see cref="OptimizerConfig.DecaySteps"/> steps. A run that is on its plateau may become longer without a kink.
+    /// </summary>
+    Wsd,
 }
 
 /// <summary>The <c>optimizer</c> section of a run's configuration: AdamW and its schedule.</summary>
@@ -22,8 +31,11 @@ public sealed record OptimizerConfig
     /// <summary>Shape of the schedule after warm-up.</summary>
     public LearningRateDecay Decay { get; init; } = LearningRateDecay.Constant;
 
-    /// <summary>Learning rate at the last step of a cosine, as a fraction of the peak.</summary>
+    /// <summary>Learning rate at the last step of a schedule that falls, as a fraction of the peak.</summary>
     public double FinalLrFraction { get; init; } = 0.1;
+
+    /// <summary>Last steps of the run, over which <see cref="LearningRateDecay.Wsd"/> falls; 0: a tenth of all, one at least.</summary>
+    public int DecaySteps { get; init; }
 
     /// <summary>Decay of the first moment.</summary>
     public double Beta1 { get; init; } = 0.9;

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using KvShiftScale.Parallel.Ledger;
 using KvShiftScale.Parallel.Native;
-using MPI;
 
 namespace KvShiftScale.Parallel;
 
@@ -12,11 +11,11 @@ namespace KvShiftScale.Parallel;
 /// </summary>
 public sealed class ParallelContext : IDisposable
 {
-    private readonly MPI.Environment? _environment;
+    private readonly MpiNet? _mpi;
     private readonly bool _ownsWorld;
 
     private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
-        CollectiveLedger? ledger, MPI.Environment? environment, bool ownsWorld)
+        CollectiveLedger? ledger, MpiNet? mpi, bool ownsWorld)
     {
         Layout = layout;
         World = world;
@@ -27,7 +26,7 @@ public sealed class ParallelContext : IDisposable
         Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
         Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
         AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
-        _environment = environment;
+        _mpi = mpi;
         _ownsWorld = ownsWorld;
     }
 
@@ -59,7 +58,7 @@ public sealed class ParallelContext : IDisposable
     public bool AllowsOverlap { get; }
 
     /// <summary>Whether several threads may be inside MPI at a time. MPI has to be under way.</summary>
-    internal static bool MpiAllowsThreads => MPI.Environment.Threading == Threading.Multiple;
+    internal static bool MpiAllowsThreads => MpiNet.AllowsThreads;
 
     /// <summary>This rank's place in <see cref="Layout"/>.</summary>
     public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
@@ -75,8 +74,8 @@ public sealed class ParallelContext : IDisposable
     /// ends a disagreement. The same on all ranks.
     /// </param>
     /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured. Every rank finds that, and MPI is ended.</exception>
-    /// <exception cref="CollectiveException">libkvshift is missing or from other sources, or MPI failed.</exception>
-    /// <exception cref="DllNotFoundException">There is no MPI library.</exception>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    /// <exception cref="InvalidOperationException">The process is one of several ranks, and <see cref="MpiLibrary.Load"/> was not called.</exception>
     public static ParallelContext Create(ParallelConfig config, bool launchedByMpi, bool checkCollectives = false)
     {
         if (!launchedByMpi)
@@ -84,47 +83,45 @@ public sealed class ParallelContext : IDisposable
             return Alone(MeshLayout.Create(1, config.Tensor, config.Context));
         }
 
-        CollectivesLibrary.RequireUsable();
-        string[] arguments = [];
-        var environment = new MPI.Environment(ref arguments, Threading.Multiple);
+        var mpi = MpiNet.Start();
         MeshLayout layout;
         try
         {
-            layout = MeshLayout.Create(Communicator.world.Size, config.Tensor, config.Context);
+            layout = MeshLayout.Create(MpiNet.WorldSize, config.Tensor, config.Context);
         }
         catch (MeshLayoutException)
         {
-            environment.Dispose();
+            mpi.Dispose();
             throw;
         }
 
         var (world, ledger) = ProcessGroup.Launched("world", checkCollectives);
-        return Divided(layout, world, ledger, environment, ownsWorld: true);
+        return Divided(layout, world, ledger, mpi, ownsWorld: true);
     }
 
     /// <summary>The same ranks in another layout, valid as long as this context is. Collective.</summary>
     /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
     public ParallelContext Divide(ParallelConfig config)
-        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, Ledger, environment: null, ownsWorld: false);
+        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, Ledger, mpi: null, ownsWorld: false);
 
     /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
     public string BroadcastText(string text, int root = 0, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
     {
-        if (_environment is null || World.Size == 1)
+        if (_mpi is null || World.Size == 1)
         {
             return text;
         }
 
         var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
         var byteCount = bytes.Length;
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => Communicator.world.Broadcast(ref byteCount, root), file, line);
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => MpiNet.Broadcast(ref byteCount, root), file, line);
         if (World.Rank != root)
         {
             bytes = new byte[byteCount];
         }
 
         // Counted in the elements that MPI.NET has for bytes; four of them fit in one.
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => Communicator.world.Broadcast(ref bytes, root),
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => MpiNet.Broadcast(bytes, root),
             file, line);
         return Encoding.UTF8.GetString(bytes);
     }
@@ -135,12 +132,12 @@ public sealed class ParallelContext : IDisposable
     /// </summary>
     public void Abort(int exitCode)
     {
-        if (_environment is not null)
+        if (_mpi is not null)
         {
-            MPI.Environment.Abort(exitCode);
+            MpiNet.Abort(exitCode);
         }
 
-        System.Environment.Exit(exitCode);
+        Environment.Exit(exitCode);
     }
 
     /// <summary>Frees the groups and ends MPI. Collective: returns when every rank has come here.</summary>
@@ -155,14 +152,14 @@ public sealed class ParallelContext : IDisposable
             World.Dispose();
         }
 
-        _environment?.Dispose();
+        _mpi?.Dispose();
     }
 
-    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MPI.Environment? environment,
+    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MpiNet? mpi,
         bool ownsWorld)
     {
         var place = layout.CoordinatesOf(world.Rank);
-        return new ParallelContext(layout, Split, world, ledger, environment, ownsWorld);
+        return new ParallelContext(layout, Split, world, ledger, mpi, ownsWorld);
 
         ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
         {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -146,54 +147,54 @@ public sealed class TensorRegion : IDisposable
         return sum;
     }
 
-    private sealed class SumGradients : SingleTensorFunction<SumGradients>
+    private sealed class SumGradients : SingleResultFunction<SumGradients>
     {
         public override string Name => "TensorRegion.Enter";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            ctx.save_data("region", vars[1]);
-            return ((Tensor)vars[0]).alias();
+            context.save_data("region", arguments[1]);
+            return ((Tensor)arguments[0]).alias();
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
-            => [((TensorRegion)ctx.get_data("region")).Summed(grad_output.contiguous()), null!];
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
+            => [((TensorRegion)context.get_data("region")).Summed(gradient.contiguous()), null];
     }
 
-    private sealed class SumResults : SingleTensorFunction<SumResults>
+    private sealed class SumResults : SingleResultFunction<SumResults>
     {
         public override string Name => "TensorRegion.Leave";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars) => ((TensorRegion)vars[1]).Summed((Tensor)vars[0]);
+        protected override Tensor Compute(AutogradContext context, object[] arguments) => ((TensorRegion)arguments[1]).Summed((Tensor)arguments[0]);
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) => [grad_output, null!];
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient) => [gradient, null];
     }
 
-    private sealed class GatherTokens : SingleTensorFunction<GatherTokens>
+    private sealed class GatherTokens : SingleResultFunction<GatherTokens>
     {
         public override string Name => "TensorRegion.Enter";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            ctx.save_data("region", vars[1]);
-            return ((TensorRegion)vars[1]).Group.AllGatherRows((Tensor)vars[0]);
+            context.save_data("region", arguments[1]);
+            return ((TensorRegion)arguments[1]).Group.AllGatherRows((Tensor)arguments[0]);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
-            => [((TensorRegion)ctx.get_data("region")).Group.ReduceScatterRows(grad_output.contiguous()), null!];
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
+            => [((TensorRegion)context.get_data("region")).Group.ReduceScatterRows(gradient.contiguous()), null];
     }
 
-    private sealed class ScatterTokens : SingleTensorFunction<ScatterTokens>
+    private sealed class ScatterTokens : SingleResultFunction<ScatterTokens>
     {
         public override string Name => "TensorRegion.Leave";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            ctx.save_data("region", vars[1]);
-            return ((TensorRegion)vars[1]).Group.ReduceScatterRows((Tensor)vars[0]);
+            context.save_data("region", arguments[1]);
+            return ((TensorRegion)arguments[1]).Group.ReduceScatterRows((Tensor)arguments[0]);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
-            => [((TensorRegion)ctx.get_data("region")).Group.AllGatherRows(grad_output.contiguous()), null!];
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
+            => [((TensorRegion)context.get_data("region")).Group.AllGatherRows(gradient.contiguous()), null];
     }
 }

@@ -9,23 +9,29 @@ namespace KvShiftScale.Trainer;
 /// <summary>The verbs of <c>kvshift</c>, and how failures become exit codes.</summary>
 internal static class CommandLine
 {
+    // A word that begins with @ is a word, and no file of more words.
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
+
     /// <summary>Parses, runs, and returns the exit code.</summary>
     public static int Run(string[] arguments)
     {
         // From the first moment to the last: a signal while libraries load or metrics are flushed must not kill a rank, nor one that comes
         // when the exit code is decided. So it is not disposed.
-        var stop = arguments is ["train", ..] ? new StopSignal() : null;
         var launch = RankEnvironment.Read(Environment.GetEnvironmentVariable);
-        var parsed = Build(launch, stop).Parse(arguments);
-        if (parsed.Errors.Count > 0)
+        var early = new EarlyEnd(launch);
+        var stop = arguments is ["train" or "experiment", ..] ? new StopSignal(early.End) : null;
+        using var ended = stop is null ? new SignalEnd() : null;
+        var parsed = Parse(arguments, launch, stop, early);
+        if (UsageFaults.Of(parsed) is { Count: > 0 } faults)
         {
-            FaultReport.Tell(launch, string.Join("\nkvshift: ", parsed.Errors.Select(error => error.Message))
+            FaultReport.Tell(launch, string.Join("\nkvshift: ", faults)
                 + "\nRun 'kvshift --help' or 'kvshift VERB --help' for the usage.");
             return ExitCode.Usage;
         }
         try
         {
             InjectedFaults.Load(Environment.GetEnvironmentVariable(InjectedFaults.Variable), launch.Rank);
+            InjectedFaults.Reach("start.verb");
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
         catch (Exception exception)
@@ -35,17 +41,22 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand Build(RankEnvironment launch, StopSignal? stop) => new("Pretrains transformers with KV shifting attention.")
+    /// <summary>Parses, and runs nothing.</summary>
+    internal static ParseResult Parse(string[] arguments, RankEnvironment launch, StopSignal? stop, EarlyEnd early)
+        => Build(launch, stop, early).Parse(arguments, Parsing);
+
+    /// <summary>All verbs.</summary>
+    internal static RootCommand Build(RankEnvironment launch, StopSignal? stop, EarlyEnd early) => new("Pretrains transformers with KV shifting attention.")
     {
-        TrainVerb.Build(launch, TelemetryEnvironment.Read(Environment.GetEnvironmentVariable), stop),
+        TrainVerb.Build(launch, TelemetryEnvironment.Read(Environment.GetEnvironmentVariable), stop, early),
         RestartVerb.Build(),
         ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),
         GenerateVerb.Build(),
         new Command("experiment", "Repeats what the KV shifting paper shows.")
         {
-            ExperimentInductionVerb.Build(launch),
-            ExperimentCompareVerb.Build(launch),
+            ExperimentInductionVerb.Build(launch, stop, early),
+            ExperimentCompareVerb.Build(launch, stop, early),
         },
         new Command("data", "Makes and looks at token shards.")
         {

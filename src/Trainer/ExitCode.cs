@@ -14,4 +14,7 @@ internal static class ExitCode
 
     /// <summary>Stopped by a signal after a checkpoint (EX_TEMPFAIL: a scheduler may start it again).</summary>
     public const int Stopped = 75;
+
+    /// <summary>Ended by a signal, as shells tell it.</summary>
+    public static int OfSignal(int number) => 128 + number;
 }

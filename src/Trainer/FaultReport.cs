@@ -62,7 +62,7 @@ internal static class FaultReport
 
     /// <summary>2 for what a user got wrong before any work began, 1 for everything else.</summary>
     public static int ExitCodeOf(Exception exception)
-        => exception is ConfigException or UsageException or MeshLayoutException or LibtorchException
+        => exception is ConfigException or UsageException or MeshLayoutException or LibtorchException or KvShiftLibraryException
             // What is there when training begins, nobody has named wrongly: a later launch may well find it again.
             || (exception is FileNotFoundException && RunProgress.IsBeforeTraining) ? ExitCode.Usage : ExitCode.Failed;
 
@@ -70,7 +70,7 @@ internal static class FaultReport
     public static string Describe(Exception exception)
         => ExitCodeOf(exception) == ExitCode.Usage
             || exception is IOException or InvalidDataException or UnauthorizedAccessException or NonFiniteGradientException
-                or RepeatedSkipsException or ReplicasDifferException
+                or RepeatedSkipsException or ReplicasDifferException or DataFaultException
             ? exception.Message
             : exception.ToString();
 }

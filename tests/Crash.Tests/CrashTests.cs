@@ -26,4 +26,14 @@ public sealed class CrashTests(WorkshopFixture fixture)
             new SignalTrial(fixture.Workshop, seed: 1, number).Run();
         }
     }
+
+    // One of each kind: before training, within it, and while a restart waits.
+    [Fact]
+    public void Nothing_outlives_a_killed_launcher_and_the_next_start_goes_on_at_once()
+    {
+        foreach (var number in Enumerable.Range(1, LauncherTrial.Kinds))
+        {
+            new LauncherTrial(fixture.Workshop, seed: 1, number).Run();
+        }
+    }
 }

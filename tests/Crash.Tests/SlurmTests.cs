@@ -132,7 +132,7 @@ public sealed class SlurmTests(WorkshopFixture fixture)
                 shift
             done
             echo >> {folder}/srun.log
-            {(srun.Length == 0 ? "exec " : "")}{string.Join(' ', Workshop.MpiRun(1)[..^1])} "$ranks" "$@" {srun}
+            {(srun.Length == 0 ? "exec " : "")}{Workshop.Checkout}/launch/mpirun -np "$ranks" "$@" {srun}
             """);
         Write("scontrol", $"echo \"$@\" >> {folder}/scontrol.log");
         Write("squeue", $"echo {state}");

@@ -3,8 +3,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using KvShiftScale.CrashProgram;
 
-// crash-test [--count N] [--first K] [--seed S] [--signals N]: trials K to K+N-1 of a seed.
-var (count, first, seed, signals) = (0, 1, 1, 0);
+// crash-test [--count N] [--first K] [--seed S] [--signals N] [--launcher N]: trials K to K+N-1 of a seed.
+var (count, first, seed, signals, launchers) = (0, 1, 1, 0, 0);
 for (var i = 0; i < args.Length; i += 2)
 {
     if (i + 1 == args.Length || !int.TryParse(args[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
@@ -18,10 +18,11 @@ for (var i = 0; i < args.Length; i += 2)
         case "--first": first = value; break;
         case "--seed": seed = value; break;
         case "--signals": signals = value; break;
+        case "--launcher": launchers = value; break;
         default: return Usage();
     }
 }
-if (count == 0 && signals == 0)
+if (count == 0 && signals == 0 && launchers == 0)
 {
     return Usage();
 }
@@ -61,6 +62,22 @@ if (signals > 0)
     Console.WriteLine($"signals: {signalsPassed} of {signals}");
 }
 
+var longest = 0.0;
+var launchersPassed = Trials("launcher", launchers, number =>
+{
+    var trial = new LauncherTrial(workshop, seed, number);
+    return (() => trial.Story, () =>
+    {
+        trial.Run();
+        longest = Math.Max(longest, trial.Seconds);
+    }
+    );
+});
+if (launchers > 0)
+{
+    Console.WriteLine(FormattableString.Invariant($"launcher: {launchersPassed} of {launchers} (all processes gone after {longest:F1} s at most)"));
+}
+
 foreach (var end in ends)
 {
     end.Dispose();
@@ -71,7 +88,7 @@ if (interrupted.IsCancellationRequested)
     Console.WriteLine("crash-test: interrupted");
 }
 
-return crashesPassed == count && signalsPassed == signals ? 0 : 1;
+return crashesPassed == count && signalsPassed == signals && launchersPassed == launchers ? 0 : 1;
 
 int Trials(string what, int trials, Func<int, (Func<string> Story, Action Run)> make)
 {
@@ -99,6 +116,6 @@ int Trials(string what, int trials, Func<int, (Func<string> Story, Action Run)> 
 
 int Usage()
 {
-    Console.Error.WriteLine("usage: launch/crash-test [--count N] [--first K] [--seed S] [--signals N]");
+    Console.Error.WriteLine("usage: launch/crash-test [--count N] [--first K] [--seed S] [--signals N] [--launcher N]");
     return 2;
 }

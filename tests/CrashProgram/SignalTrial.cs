@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.CrashProgram;
 
@@ -25,6 +26,7 @@ internal sealed partial class SignalTrial
     ];
 
     private readonly int _number;
+    private readonly MpiFlavor? _mpi;
     private int _tensor;
     private readonly Workshop _workshop;
     private readonly Random _random;
@@ -32,12 +34,17 @@ internal sealed partial class SignalTrial
     private readonly RunTraces _traces;
     private readonly List<string> _done = [];
 
-    public SignalTrial(Workshop workshop, int seed, int number)
+    /// <param name="workshop">Data, configurations and what undisturbed runs come to.</param>
+    /// <param name="seed">Seed of all trials.</param>
+    /// <param name="number">The trial, from 1.</param>
+    /// <param name="mpi">The MPI of its ranks; null for that of KVSHIFT_MPI, or of mpirun.</param>
+    public SignalTrial(Workshop workshop, int seed, int number, MpiFlavor? mpi = null)
     {
+        _mpi = mpi;
         _workshop = workshop;
         _number = number;
         _random = new Random(unchecked(seed * 1_000_033 + number));
-        _folder = workshop.NewFolder("s" + number.ToString("D6", CultureInfo.InvariantCulture));
+        _folder = workshop.NewFolder((mpi is null ? "s" : $"s-{mpi.Value.Key}-") + number.ToString("D6", CultureInfo.InvariantCulture));
         _traces = new RunTraces(Path.Combine(_folder, "r"));
     }
 
@@ -56,13 +63,13 @@ internal sealed partial class SignalTrial
         string[] command = target switch
         {
             "launch/train" => ["bash", Path.Combine(Workshop.Checkout, "launch", "train"), "--ranks", "2", .. arguments.Skip(1)],
-            "mpirun" => [.. Workshop.MpiRun(2), "bash", "-c", "trap '' USR1 USR2; exec \"$@\"", "rank", "dotnet", Workshop.Program, .. arguments],
+            "mpirun" => [.. Workshop.MpiRun(2, _mpi), "bash", "-c", "trap '' USR1 USR2; exec \"$@\"", "rank", "dotnet", Workshop.Program, .. arguments],
             // Each rank's own exit code is told. mpirun ends the shells with SIGTERM once one rank has left with a code.
-            _ => [.. Workshop.MpiRun(2), "bash", "-c", "trap '' TERM; \"$@\"; code=$?; echo \"rank $OMPI_COMM_WORLD_RANK left with $code\"; exit $code",
+            _ => [.. Workshop.MpiRun(2, _mpi), "bash", "-c", "trap '' TERM; \"$@\"; code=$?; echo \"rank ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} left with $code\"; exit $code",
                 "rank", "dotnet", Workshop.Program, .. arguments],
         };
 
-        using (var launch = RunningLaunch.Start(command, _folder))
+        using (var launch = RunningLaunch.Start(command, _folder, variables: _mpi is null ? null : new Dictionary<string, string> { [MpiLibrary.Variable] = _mpi.Value.Key }))
         {
             var rank = _random.Next(2);
             var process = target == "rank" ? WaitForRank(launch, rank) : WaitForLauncher(launch);

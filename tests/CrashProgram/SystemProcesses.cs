@@ -32,6 +32,28 @@ internal static partial class SystemProcesses
         return line is not null && (ulong.Parse(line[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (number - 1) & 1) == 1;
     }
 
+    /// <summary>A process that runs now, and all that it or its children have started and that have not lost their parents, each with the time of its start.</summary>
+    public static List<(int Id, string Start)> FamilyOf(int process)
+    {
+        var all = All().Select(id => (Id: id, Fields: Status(id))).Where(found => found.Fields.Length > 19).ToList();
+        List<(int Id, string Start)> family = [.. all.Where(found => found.Id == process).Select(found => (found.Id, found.Fields[19]))];
+        for (var i = 0; i < family.Count; i++)
+        {
+            var parent = family[i].Id.ToString(CultureInfo.InvariantCulture);
+            family.AddRange(all.Where(found => found.Fields[1] == parent).Select(found => (found.Id, found.Fields[19])));
+        }
+
+        return family;
+    }
+
+    /// <summary>It still runs; one that nobody has waited for does not.</summary>
+    public static bool Runs((int Id, string Start) process)
+        => Status(process.Id) is { Length: > 19 } fields && fields[19] == process.Start && fields[0] is not ("Z" or "X");
+
+    // From the state on: a process's name may have blanks and brackets.
+    private static string[] Status(int process)
+        => Lines(process, "stat") is [var line, ..] ? line[(line.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries) : [];
+
     private static IEnumerable<int> All()
         => Directory.EnumerateDirectories("/proc").Select(path => int.TryParse(Path.GetFileName(path), out var id) ? id : 0).Where(id => id > 0);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.CrashProgram;
 
@@ -83,12 +84,12 @@ internal sealed class Workshop : IDisposable
     public static string[] Arguments(string config, string folder, RunLayout layout)
         => ["train", config, .. ((string[])["run.name=r", $"run.directory={folder}", .. layout.Settings]).SelectMany(setting => (string[])["--set", setting])];
 
-    /// <summary>mpirun with its flags.</summary>
-    public static string[] MpiRun(int ranks) =>
-    [
-        "mpirun", "--quiet", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "btl_vader_single_copy_mechanism", "none",
-        "--mca", "mpi_yield_when_idle", "1", "-x", "TERM=dumb", "-np", ranks.ToString(CultureInfo.InvariantCulture),
-    ];
+    /// <summary>mpirun with its flags, of the MPI that KVSHIFT_MPI names or of the one whose launcher is called mpirun.</summary>
+    public static string[] MpiRun(int ranks, MpiFlavor? mpi = null)
+    {
+        var launcher = MpiLauncher.Find(mpi ?? MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)));
+        return [launcher.Program, .. launcher.Arguments(ranks, quiet: true)];
+    }
 
     /// <summary>A new folder for one trial.</summary>
     public string NewFolder(string name) => Directory.CreateDirectory(In(name)).FullName;

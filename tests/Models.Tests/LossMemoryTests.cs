@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using System.Globalization;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel;
@@ -69,7 +70,7 @@ public sealed class LossMemoryTests(ITestOutputHelper output)
             loss = forward().MoveToOuterDisposeScope();
         }
 
-        loss.backward();
+        BackwardPass.Run(loss);
         return (loss.item<float>(), ResidentMebibytes("VmHWM") - before);
     }
 

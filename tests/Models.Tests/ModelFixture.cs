@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -95,7 +96,7 @@ internal sealed class ModelFixture : IDisposable
         rows ??= Rows;
         Model.Parameters.BeginStep();
         var loss = Model.LossSum(rows.IdTensor(), rows.TargetTensor(), rows.Layout());
-        loss.backward();
+        BackwardPass.Run(loss);
         return (loss.to(ScalarType.Float64).item<double>(), Model.Parameters.Slots.ToDictionary(slot => slot.Name, slot => Values(slot.Gradient)));
     }
 

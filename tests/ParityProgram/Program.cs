@@ -20,6 +20,7 @@ if (args[0] == "deterministic-cost")
     DenseKernels.RetainMemory();
 }
 
+MpiLibrary.Load(Environment.GetEnvironmentVariable);
 using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
 var folder = ranks.BroadcastText(ranks.World.Rank == 0 ? Directory.CreateTempSubdirectory("kvshift-parity-").FullName : "");
 try

@@ -1,7 +1,9 @@
+using KvShiftScale.Parallel.Native;
 using KvShiftScale.RankProgram;
 using KvShiftScale.RankProgram.Scenarios;
 
-// One rank of a test under mpirun: the argument names the scenario. 0: all held; 1: the text on standard error did not.
+// One rank of a test under mpirun: the argument names the scenario. 0: all held; 1: the text on standard error did not; 2: no such
+// scenario, or no MPI for it.
 var scenarios = new Dictionary<string, Action>
 {
     ["collectives"] = CollectiveScenario.Run,
@@ -19,6 +21,7 @@ var scenarios = new Dictionary<string, Action>
     ["overlap-without-threads"] = OverlapLifeScenario.RunWithoutThreads,
     ["shared-gradients"] = SharedGradientScenario.Run,
     ["mpi.net"] = MpiNetScenario.Run,
+    ["mpi.net-missing"] = MpiNetScenario.RunMissing,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,
     ["ledger"] = LedgerScenario.Run,
@@ -34,8 +37,14 @@ if (args.Length != 1 || !scenarios.TryGetValue(args[0], out var scenario))
 
 try
 {
+    MpiLibrary.Load(Environment.GetEnvironmentVariable);
     scenario();
     return 0;
+}
+catch (KvShiftLibraryException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return 2;
 }
 catch (Exception exception) when (Fails(exception))
 {

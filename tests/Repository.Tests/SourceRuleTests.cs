@@ -22,11 +22,18 @@ public sealed partial class SourceRuleTests
             file is not ("src/Trainer/Program.cs" or "src/Trainer/CommandLine.cs")
             && !file.StartsWith("src/Trainer/Launch/", StringComparison.Ordinal)));
 
-    // The thread's body hands whatever it meets to the step that waits for it.
+    // A thread's body hands whatever it meets to the step that waits for it; what a node of the graph meets is thrown where the step called backward.
     [Fact]
     public void EverythingIsCaughtAtTheEntryOnly()
         => AssertNowhere(@"catch \(Exception\b[^)]*\)\s*$", Sources("src").Where(file =>
-            file is not ("src/Trainer/CommandLine.cs" or "src/Trainer/Checkpoints/Crew.cs" or "src/Parallel/CommunicationThread.cs")));
+            file is not ("src/Trainer/CommandLine.cs" or "src/Trainer/Checkpoints/Crew.cs" or "src/Parallel/CommunicationThread.cs"
+                or "src/Parallel/Autograd/BackwardPass.cs")));
+
+    // Exceptions of our functions come out of there alone.
+    [Fact]
+    public void GraphsAreDifferentiatedInOnePlaceOnly()
+        => AssertNowhere(@"\bbackward\(|[^.]\bSingleTensorFunction<|\bMultiTensorFunction<", Sources("src").Where(file =>
+            !file.StartsWith("src/Parallel/Autograd/", StringComparison.Ordinal)));
 
     [Fact]
     public void NothingDependsOnTheClockOrOnUnseededNumbers()
@@ -64,8 +71,11 @@ public sealed partial class SourceRuleTests
         [
             // Where the run of this process is: the watch has to read it whatever the thread that trains is stuck in.
             "KvShiftScale.Trainer.Liveness.RunProgress",
+            // The pass of each thread, which native code calls back into.
+            "KvShiftScale.Parallel.Autograd.BackwardPass",
             // What the process has loaded belongs to the process.
             "KvShiftScale.Parallel.Native.Libtorch",
+            "KvShiftScale.Parallel.Native.MpiLibrary",
         ];
         const BindingFlags Statics = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         var offenders = Assembly.Load(assembly).GetTypes()

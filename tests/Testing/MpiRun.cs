@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text;
+using KvShiftScale.Parallel.Native;
 using Xunit.Sdk;
 
 namespace KvShiftScale.Testing;
@@ -39,16 +39,29 @@ public sealed class MpiRun : IDisposable
 
     private string Command => $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)}";
 
+    /// <summary>The mpirun of tests that ask for none in particular: that of KVSHIFT_MPI, else of Open MPI.</summary>
+    public static MpiLauncher Launcher { get; }
+        = MpiLauncher.Find(MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)) ?? MpiFlavor.OpenMpi);
+
     /// <summary>Starts ranks of a program.</summary>
     /// <param name="rankCount">Number of ranks; may exceed the cores.</param>
     /// <param name="assembly">File name of the program's .dll, beside the tests.</param>
     /// <param name="arguments">Arguments of each rank.</param>
-    public static MpiRun Start(int rankCount, string assembly, params IReadOnlyList<string> arguments)
+    public static MpiRun Start(int rankCount, string assembly, params IReadOnlyList<string> arguments) => Start(Launcher, rankCount, assembly, arguments);
+
+    /// <summary>Starts ranks of a program by a launcher; what KVSHIFT_MPI says to the tests is not said to them.</summary>
+    public static MpiRun Start(MpiLauncher launcher, int rankCount, string assembly, IReadOnlyList<string> arguments,
+        IReadOnlyDictionary<string, string>? variables = null)
     {
-        var start = new ProcessStartInfo("mpirun") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in ArgumentsOf(rankCount, assembly, arguments))
+        var start = new ProcessStartInfo(launcher.Program, ArgumentsOf(launcher, rankCount, assembly, arguments))
         {
-            start.ArgumentList.Add(argument);
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment.Remove(MpiLibrary.Variable);
+        foreach (var (name, value) in variables ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
         }
 
         var run = new MpiRun(new Process { StartInfo = start });
@@ -58,7 +71,7 @@ public sealed class MpiRun : IDisposable
         }
         catch (Win32Exception exception)
         {
-            throw new XunitException("mpirun cannot be started; install Open MPI (launch/setup does)", exception);
+            throw new XunitException($"{launcher.Program} cannot be started; install its MPI (launch/setup does)", exception);
         }
 
         run._process.BeginOutputReadLine();
@@ -66,22 +79,16 @@ public sealed class MpiRun : IDisposable
         return run;
     }
 
-    /// <summary>What mpirun is given for ranks of a program; parameters as of <see cref="Start"/>.</summary>
-    public static IReadOnlyList<string> ArgumentsOf(int rankCount, string assembly, params IReadOnlyList<string> arguments) =>
-        [
-            "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", rankCount.ToString(CultureInfo.InvariantCulture),
-            // Containers often forbid a process to read another's memory, and mpirun says so on every start.
-            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
-            // mpirun gives ranks a terminal as standard output, and .NET would write that terminal's control sequences to it.
-            "-x", "TERM=dumb",
-            DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly), .. arguments,
-        ];
+    /// <summary>What <see cref="Launcher"/> is given for ranks of a program; parameters as of <see cref="Start(int, string, IReadOnlyList{string})"/>.</summary>
+    public static IReadOnlyList<string> ArgumentsOf(int rankCount, string assembly, params IReadOnlyList<string> arguments)
+        => ArgumentsOf(Launcher, rankCount, assembly, arguments);
 
     /// <summary>Runs ranks of a program to their end and fails with their output unless the exit code is the one wanted.</summary>
     /// <returns>The output.</returns>
-    public static string Execute(int rankCount, string assembly, IReadOnlyList<string> arguments, int exitCode = 0, TimeSpan? timeout = null)
+    public static string Execute(int rankCount, string assembly, IReadOnlyList<string> arguments, int exitCode = 0, TimeSpan? timeout = null,
+        MpiFlavor? mpi = null, IReadOnlyDictionary<string, string>? variables = null)
     {
-        using var run = Start(rankCount, assembly, arguments);
+        using var run = Start(mpi is null ? Launcher : MpiLauncher.Find(mpi), rankCount, assembly, arguments, variables);
         var found = run.WaitForExit(timeout);
         return found == exitCode
             ? run.Output
@@ -112,6 +119,10 @@ public sealed class MpiRun : IDisposable
 
         _process.Dispose();
     }
+
+    /// <summary>The same of any launcher.</summary>
+    public static IReadOnlyList<string> ArgumentsOf(MpiLauncher launcher, int rankCount, string assembly, IReadOnlyList<string> arguments)
+        => [.. launcher.Arguments(rankCount), DotNetPath(), Path.Combine(AppContext.BaseDirectory, assembly), .. arguments];
 
     private void Kill()
     {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kvshift.h"
+#include "kvshift_collectives.h"
 #include "mpi_c.h"
 
 namespace kvshift {

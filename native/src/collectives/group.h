@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "kvshift.h"
+#include "kvshift_collectives.h"
 #include "mpi_c.h"
 
 namespace kvshift {

@@ -31,6 +31,7 @@ target_sources(kvshift PRIVATE
     ${KERNEL_DIRECTORY}/api_attention.cpp
     ${KERNEL_DIRECTORY}/api_matmul.cpp
     ${KERNEL_DIRECTORY}/api_rows.cpp
+    ${KERNEL_DIRECTORY}/api_status.cpp
     ${KERNEL_DIRECTORY}/dispatch.cpp
     ${KERNEL_DIRECTORY}/workspace.cpp)
 

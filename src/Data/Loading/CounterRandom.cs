@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>
@@ -7,6 +9,11 @@ namespace KvShiftScale.Data.Loading;
 internal static class CounterRandom
 {
     private const ulong GoldenGamma = 0x9E3779B97F4A7C15;
+
+    private const ulong FeistelRounds = 8;
+
+    // A network over fewer bits is some permutations far more often than others.
+    private const long LeastPermutedRange = 64;
 
     /// <summary>Derives a key for a use of its own, such as one epoch of one source.</summary>
     public static ulong Key(ulong parent, ulong child) => Mix(Mix(parent + GoldenGamma) ^ (child * GoldenGamma + GoldenGamma));
@@ -23,6 +30,33 @@ internal static class CounterRandom
             var j = (int)Math.BigMul(At(key, (ulong)i), (ulong)(i + 1), out _);
             order[i] = order[j];
             order[j] = i;
+        }
+    }
+
+    /// <summary>
+    /// Where a permutation of 0 ... <paramref name="count"/> - 1 that depends on its length and the key alone has
+    /// <paramref name="index"/>, without a table: a Feistel network over the least power of two that holds the range and
+    /// 64, applied again for as long as its result is outside the range: less than once more on average where the range is above 32.
+    /// </summary>
+    public static long Permuted(long index, long count, ulong key)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)index, (ulong)count);
+        var bits = BitOperations.Log2((ulong)Math.Max(count, LeastPermutedRange) - 1) + 1;
+        var lowBits = bits - bits / 2;
+        var (high, low) = ((ulong)index >> lowBits, (ulong)index & ((1UL << lowBits) - 1));
+        while (true)
+        {
+            for (var round = 0UL; round < FeistelRounds; round += 2)
+            {
+                high ^= At(key, (round << 32) | low) >> (64 - bits / 2);
+                low ^= At(key, ((round + 1) << 32) | high) >> (64 - lowBits);
+            }
+
+            var permuted = (high << lowBits) | low;
+            if (permuted < (ulong)count)
+            {
+                return (long)permuted;
+            }
         }
     }
 

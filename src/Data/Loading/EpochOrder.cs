@@ -1,18 +1,28 @@
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>
-/// The order in which one epoch reads a source's row groups, and where each begins in the epoch. Places of an epoch are tokens where
-/// documents are concatenated, and rows where they are padded. Reshuffling costs O(row groups) and no reading.
+/// The order in which one epoch reads a source's row groups, where each begins in the epoch, and which of them are a window together.
+/// Places of an epoch are tokens where documents are concatenated, and rows where they are padded. Reshuffling costs O(row groups) and
+/// no reading.
 /// </summary>
 internal sealed class EpochOrder
 {
     private readonly int[] _sizes;
     private readonly int[] _order;
     private readonly long[] _starts;
+    private readonly int _windowRowGroups;
+    private readonly bool _evenWindows;
 
     /// <param name="sizes">Places that each row group takes, in file order.</param>
-    public EpochOrder(int[] sizes)
+    /// <param name="windowRowGroups">Most row groups of a window.</param>
+    /// <param name="evenWindows">
+    /// Windows have the same number of row groups to within one; otherwise all but the last are full, and that one may be a single row group.
+    /// </param>
+    public EpochOrder(int[] sizes, int windowRowGroups, bool evenWindows)
     {
+        _windowRowGroups = windowRowGroups;
+        _evenWindows = evenWindows;
+        WindowCount = (int)(((long)sizes.Length + windowRowGroups - 1) / windowRowGroups);
         _sizes = sizes;
         _order = new int[sizes.Length];
         _starts = new long[sizes.Length + 1];
@@ -21,8 +31,8 @@ internal sealed class EpochOrder
     /// <summary>The epoch that the order is of; -1 before the first <see cref="Shuffle"/>.</summary>
     public long Epoch { get; private set; } = -1;
 
-    /// <summary>Row groups, empty ones included.</summary>
-    public int Count => _order.Length;
+    /// <summary>Windows of an epoch.</summary>
+    public int WindowCount { get; }
 
     /// <summary>Puts the row groups into the order of an epoch.</summary>
     /// <param name="epoch">Its number.</param>
@@ -44,8 +54,19 @@ internal sealed class EpochOrder
     /// <summary>Places of the epoch before a slot.</summary>
     public long StartOf(int slot) => _starts[slot];
 
-    /// <summary>The slot whose row group holds a place of the epoch.</summary>
-    public int SlotOf(long place)
+    /// <summary>The first slot of a window; that of the window behind the last one is the number of row groups, empty ones included.</summary>
+    public int FirstSlotOf(int window)
+        => _evenWindows ? (int)((long)window * _order.Length / WindowCount) : (int)Math.Min((long)window * _windowRowGroups, _order.Length);
+
+    /// <summary>The window whose row groups hold a place of the epoch.</summary>
+    public int WindowOf(long place)
+    {
+        var slot = SlotOf(place);
+        return _evenWindows ? (int)(((slot + 1L) * WindowCount - 1) / _order.Length) : slot / _windowRowGroups;
+    }
+
+    // The slot whose row group holds a place of the epoch.
+    private int SlotOf(long place)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)place, (ulong)_starts[^1]);
 

@@ -8,4 +8,7 @@ public interface IMicroBatches
 
     /// <summary>The next micro-batch; the caller disposes it.</summary>
     TokenBatch Next();
+
+    /// <summary>Why batches are blank from one of them on; null as long as they are what they should be.</summary>
+    Exception? Fault => null;
 }

@@ -13,13 +13,15 @@ namespace KvShiftScale.Data.Loading;
 /// <param name="Sources">Fingerprints of the sources, in configuration order.</param>
 /// <param name="DocumentMask">Documents stand alone in their rows.</param>
 /// <param name="Packing">How documents become rows.</param>
+/// <param name="RowOrder">Order of the rows of a window; a state that was saved before there was a choice does not have it.</param>
 public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBatch, int ShuffleRowGroups, IReadOnlyList<SourceFingerprint> Sources,
-    bool DocumentMask = true, Packing Packing = Packing.Concatenate)
+    bool DocumentMask = true, Packing Packing = Packing.Concatenate, RowOrder RowOrder = RowOrder.Sequential)
 {
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>
     public static LoaderState Of(ShardCatalog catalog, DataConfig config, long seed, long step)
         => new(seed, step, config.Context, config.GlobalBatch, config.ShuffleRowGroups,
-            [.. catalog.Sources.Select(source => source.Fingerprint)], config.DocumentMask, config.Packing);
+            [.. catalog.Sources.Select(source => source.Fingerprint)], config.DocumentMask, config.Packing,
+            config.RowOrder ?? DataConfig.DefaultRowOrder);
 
     /// <summary>
     /// Why <paramref name="now"/> would not go on with the same rows, in words; null when it would. Steps are not compared.
@@ -37,6 +39,7 @@ public sealed record LoaderState(long Seed, long Step, int Context, int GlobalBa
             ("data.shuffle_row_groups", $"{ShuffleRowGroups}", $"{now.ShuffleRowGroups}"),
             ("data.document_mask", $"{DocumentMask}", $"{now.DocumentMask}"),
             ("data.packing", $"{Packing}", $"{now.Packing}"),
+            ("data.row_order", $"{RowOrder}", $"{now.RowOrder}"),
         ];
         foreach (var (key, then, current) in settings)
         {

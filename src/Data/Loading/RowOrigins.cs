@@ -7,7 +7,7 @@ public static class RowOrigins
 {
     /// <summary>The origins of rows.</summary>
     /// <param name="catalog">The shards, in the order of <see cref="DataConfig.Train"/>, counted.</param>
-    /// <param name="config">Context, packing and shuffling.</param>
+    /// <param name="config">Context, packing, shuffling and order of rows.</param>
     /// <param name="seed">Names the order.</param>
     /// <param name="vocabularySize">Ids must be below it.</param>
     /// <param name="rows">Numbers of rows in the global order; ascending ones read least.</param>
@@ -26,8 +26,7 @@ public static class RowOrigins
         {
             mixture.Seek(row);
             var (source, sample) = mixture.Next();
-            var stream = streams[source] ??= new RowStream(catalog.Sources[source], config.Context, config.Packing,
-                CounterRandom.Key((ulong)seed, (ulong)source), config.ShuffleRowGroups, readers);
+            var stream = streams[source] ??= new RowStream(catalog.Sources[source], config, CounterRandom.Key((ulong)seed, (ulong)source), readers);
             var documents = new List<DocumentOrigin>();
             stream.Read(sample, tokens, starts, documents);
             origins.Add(new RowOrigin(row, source, stream.EpochOf(sample), documents));

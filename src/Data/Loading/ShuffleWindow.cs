@@ -13,6 +13,9 @@ internal sealed class ShuffleWindow
     private (int Group, int Document)[] _inFileOrder = [];
     private int[] _order = [];
 
+    // Places of the window before each document of the shuffled order, and all of them at the end.
+    private long[] _starts = [0];
+
     public ShuffleWindow(int rowGroups)
     {
         _sources = new (ShardSummary, int)[rowGroups];
@@ -29,7 +32,7 @@ internal sealed class ShuffleWindow
     /// <summary>Number of the window in its epoch.</summary>
     public int Index { get; private set; }
 
-    /// <summary>Row groups of the window; the last one of an epoch may have fewer.</summary>
+    /// <summary>Row groups of the window; not all of them have as many.</summary>
     public int RowGroupCount { get; private set; }
 
     /// <summary>Documents, empty ones included.</summary>
@@ -47,8 +50,8 @@ internal sealed class ShuffleWindow
         Epoch = epoch;
         Index = index;
         DocumentCount = 0;
-        var first = index * _groups.Length;
-        RowGroupCount = Math.Min(_groups.Length, order.Count - first);
+        var first = order.FirstSlotOf(index);
+        RowGroupCount = order.FirstSlotOf(index + 1) - first;
         for (var slot = 0; slot < RowGroupCount; slot++)
         {
             _sources[slot] = rowGroups[order.RowGroupAt(first + slot)];
@@ -59,7 +62,10 @@ internal sealed class ShuffleWindow
     public void Read(int slot, OpenShards shards) => shards.Read(_sources[slot].Shard, _sources[slot].RowGroup, _groups[slot]);
 
     /// <summary>Puts the documents of the row groups, all of which have been read, into the order named by <paramref name="key"/>.</summary>
-    public void Shuffle(ulong key)
+    /// <param name="key">Names the order.</param>
+    /// <param name="packing">Says what the places of a window are: tokens, or the rows of padded documents.</param>
+    /// <param name="context">Tokens of a row's input.</param>
+    public void Shuffle(ulong key, Packing packing, int context)
     {
         var count = 0;
         for (var slot = 0; slot < RowGroupCount; slot++)
@@ -71,6 +77,7 @@ internal sealed class ShuffleWindow
         {
             _order = new int[count];
             _inFileOrder = new (int, int)[count];
+            _starts = new long[count + 1];
         }
 
         var next = 0;
@@ -84,6 +91,25 @@ internal sealed class ShuffleWindow
 
         CounterRandom.Permute(_order.AsSpan(0, count), key);
         DocumentCount = count;
+        for (var place = 0; place < count; place++)
+        {
+            var length = Length(place);
+            _starts[place + 1] = _starts[place] + (packing == Packing.Pad ? RowLayout.PaddedRows(length, context) : length);
+        }
+    }
+
+    /// <summary>The document that holds a place of the window, by its own place in the shuffled order, and how far behind its start that is.</summary>
+    public (int Document, long Offset) Find(long place)
+    {
+        // The last document that starts at or before the place; empty ones start where the next one does.
+        var (low, high) = (0, DocumentCount - 1);
+        while (low < high)
+        {
+            var middle = low + (high - low + 1) / 2;
+            (low, high) = _starts[middle] <= place ? (middle, high) : (low, middle - 1);
+        }
+
+        return (low, place - _starts[low]);
     }
 
     /// <summary>Ids of a document, by its place in the shuffled order.</summary>

@@ -22,6 +22,20 @@ public sealed class TokenBatch : IDisposable
         Positions = Allocate(rows * context);
     }
 
+    /// <summary>A batch without a target, for a rank that has no data and may not stay away where others wait for it.</summary>
+    public static TokenBatch Blank(int rows, int context)
+    {
+        var batch = new TokenBatchPool(context).Rent(rows);
+        Array.Clear(batch.Inputs);
+        Array.Fill(batch.Targets, IgnoredTarget);
+        for (var row = 0; row < rows; row++)
+        {
+            RowLayout.CountUp(batch.Positions.AsSpan(row * context, context));
+        }
+
+        return batch;
+    }
+
     /// <summary>Number of rows.</summary>
     public int Rows { get; }
 

@@ -32,7 +32,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
     private bool _isDisposed;
 
     /// <param name="catalog">The shards, in the order of <see cref="DataConfig.Train"/>, counted.</param>
-    /// <param name="config">Context, batch sizes, packing, masking and read-ahead.</param>
+    /// <param name="config">Context, batch sizes, packing, masking, order of rows and read-ahead.</param>
     /// <param name="seed">Names the order.</param>
     /// <param name="vocabularySize">Ids must be below it.</param>
     /// <param name="share">The part of every step's rows to read.</param>
@@ -60,7 +60,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
         try
         {
             _streams = [.. catalog.Sources.Select((source, index) => new RowStream(
-                source, config.Context, config.Packing, CounterRandom.Key((ulong)seed, (ulong)index), config.ShuffleRowGroups, _readers))];
+                source, config, CounterRandom.Key((ulong)seed, (ulong)index), _readers))];
         }
         catch
         {

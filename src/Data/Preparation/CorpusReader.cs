@@ -11,6 +11,7 @@ internal sealed class CorpusReader
     private readonly List<CorpusInput> _inputs;
     private readonly int _firstInput;
     private readonly long _skip;
+    private readonly List<(int Number, string Fault)> _faults = [];
     private long _bytesOfFinished;
     private CorpusFileReader? _current;
 
@@ -41,6 +42,11 @@ internal sealed class CorpusReader
     /// <summary>Number of the file that a document comes from.</summary>
     public int NumberOf(RawDocument document) => _numbers[document.Source];
 
+    /// <summary>
+    /// Files that could not be read to their end, in order: number and what is wrong. What was read of them has been handed out; the files behind them are read.
+    /// </summary>
+    public IReadOnlyList<(int Number, string Fault)> Faults => _faults;
+
     /// <summary>The documents. Enumerated once.</summary>
     public IEnumerable<RawDocument> Documents()
     {
@@ -51,16 +57,35 @@ internal sealed class CorpusReader
             _current = reader;
             _inputs.Add(new CorpusInput(_paths[number], new FileInfo(_paths[number]).Length, reader.Modified, null, null));
             var count = skip;
-            foreach (var document in reader.Documents(skip))
+            using var documents = reader.Documents(skip).GetEnumerator();
+            while (Next(documents, number))
             {
                 count++;
-                yield return document;
+                yield return documents.Current;
             }
 
-            var hash = reader.Finish();
-            _inputs[number] = new CorpusInput(_paths[number], reader.BytesRead, reader.Modified, count, hash);
-            _bytesOfFinished += reader.BytesRead;
+            if (_faults.Count == 0 || _faults[^1].Number < number)
+            {
+                var hash = reader.Finish();
+                _inputs[number] = new CorpusInput(_paths[number], reader.BytesRead, reader.Modified, count, hash);
+            }
+
+            _bytesOfFinished += _inputs[number].Bytes;
             _current = null;
+        }
+    }
+
+    // A file that turns out damaged ends there, and the others are read.
+    private bool Next(IEnumerator<RawDocument> documents, int number)
+    {
+        try
+        {
+            return documents.MoveNext();
+        }
+        catch (InvalidDataException fault)
+        {
+            _faults.Add((number, fault.Message));
+            return false;
         }
     }
 }

@@ -36,6 +36,20 @@ internal sealed record PreparationJournal(ShardManifest Done, int Input, long Do
         return journal;
     }
 
+    /// <summary>The journal of a folder, whatever else is there; null where it has none, or where a file of this name is something else.</summary>
+    public static PreparationJournal? Find(string folder)
+    {
+        try
+        {
+            return File.Exists(Path.Combine(folder, FileName))
+                && ShardManifest.ReadJson<PreparationJournal>(Path.Combine(folder, FileName)) is { Done: { Files: not null } } journal ? journal : null;
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+    }
+
     public void Write(string folder) => ShardManifest.WriteJson(Path.Combine(folder, FileName), this);
 
     public static void Remove(string folder) => File.Delete(Path.Combine(folder, FileName));

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
@@ -15,17 +14,17 @@ internal sealed class TokenizationPipeline
     private const int PortionsPerWorker = 2;
 
     private readonly EncodeText _encode;
-    private readonly int _endOfTextId;
+    private readonly int? _endOfTextId;
     private readonly PreparationOptions _options;
 
     /// <param name="tokenizer">Used by all threads at once.</param>
-    /// <param name="options">End of text, field and threads.</param>
+    /// <param name="options">Ends and beginnings of documents, field and threads.</param>
     public TokenizationPipeline(TokenizerModel tokenizer, PreparationOptions options)
-        : this((utf8, ids) => tokenizer.Encode(Encoding.UTF8.GetString(utf8), ids), tokenizer.EndOfTextId, options)
+        : this((utf8, ids) => tokenizer.EncodeUtf8(utf8, ids, options.SpecialTokens), options.EndOfTextIdOf(tokenizer), options)
     {
     }
 
-    internal TokenizationPipeline(EncodeText encode, int endOfTextId, PreparationOptions options)
+    internal TokenizationPipeline(EncodeText encode, int? endOfTextId, PreparationOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1);
         _encode = encode;
@@ -102,10 +101,16 @@ internal sealed class TokenizationPipeline
         var start = 0;
         for (var number = 0; number < portion.Documents.Count; number++)
         {
-            var (end, textBytes) = portion.Ends[number];
+            var (end, textBytes, replaced, leftOut) = portion.Outcomes[number];
+            if (leftOut is not null)
+            {
+                progress = progress.Without(leftOut);
+                continue;
+            }
+
             var shards = writer.CompleteShards.Count;
             writer.Append(ids[start..end]);
-            progress = new TokenizationProgress(progress.Documents + 1, progress.TextBytes + textBytes, progress.Tokens + end - start);
+            progress = progress.With(textBytes, end - start, replaced);
             start = end;
             if (writer.CompleteShards.Count > shards)
             {
@@ -120,18 +125,49 @@ internal sealed class TokenizationPipeline
     {
         foreach (var document in portion.Documents)
         {
-            var text = document.Utf8(_options.Field);
-            _encode(text, portion.Ids);
-            if (_options.AppendEndOfText)
-            {
-                portion.Ids.Add(_endOfTextId);
-            }
-
-            portion.Ends.Add((portion.Ids.Count, text.Length));
+            portion.Outcomes.Add(Tokenize(document, portion.Ids));
         }
 
         return portion;
     }
+
+    private Outcome Tokenize(RawDocument document, List<int> ids)
+    {
+        DocumentText text;
+        try
+        {
+            text = document.Read(_options.Field);
+        }
+        catch (UnusableLineException bad)
+        {
+            return _options.SkipsBadLines ? new Outcome(ids.Count, 0, 0, bad.Line) : throw bad.ToFault();
+        }
+
+        if (text.Absence is { } absence)
+        {
+            return new Outcome(ids.Count, 0, 0, new LeftOutLine(document.Source, document.JsonLine, absence));
+        }
+
+        if (_options.BeginOfTextId is { } begin)
+        {
+            ids.Add(begin);
+        }
+
+        _encode(text.Utf8, ids);
+        if (_options.AppendEndOfText && _endOfTextId is { } end)
+        {
+            ids.Add(end);
+        }
+
+        return new Outcome(ids.Count, text.Utf8.Length, text.ReplacedSequences, null);
+    }
+
+    /// <summary>What became of a document.</summary>
+    /// <param name="EndOfIds">Where its ids end among those of the portion.</param>
+    /// <param name="TextBytes">Bytes of its text.</param>
+    /// <param name="ReplacedSequences">Broken places in it.</param>
+    /// <param name="LeftOut">Why it is none; null where it is one.</param>
+    private readonly record struct Outcome(int EndOfIds, int TextBytes, long ReplacedSequences, LeftOutLine? LeftOut);
 
     /// <summary>Some consecutive documents, and then their ids, laid end to end.</summary>
     private sealed class Portion
@@ -140,8 +176,7 @@ internal sealed class TokenizationPipeline
 
         public List<int> Ids { get; } = [];
 
-        /// <summary>Where each document's ids end, and how many bytes its text has.</summary>
-        public List<(int Ids, int TextBytes)> Ends { get; } = [];
+        public List<Outcome> Outcomes { get; } = [];
 
         public long StoredBytes { get; set; }
 
@@ -149,7 +184,7 @@ internal sealed class TokenizationPipeline
         {
             Documents.Clear();
             Ids.Clear();
-            Ends.Clear();
+            Outcomes.Clear();
             StoredBytes = 0;
         }
     }

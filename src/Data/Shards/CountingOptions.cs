@@ -9,6 +9,9 @@ public sealed record CountingOptions
     /// <summary>Counts rows of documents padded to this context as well; null does not.</summary>
     public int? PaddedContext { get; init; }
 
+    /// <summary>Ids of the row groups that are read must be below it; null asks only that they are not negative.</summary>
+    public int? VocabularySize { get; init; }
+
     /// <summary>File that keeps the counts from one launch to the next; null keeps nothing. Only share 0 reads and writes it.</summary>
     public string? File { get; init; }
 

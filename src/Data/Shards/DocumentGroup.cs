@@ -28,13 +28,13 @@ public sealed class DocumentGroup
     /// <summary>Tokens of one document.</summary>
     public int Length(int index) => _offsets[index + 1] - _offsets[index];
 
-    /// <summary>Makes room and hands out the buffers to fill; the group is empty until <see cref="Finish"/>.</summary>
-    internal (int[] Ids, int[] Offsets) Begin(int slotCount, int documentCount)
+    /// <summary>Empties the group and makes room for as much as is certain to come.</summary>
+    internal void Begin(int idCount, int documentCount)
     {
         DocumentCount = 0;
-        if (_ids.Length < slotCount)
+        if (_ids.Length < idCount)
         {
-            _ids = GC.AllocateUninitializedArray<int>(RowGroupBuffers.WithMargin(slotCount));
+            _ids = GC.AllocateUninitializedArray<int>(RowGroupBuffers.WithMargin(idCount));
         }
 
         if (_offsets.Length < documentCount + 1)
@@ -43,8 +43,34 @@ public sealed class DocumentGroup
         }
 
         _offsets[0] = 0;
-        return (_ids, _offsets);
     }
 
+    /// <summary>Room for <paramref name="count"/> ids behind the first <paramref name="start"/>, which stay.</summary>
+    internal Span<int> Room(int start, int count)
+    {
+        if (_ids.Length < start + count)
+        {
+            Array.Resize(ref _ids, Grown(_ids.Length, start + count));
+        }
+
+        return _ids.AsSpan(start, count);
+    }
+
+    /// <summary>Ends a document, the next of which begins at <paramref name="end"/>.</summary>
+    internal void EndDocument(int document, int end)
+    {
+        if (_offsets.Length < document + 2)
+        {
+            Array.Resize(ref _offsets, Grown(_offsets.Length, document + 2));
+        }
+
+        _offsets[document + 1] = end;
+    }
+
+    /// <summary>Where a document begins, all before which have ended.</summary>
+    internal int StartOf(int document) => _offsets[document];
+
     internal void Finish(int documentCount) => DocumentCount = documentCount;
+
+    private static int Grown(int length, int needed) => (int)Math.Min(Array.MaxLength, Math.Max(2L * length, needed));
 }

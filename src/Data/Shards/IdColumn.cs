@@ -1,8 +1,5 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
-using Parquet;
-using Parquet.Schema;
-using ColumnMetaData = Parquet.Meta.ColumnMetaData;
+using KvShiftScale.Data.Shards.Format;
+using ParquetSharp;
 
 namespace KvShiftScale.Data.Shards;
 
@@ -12,101 +9,161 @@ namespace KvShiftScale.Data.Shards;
 /// </summary>
 internal sealed class IdColumn
 {
-    // A row group of 2^28 ids takes some 4 GiB while it is decoded. No writer makes such row groups unless told to, but a few bytes of
+    // A row group of 2^28 ids takes more than a GiB while it is decoded. No writer makes such row groups unless told to, but a few bytes of
     // runs can claim to be one.
     private const int LargestSlotCount = 1 << 28;
 
-    private readonly DataField _field;
+    // Slots that are set aside for without proof, and for each stored byte.
+    private const int TrustedSlots = 1 << 20;
+    private const int TrustedSlotsPerByte = 8;
 
-    // Definition level of a slot that belongs to an element: a list that is null or empty has its only slot below it.
-    private readonly int _elementLevel;
+    private readonly int _leaf;
+    private readonly string _path;
+    private readonly PhysicalType _type;
+    private readonly short _idLevel;
+    private readonly short _elementLevel;
+
+    // Ids are below this number by the type that the column states, whatever the width of its numbers in the file.
+    private readonly long _limit = 1L << 31;
+    private readonly bool _isUnsigned;
 
     /// <exception cref="InvalidDataException">The schema has no usable <c>input_ids</c>; the message names the file.</exception>
-    public IdColumn(string path, ParquetSchema schema)
+    public IdColumn(string path, SchemaDescriptor schema, ShardFooter footer)
     {
-        var fields = schema.DataFields.Where(field => field.Path.FirstPart == TokenShard.ColumnName).ToArray();
-        if (fields.Length == 0)
+        var (columns, own) = (new List<string>(), new List<int>());
+        for (var leaf = 0; leaf < schema.NumColumns; leaf++)
         {
-            var names = string.Join(", ", schema.Fields.Select(field => field.Name));
-            throw new InvalidDataException(
-                $"{path}: there is no column {TokenShard.ColumnName}; its columns are: {names}. A token shard holds a list of ids per "
-                + "document; text becomes shards with 'kvshift data prepare'.");
+            var top = PathOf(schema.Column(leaf))[0];
+            if (columns.Count == 0 || columns[^1] != top)
+            {
+                columns.Add(top);
+            }
+
+            if (top == TokenShard.ColumnName)
+            {
+                own.Add(leaf);
+            }
         }
 
-        _field = fields[0];
-        if (fields.Length > 1 || _field.MaxRepetitionLevel != 1 || _field.Path.Length > 3)
+        if (own.Count == 0)
         {
             throw new InvalidDataException(
-                $"{path}: column {TokenShard.ColumnName} (leaf {_field.Path}, {_field.MaxRepetitionLevel} repeated levels) is not a list "
-                + "of numbers; write it as a list of int32.");
+                $"{path}: there is no column {TokenShard.ColumnName}; its columns are: {string.Join(", ", columns)}. A token shard holds a list "
+                + "of ids per document; text becomes shards with 'kvshift data prepare'.");
         }
 
-        if (!IsIdType(_field.ClrType))
+        _leaf = own[0];
+        var column = schema.Column(_leaf);
+        var names = PathOf(column);
+        _path = string.Join('/', names);
+        if (own.Count > 1 || column.MaxRepetitionLevel != 1 || names.Length > 3 || _leaf != footer.IdLeaf)
         {
             throw new InvalidDataException(
-                $"{path}: column {TokenShard.ColumnName} holds {_field.ClrType.Name}; ids must be integers of 8 to 64 bits. "
-                + "Write it as a list of int32.");
+                $"{path}: column {TokenShard.ColumnName} (leaf {_path}, {column.MaxRepetitionLevel} repeated levels) is not a list of numbers; "
+                + "write it as a list of int32.");
         }
 
-        _elementLevel = _field.MaxDefinitionLevel - (_field.IsNullable && !_field.IsArray ? 1 : 0);
+        _type = column.PhysicalType;
+        _idLevel = column.MaxDefinitionLevel;
+        using var node = column.SchemaNode;
+        _elementLevel = (short)(_idLevel - (node.Repetition == Repetition.Optional ? 1 : 0));
+        using var meaning = column.LogicalType;
+        if (meaning is IntLogicalType integer)
+        {
+            _isUnsigned = !integer.IsSigned;
+            _limit = 1L << Math.Min(31, integer.IsSigned ? integer.BitWidth - 1 : integer.BitWidth);
+        }
+
+        var isNumber = meaning is IntLogicalType { BitWidth: > 8 } or IntLogicalType { IsSigned: false } or NoneLogicalType;
+        if (_type is not (PhysicalType.Int32 or PhysicalType.Int64) || !isNumber)
+        {
+            throw new InvalidDataException(
+                $"{path}: column {TokenShard.ColumnName} holds {_type}{(meaning is NoneLogicalType ? "" : $" ({meaning.Type})")}; ids must be "
+                + "integers of 8 to 64 bits. Write it as a list of int32.");
+        }
     }
 
-    /// <summary>Most bytes that decoding a row group has taken so far: ids, offsets, levels, and ids before they became int32.</summary>
+    /// <summary>Most bytes that decoding a row group has taken so far: its pages as stored, the largest one decompressed, ids, offsets, levels.</summary>
     public long PeakDecodedBytes { get; private set; }
 
-    /// <summary>Rows, slots (ids, nulls and empty lists) and slots without a value, as the footer states them.</summary>
-    /// <exception cref="InvalidDataException">They contradict one another, or are more than is read.</exception>
-    public (int Rows, int Slots, long? Nulls) Extent(ParquetRowGroupReader group)
+    /// <summary>Checks what the footer says of a row group.</summary>
+    /// <returns>Documents, and slots: ids, nulls and empty lists.</returns>
+    /// <exception cref="InvalidDataException">It contradicts itself, or names more than is read; the message starts with the place.</exception>
+    public (int Rows, int Slots) Extent(ShardFooter footer, int rowGroup)
     {
-        var chunk = Chunk(group);
-        if (chunk.NumValues < 0 || group.RowCount < 0 || group.RowCount > chunk.NumValues)
+        var chunk = footer.Chunks[rowGroup];
+        if (chunk.IsHidden || !string.IsNullOrEmpty(chunk.OtherFile))
         {
-            throw new InvalidDataException(
-                $"{PlaceOf(group)}: the footer states {group.RowCount} rows and {chunk.NumValues} values; a row has at least one value");
+            throw Refused(chunk, chunk.IsHidden ? "it is encrypted, which is not supported" : $"its pages are in another file, {chunk.OtherFile}");
         }
 
-        if (chunk.NumValues > LargestSlotCount)
+        if (chunk.Codec is < Codec.None or Codec.Lzo or > Codec.Lz4Raw)
         {
-            throw new InvalidDataException(
-                $"{PlaceOf(group)}: the footer states {chunk.NumValues} values; row groups are decoded whole, up to {LargestSlotCount} values. "
-                + "Write the file with smaller row groups; a million ids each are usual");
+            throw Refused(chunk, $"codec {chunk.Codec} is not supported");
         }
 
-        return ((int)group.RowCount, (int)chunk.NumValues, chunk.Statistics?.NullCount);
+        if (chunk.Type != (int)_type)
+        {
+            throw Refused(chunk, $"the footer states type {chunk.Type} for it, the schema {_type}");
+        }
+
+        if (chunk.Values < 0 || chunk.Rows > chunk.Values)
+        {
+            throw Refused(chunk, $"the footer states {chunk.Rows} rows and {chunk.Values} values; a row has at least one value");
+        }
+
+        if (chunk.Values > LargestSlotCount)
+        {
+            throw Refused(chunk,
+                $"the footer states {chunk.Values} values; row groups are decoded whole, up to {LargestSlotCount} values. Write the file with "
+                + "smaller row groups; a million ids each are usual");
+        }
+
+        if (chunk.Start < 0 || chunk.StoredBytes < Math.Min(chunk.Values, 1) || chunk.StoredBytes > footer.Start - chunk.Start || chunk.StoredBytes > Array.MaxLength)
+        {
+            throw Refused(chunk, $"the footer places {chunk.StoredBytes} bytes there; pages lie before the footer at byte {footer.Start}");
+        }
+
+        return ((int)chunk.Rows, (int)chunk.Values);
     }
 
-    /// <summary>Slots without a value as the footer's histogram of definition levels has them; null where it has none.</summary>
-    public long? NullsByLevel(ParquetRowGroupReader group)
+    /// <summary>The smallest and the largest id of a row group, as the footer states them; null where it does not, or contradicts itself.</summary>
+    public IdRange? StatedIds(ShardFooter footer, int rowGroup)
     {
-        var chunk = Chunk(group);
-        return chunk.SizeStatistics?.DefinitionLevelHistogram is { } slots && slots.Count == _field.MaxDefinitionLevel + 1
-            ? chunk.NumValues - slots[^1]
-            : null;
+        var bounds = footer.Chunks[rowGroup].Bounds;
+        // The older fields have no order that holds for unsigned numbers.
+        var smallest = Id(bounds.Smallest ?? (_isUnsigned ? null : bounds.OlderSmallest));
+        var largest = Id(bounds.Largest ?? (_isUnsigned ? null : bounds.OlderLargest));
+        return smallest is { } first && largest is { } last && first <= last ? new IdRange(first, last) : null;
+
+        // Beyond the largest signed number is beyond every vocabulary.
+        long? Id(long? stated) => !_isUnsigned ? stated : _type == PhysicalType.Int32 ? (uint?)stated : stated < 0 ? long.MaxValue : stated;
     }
 
     /// <summary>What messages say about where the ids of a row group lie in the file.</summary>
-    public string PlaceOf(ParquetRowGroupReader group) => $"column {_field.Path}: chunk at byte {Chunk(group).DataPageOffset}";
+    public string PlaceOf(in IdChunk chunk) => $"column {_path}: chunk at byte {chunk.Start}";
 
     /// <summary>Decodes a row group.</summary>
     /// <exception cref="InvalidDataException">
     /// The data contradicts the footer, or an id is null or no int32; the message starts with the place.
     /// </exception>
-    public void Read(ParquetRowGroupReader group, DocumentGroup destination)
+    public void Read(FencedReader file, int rowGroup, uint? checksum, DocumentGroup destination)
     {
-        var (rows, slots, _) = Extent(group);
-        var (ids, offsets) = destination.Begin(slots, rows);
-        var wideBytes = _field.ClrType == typeof(int) ? 0 : Marshal.SizeOf(_field.ClrType);
-        PeakDecodedBytes = Math.Max(PeakDecodedBytes, ((long)slots * (3 * sizeof(int) + wideBytes)) + ((rows + 1L) * sizeof(int)));
+        var (rows, slots) = Extent(file.Footer, rowGroup);
+        var chunk = file.Footer.Chunks[rowGroup];
+        var proven = (int)Math.Min(slots, Math.Max(TrustedSlots, TrustedSlotsPerByte * chunk.StoredBytes));
+        destination.Begin(proven, Math.Min(rows, proven));
         if (slots > 0)
         {
             var buffers = RowGroupBuffers.Rent();
             try
             {
-                ReadSlots(group, buffers, ids.AsMemory(0, slots), offsets.AsSpan(0, rows + 1));
+                using var column = file.OpenColumn(rowGroup, _leaf, checksum);
+                ReadSlots(column, buffers, slots, rows, destination);
             }
-            catch (DocumentException exception)
+            catch (InvalidDataException exception)
             {
-                throw new InvalidDataException($"{PlaceOf(group)}: {exception.Message}", exception);
+                throw Refused(chunk, exception.Message, exception);
             }
             finally
             {
@@ -115,112 +172,9 @@ internal sealed class IdColumn
         }
 
         destination.Finish(rows);
-    }
-
-    private static bool IsIdType(Type type)
-        => type == typeof(int) || type == typeof(long) || type == typeof(ushort) || type == typeof(uint) || type == typeof(ulong)
-            || type == typeof(short) || type == typeof(byte);
-
-    private ColumnMetaData Chunk(ParquetRowGroupReader group)
-        => group.GetMetadata(_field)?.MetaData
-            ?? throw new InvalidDataException($"the footer does not say where column {TokenShard.ColumnName} is");
-
-    private void ReadSlots(ParquetRowGroupReader group, RowGroupBuffers buffers, Memory<int> ids, Span<int> offsets)
-    {
-        if (_field.ClrType == typeof(int))
-        {
-            ReadRaw(group, ids, buffers, offsets);
-        }
-        else if (_field.ClrType == typeof(long))
-        {
-            ReadAndNarrow<long>(group, buffers, ids.Span, offsets);
-        }
-        else if (_field.ClrType == typeof(ushort))
-        {
-            ReadAndNarrow<ushort>(group, buffers, ids.Span, offsets);
-        }
-        else if (_field.ClrType == typeof(uint))
-        {
-            ReadAndNarrow<uint>(group, buffers, ids.Span, offsets);
-        }
-        else if (_field.ClrType == typeof(ulong))
-        {
-            ReadAndNarrow<ulong>(group, buffers, ids.Span, offsets);
-        }
-        else if (_field.ClrType == typeof(short))
-        {
-            ReadAndNarrow<short>(group, buffers, ids.Span, offsets);
-        }
-        else
-        {
-            ReadAndNarrow<byte>(group, buffers, ids.Span, offsets);
-        }
-    }
-
-    private void ReadAndNarrow<T>(ParquetRowGroupReader group, RowGroupBuffers buffers, Span<int> ids, Span<int> offsets)
-        where T : struct, IBinaryInteger<T>
-    {
-        var wide = buffers.Wide<T>(ids.Length);
-        ReadRaw(group, wide.AsMemory(0, ids.Length), buffers, offsets);
-        var values = wide.AsSpan(0, offsets[^1]);
-        if (IdNarrowing.IndexOfLoss(values, ids) is >= 0 and var lost)
-        {
-            var document = DocumentOf(offsets, lost);
-            throw new DocumentException($"document {document}: token {lost - offsets[document]} is {values[lost]}, beyond int32");
-        }
-    }
-
-    private void ReadRaw<T>(ParquetRowGroupReader group, Memory<T> values, RowGroupBuffers buffers, Span<int> offsets)
-        where T : struct
-    {
-        var (definition, repetition) = buffers.Levels(values.Length);
-        var read = group.ReadRawAsync(_field, values, definition, repetition);
-        if (!read.IsCompletedSuccessfully)
-        {
-            read.AsTask().GetAwaiter().GetResult();
-        }
-
-        FindDocuments(definition.Span, repetition.Span, offsets);
-    }
-
-    /// <summary>Turns levels into the start of each document among the values, which are stored without gaps.</summary>
-    private void FindDocuments(ReadOnlySpan<int> definition, ReadOnlySpan<int> repetition, Span<int> offsets)
-    {
-        if (repetition[0] != 0)
-        {
-            throw new DocumentException("its first value continues a document that no row has begun");
-        }
-
-        var document = 0;
-        var idCount = 0;
-        var slot = 0;
-        while (slot < repetition.Length)
-        {
-            var next = repetition[(slot + 1)..].IndexOf(0);
-            var end = next < 0 ? repetition.Length : slot + 1 + next;
-            if (document == offsets.Length - 1)
-            {
-                throw new DocumentException($"its pages hold more documents than the {document} of the footer");
-            }
-
-            var firstWithoutId = definition[slot..end].IndexOfAnyExcept(_field.MaxDefinitionLevel);
-            if (firstWithoutId < 0)
-            {
-                idCount += end - slot;
-            }
-            else if (end - slot > 1 || definition[slot] >= _elementLevel)
-            {
-                throw new DocumentException($"document {document}: token {firstWithoutId} is null");
-            }
-
-            offsets[++document] = idCount;
-            slot = end;
-        }
-
-        if (document != offsets.Length - 1)
-        {
-            throw new DocumentException($"its pages hold {document} documents, the footer states {offsets.Length - 1}");
-        }
+        var wideBytes = _type == PhysicalType.Int64 ? RowGroupBuffers.Slots * sizeof(long) : 0;
+        PeakDecodedBytes = Math.Max(PeakDecodedBytes,
+            chunk.StoredBytes + file.LargestPage + RowGroupBuffers.LevelBytes + wideBytes + (slots * (long)sizeof(int)) + ((rows + 1L) * sizeof(int)));
     }
 
     /// <summary>The document that holds value <paramref name="index"/>, given where documents start.</summary>
@@ -241,6 +195,64 @@ internal sealed class IdColumn
         return document;
     }
 
-    /// <summary>A fault of some document; whoever catches it knows the place in the file.</summary>
-    private sealed class DocumentException(string message) : Exception(message);
+    private static string[] PathOf(ColumnDescriptor column)
+    {
+        using var path = column.Path;
+        return path.ToDotVector();
+    }
+
+    private InvalidDataException Refused(in IdChunk chunk, string fault, Exception? inner = null) => new($"{PlaceOf(chunk)}: {fault}", inner);
+
+    private void ReadSlots(FencedReader.Column column, RowGroupBuffers buffers, int slots, int rows, DocumentGroup destination)
+    {
+        var documents = new DocumentLevels(destination, rows, _idLevel, _elementLevel);
+        for (var slot = 0; slot < slots;)
+        {
+            var wanted = Math.Min(RowGroupBuffers.Slots, slots - slot);
+            var ids = destination.Room(documents.IdCount, wanted);
+            var definition = buffers.Definition.AsSpan(0, wanted);
+            var repetition = buffers.Repetition.AsSpan(0, wanted);
+            var count = _type == PhysicalType.Int32
+                ? column.Read(definition, repetition, ids, out var found)
+                : column.Read(definition, repetition, buffers.Wide.AsSpan(0, wanted), out found);
+
+            // On damaged pages the package says that there is more and gives nothing.
+            if (count <= 0 || count > wanted)
+            {
+                throw new InvalidDataException($"its pages end after {slot} of the {slots} values that the footer states");
+            }
+
+            var held = documents.Add(definition[..count], repetition[..count]);
+            if (held != found)
+            {
+                throw new InvalidDataException($"its pages hold {found} ids where levels announce {held}, from value {slot} on");
+            }
+
+            RequireInType(buffers, ids[..held], documents);
+            slot += count;
+        }
+
+        documents.Finish();
+    }
+
+    /// <summary>Narrows ids where they are wider than int32 and refuses what the column's type, or int32, does not hold.</summary>
+    private void RequireInType(RowGroupBuffers buffers, Span<int> ids, in DocumentLevels documents)
+    {
+        var first = documents.IdCount - ids.Length;
+        if (_type == PhysicalType.Int64 && IdNarrowing.IndexOfLoss(buffers.Wide.AsSpan(0, ids.Length), ids) is >= 0 and var lost)
+        {
+            var id = buffers.Wide[lost];
+            throw new InvalidDataException($"{documents.PlaceOf(first + lost)} is {(_isUnsigned ? (ulong)id : id)}, beyond int32");
+        }
+
+        // Negative ids of a signed type are refused with those of any other.
+        var isNarrow = _limit <= int.MaxValue || _isUnsigned;
+        if (isNarrow && VocabularyCheck.IndexOfInvalid(ids, _limit <= int.MaxValue ? (int)_limit : null) is >= 0 and var outside
+            && (_isUnsigned || ids[outside] >= 0))
+        {
+            throw new InvalidDataException(_limit > int.MaxValue
+                ? $"{documents.PlaceOf(first + outside)} is {(_type == PhysicalType.Int64 ? (ulong)buffers.Wide[outside] : (uint)ids[outside])}, beyond int32"
+                : $"{documents.PlaceOf(first + outside)} is {ids[outside]}, beyond the column's type");
+        }
+    }
 }

@@ -1,43 +1,32 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 
 namespace KvShiftScale.Data.Shards;
 
-/// <summary>Turns integers of any type into int32 ids.</summary>
+/// <summary>Turns integers of 64 bits into int32 ids.</summary>
 internal static class IdNarrowing
 {
     /// <summary>Converts all values; returns the index of the first one that int32 cannot hold, or -1.</summary>
     /// <param name="ids">Room for as many.</param>
-    public static int IndexOfLoss<T>(ReadOnlySpan<T> values, Span<int> ids)
-        where T : struct, IBinaryInteger<T>
+    public static int IndexOfLoss(ReadOnlySpan<long> values, Span<int> ids)
     {
-        if (typeof(T) == typeof(long) && NarrowLongs(MemoryMarshal.Cast<T, long>(values), ids))
+        if (Narrow(values, ids))
         {
-            return -1;
-        }
-
-        if (typeof(T) == typeof(ushort))
-        {
-            WidenShorts(MemoryMarshal.Cast<T, ushort>(values), ids);
             return -1;
         }
 
         for (var i = 0; i < values.Length; i++)
         {
-            var id = int.CreateTruncating(values[i]);
-            if (T.CreateTruncating(id) != values[i] || (id < 0 && T.IsPositive(values[i])))
+            if (values[i] != (int)values[i])
             {
                 return i;
             }
-
-            ids[i] = id;
         }
 
         return -1;
     }
 
     // False when some value is no int32; which one is for a slower look.
-    private static bool NarrowLongs(ReadOnlySpan<long> values, Span<int> ids)
+    private static bool Narrow(ReadOnlySpan<long> values, Span<int> ids)
     {
         var lost = Vector<long>.Zero;
         var step = Vector<int>.Count;
@@ -59,23 +48,5 @@ internal static class IdNarrowing
         }
 
         return isExact;
-    }
-
-    private static void WidenShorts(ReadOnlySpan<ushort> values, Span<int> ids)
-    {
-        var wide = MemoryMarshal.Cast<int, uint>(ids);
-        var step = Vector<ushort>.Count;
-        var i = 0;
-        for (; i <= values.Length - step; i += step)
-        {
-            Vector.Widen(new Vector<ushort>(values[i..]), out var low, out var high);
-            low.CopyTo(wide[i..]);
-            high.CopyTo(wide[(i + (step / 2))..]);
-        }
-
-        for (; i < values.Length; i++)
-        {
-            ids[i] = values[i];
-        }
     }
 }

@@ -1,40 +1,50 @@
 namespace KvShiftScale.Data.Shards;
 
-/// <summary>Holds what a folder's shards are against what its manifest says.</summary>
+/// <summary>Holds shards against what the manifests of their folders say.</summary>
 public static class ManifestCheck
 {
-    /// <summary>The differences, a sentence each; none where all is as it was written, or where the folder has no manifest.</summary>
-    /// <param name="folder">A folder of shards.</param>
-    /// <param name="files">Its shards.</param>
+    /// <summary>The differences, a sentence each; none where all is as it was written, or where no folder has a manifest.</summary>
+    /// <param name="shards">The shards. One that its manifest lists is missed only where all of its folder is wanted.</param>
     /// <param name="found">What reading each of them gave.</param>
-    public static IReadOnlyList<string> Differences(string folder, IReadOnlyList<string> files, IReadOnlyList<ShardVerification> found)
+    public static IReadOnlyList<string> Differences(ShardFiles shards, IReadOnlyList<ShardVerification> found)
     {
+        ArgumentNullException.ThrowIfNull(shards);
+        return [.. shards.Paths.Zip(found).GroupBy(shard => Path.GetDirectoryName(shard.First)!)
+            .SelectMany(folder => Differences(folder.Key, shards.HasAllOf(folder.Key), folder))];
+    }
+
+    private static List<string> Differences(string folder, bool wantsAll, IEnumerable<(string Path, ShardVerification Shard)> found)
+    {
+        var differences = new List<string>();
         if (!File.Exists(Path.Combine(folder, ShardManifest.FileName)))
         {
-            return [];
+            return differences;
         }
 
-        var differences = new List<string>();
         var listed = ShardManifest.Read(folder).Files.ToDictionary(entry => entry.Name, StringComparer.Ordinal);
-        foreach (var (path, shard) in files.Zip(found))
+        foreach (var (path, shard) in found)
         {
             var name = Path.GetFileName(path);
             if (!listed.Remove(name, out var entry))
             {
-                differences.Add($"{name} is not in {ShardManifest.FileName}");
+                differences.Add($"{path} is not in {ShardManifest.FileName}");
             }
             else if (entry.Rows != shard.Rows || entry.Tokens != shard.Tokens)
             {
                 differences.Add(FormattableString.Invariant(
-                    $"{name} has {shard.Rows} rows and {shard.Tokens} tokens, and {ShardManifest.FileName} says {entry.Rows} and {entry.Tokens}"));
+                    $"{path} has {shard.Rows} rows and {shard.Tokens} tokens, and {ShardManifest.FileName} says {entry.Rows} and {entry.Tokens}"));
             }
             else if (entry.Sha256 is { } hash && hash != shard.Sha256)
             {
-                differences.Add($"{name} has other documents than it was written with: checksum {shard.Sha256}, and {ShardManifest.FileName} says {hash}");
+                differences.Add($"{path} has other documents than it was written with: checksum {shard.Sha256}, and {ShardManifest.FileName} says {hash}");
             }
         }
 
-        differences.AddRange(listed.Keys.Order(StringComparer.Ordinal).Select(name => $"{name} is missing"));
+        if (wantsAll)
+        {
+            differences.AddRange(listed.Keys.Order(StringComparer.Ordinal).Select(name => $"{Path.Combine(folder, name)} is missing"));
+        }
+
         return differences;
     }
 }

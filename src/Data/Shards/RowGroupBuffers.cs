@@ -1,18 +1,33 @@
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>
-/// Memory that decoding a row group takes beside its documents: the levels of each slot, and ids on their way to int32. Taken from a
+/// Memory that decoding a row group takes beside its documents: the levels of some slots, and ids on their way to int32. Taken from a
 /// process-wide store and given back, so that there are as many as threads that decode, however many shards are open.
 /// </summary>
 internal sealed class RowGroupBuffers
 {
+    /// <summary>Slots that are decoded at a time: few enough for levels and ids to stay in a core's cache until they are looked at.</summary>
+    public const int Slots = 1 << 15;
+
     private const int LargestIdleCount = 16;
 
     private static readonly RowGroupBuffers?[] Idle = new RowGroupBuffers?[LargestIdleCount];
 
-    private int[] _definition = [];
-    private int[] _repetition = [];
-    private Array? _wide;
+    private readonly short[] _definition = GC.AllocateUninitializedArray<short>(Slots);
+    private readonly short[] _repetition = GC.AllocateUninitializedArray<short>(Slots);
+    private long[]? _wide;
+
+    /// <summary>Bytes of the buffers for ids of int32 and below.</summary>
+    public static int LevelBytes => 2 * Slots * sizeof(short);
+
+    /// <summary>Definition levels, not cleared.</summary>
+    public short[] Definition => _definition;
+
+    /// <summary>Repetition levels, not cleared.</summary>
+    public short[] Repetition => _repetition;
+
+    /// <summary>Ids of 64 bits, not cleared.</summary>
+    public long[] Wide => _wide ??= GC.AllocateUninitializedArray<long>(Slots);
 
     /// <summary>Takes idle buffers, or new ones; to be given back with <see cref="Return"/>.</summary>
     public static RowGroupBuffers Rent()
@@ -38,32 +53,6 @@ internal sealed class RowGroupBuffers
                 return;
             }
         }
-    }
-
-    /// <summary>Definition and repetition levels of <paramref name="slots"/> slots, not cleared.</summary>
-    public (Memory<int> Definition, Memory<int> Repetition) Levels(int slots)
-    {
-        if (_definition.Length < slots)
-        {
-            var length = WithMargin(slots);
-            _definition = GC.AllocateUninitializedArray<int>(length);
-            _repetition = GC.AllocateUninitializedArray<int>(length);
-        }
-
-        return (_definition.AsMemory(0, slots), _repetition.AsMemory(0, slots));
-    }
-
-    /// <summary>Ids as the file has them, not cleared.</summary>
-    public T[] Wide<T>(int slots)
-    {
-        if (_wide is T[] fitting && fitting.Length >= slots)
-        {
-            return fitting;
-        }
-
-        var wide = GC.AllocateUninitializedArray<T>(WithMargin(slots));
-        _wide = wide;
-        return wide;
     }
 
     /// <summary>Row groups of one writer differ a little; the margin keeps each slightly larger one from costing new memory.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 
@@ -30,7 +31,7 @@ internal sealed class RowGroupCensus
     }
 
     /// <summary>The shards with all of their counts.</summary>
-    /// <exception cref="InvalidDataException">A row group is damaged.</exception>
+    /// <exception cref="InvalidDataException">A row group is damaged, or one that had to be read holds an id outside the vocabulary.</exception>
     public static IReadOnlyList<ShardSummary> Complete(IReadOnlyList<ShardSummary> shards, CountingOptions options, ReadAccess access)
     {
         if (options.Share.Count > 1 && options.SumOverShares is null)
@@ -56,7 +57,16 @@ internal sealed class RowGroupCensus
         if (unknown.Length > 0)
         {
             var own = new long[_found.Length];
-            Count([.. unknown.Where((_, place) => place % _options.Share.Count == _options.Share.Index)], own);
+            try
+            {
+                Count([.. unknown.Where((_, place) => place % _options.Share.Count == _options.Share.Index)], own);
+            }
+            catch (AggregateException several)
+            {
+                // The first fault is enough, and it is what a single thread would have thrown.
+                ExceptionDispatchInfo.Throw(several.Flatten().InnerExceptions[0]);
+            }
+
             _options.SumOverShares?.Invoke(own);
             for (var i = 0; i < own.Length; i++)
             {
@@ -83,7 +93,7 @@ internal sealed class RowGroupCensus
         Parallel.For(0, Math.Min(_options.Threads, items.Length), new ParallelOptions { MaxDegreeOfParallelism = _options.Threads }, _ =>
         {
             var group = new DocumentGroup();
-            using var shards = new OpenShards(vocabularySize: null, _access, CancellationToken.None);
+            using var shards = new OpenShards(_options.VocabularySize, _access, CancellationToken.None);
             for (int place; (place = Interlocked.Increment(ref next) - 1) < items.Length;)
             {
                 var item = items[place];

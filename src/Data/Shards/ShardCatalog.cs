@@ -1,25 +1,41 @@
 using KvShiftScale.Data.Files;
+
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>All shards of a list of sources, known from their footers. Reading ids is left to those who are given the catalog.</summary>
 public sealed class ShardCatalog
 {
-    private ShardCatalog(IReadOnlyList<ShardSource> sources)
+    // Row groups that are named when ids are outside the vocabulary; of more the number is said.
+    private const int MostNamed = 5;
+
+    private ShardCatalog(IReadOnlyList<ShardSource> sources, IReadOnlyList<string> notices)
     {
         Sources = sources;
+        Notices = notices;
         var shards = sources.SelectMany(source => source.Shards).ToArray();
         TokenizerHash = Agreed(shards, shard => shard.TokenizerHash, TokenShard.TokenizerKey);
         VocabularySize = Agreed(shards, shard => shard.VocabularySize, TokenShard.VocabularySizeKey);
+        TokenizerSource = shards.FirstOrDefault(shard => shard.TokenizerHash is not null)?.Path;
+        VocabularySource = shards.FirstOrDefault(shard => shard.VocabularySize is not null)?.Path;
     }
 
-    /// <summary>The sources in configuration order.</summary>
+    /// <summary>The sources in configuration order, less those of which all files belong to an earlier one.</summary>
     public IReadOnlyList<ShardSource> Sources { get; }
+
+    /// <summary>What a person should know of how the files were found, a line each.</summary>
+    public IReadOnlyList<string> Notices { get; }
 
     /// <summary>The tokenizer of the shards; null when none of them states it.</summary>
     public string? TokenizerHash { get; }
 
     /// <summary>The shards' vocabulary size; null when none of them states it.</summary>
     public int? VocabularySize { get; }
+
+    /// <summary>The first file that states the tokenizer; null when none does.</summary>
+    public string? TokenizerSource { get; }
+
+    /// <summary>The first file that states the vocabulary size; null when none does.</summary>
+    public string? VocabularySource { get; }
 
     /// <summary>Documents of all sources, empty ones included.</summary>
     public long DocumentCount => Sources.Sum(source => source.DocumentCount);
@@ -33,7 +49,7 @@ public sealed class ShardCatalog
     /// <param name="sources">Globs and weights.</param>
     /// <param name="counting">How row groups are counted; one thread reads them all by default.</param>
     /// <param name="access">How files are read.</param>
-    /// <exception cref="FileNotFoundException">A glob matches no file.</exception>
+    /// <exception cref="FileNotFoundException">A path or pattern stands for no file.</exception>
     /// <exception cref="InvalidDataException">A file is no token shard, or two of them differ in tokenizer or vocabulary.</exception>
     /// <exception cref="ShardFileException">The file system fails.</exception>
     public static ShardCatalog Open(IReadOnlyList<DataSource> sources, CountingOptions? counting = null, ReadAccess? access = null)
@@ -51,7 +67,31 @@ public sealed class ShardCatalog
         }
 
         access ??= new ReadAccess();
-        return new ShardCatalog([.. sources.Select(source => Find(source, access))]);
+        var found = SourceFiles.Find(sources);
+        ShardSource[] opened = [.. found.Sources.Select(source
+            => new ShardSource(source.Source, [.. source.Files.Files.Select(name => ShardSummary.Read(Path.Combine(source.Files.Folder, name), name, access))]))];
+        return new ShardCatalog(opened, [.. found.Notices, .. NoticesOf(opened)]);
+    }
+
+    /// <summary>
+    /// What the footers state of ids that a vocabulary does not have: file, row group, found and wanted. Null where they state no such id, which
+    /// leaves those of which they state nothing.
+    /// </summary>
+    /// <param name="vocabularySize">Ids have to be below it.</param>
+    public string? IdsOutside(int vocabularySize)
+    {
+        var outside = Sources.SelectMany(source => source.Shards)
+            .SelectMany(shard => shard.StatedIds.Select((ids, rowGroup) => (shard.Path, RowGroup: rowGroup, Ids: ids)))
+            .Where(group => group.Ids is { } ids && (ids.Smallest < 0 || ids.Largest >= vocabularySize)).ToArray();
+        if (outside.Length == 0)
+        {
+            return null;
+        }
+
+        var named = outside.Take(MostNamed).Select(group => FormattableString.Invariant(
+            $"{group.Path}: row group {group.RowGroup} has ids from {group.Ids!.Value.Smallest} to {group.Ids.Value.Largest}"));
+        var more = outside.Length > MostNamed ? FormattableString.Invariant($"; and {outside.Length - MostNamed} more row groups") : "";
+        return FormattableString.Invariant($"{string.Join("; ", named)}{more}, as the footer states; wanted ids in [0, {vocabularySize})");
     }
 
     /// <summary>The same shards with all counts known; row groups whose footer does not state them are read.</summary>
@@ -67,21 +107,18 @@ public sealed class ShardCatalog
             var first = next;
             next += source.Shards.Count;
             return new ShardSource(new DataSource(source.Glob, source.Weight), [.. shards.Skip(first).Take(source.Shards.Count)]);
-        })]);
+        })], Notices);
     }
 
-    private static ShardSource Find(DataSource source, ReadAccess access)
+    // Other programs leave files without rows, and they do no harm, unless nobody knows of them.
+    private static IEnumerable<string> NoticesOf(IReadOnlyList<ShardSource> sources)
     {
-        var (folder, files) = FileGlob.Expand(source.Glob);
-        if (files.Count == 0)
+        ShardSummary[] all = [.. sources.SelectMany(source => source.Shards)];
+        ShardSummary[] empty = [.. all.Where(shard => shard.DocumentCount == 0)];
+        if (empty.Length > 0)
         {
-            var state = Directory.Exists(folder) ? "no file of this name in it" : "the folder does not exist";
-            throw new FileNotFoundException(
-                $"No token shard matches '{source.Glob}', looked for in {folder} ({state}). Correct the glob (relative to "
-                + $"{Directory.GetCurrentDirectory()}), or write shards with 'kvshift data prepare'.", source.Glob);
+            yield return FormattableString.Invariant($"{empty.Length} of {all.Length} files have no rows, {empty[0].Path} the first");
         }
-
-        return new ShardSource(source, [.. files.Select(name => ShardSummary.Read(Path.Combine(folder, name), name, access))]);
     }
 
     private static T? Agreed<T>(IReadOnlyList<ShardSummary> shards, Func<ShardSummary, T?> read, string key)

@@ -1,23 +1,30 @@
+using KvShiftScale.Data.Finding;
+
 namespace KvShiftScale.Data.Shards;
 
-/// <summary>Files of token shards.</summary>
-public static class ShardFiles
+/// <summary>The token shards that paths stand for; see <see cref="DataPath"/> for what a path may be.</summary>
+/// <param name="Paths">In the order of the paths given, those of one of them in ordinal order, each file once.</param>
+/// <param name="LeftOut">Names that were found and are not read, and why.</param>
+/// <param name="Folders">The paths given that are folders, of which all shards are wanted.</param>
+public sealed record ShardFiles(IReadOnlyList<string> Paths, IReadOnlyList<LeftOutName> LeftOut, IReadOnlyList<string> Folders)
 {
-    /// <summary>The file that is named, or all shards (<c>*.parquet</c>) of the folder that is, in name order.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file, or the folder has no shard.</exception>
-    public static IReadOnlyList<string> Of(string fileOrFolder)
+    /// <summary>Finds them.</summary>
+    /// <param name="given">Files, folders and patterns.</param>
+    /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
+    public static ShardFiles Find(params IReadOnlyList<string> given)
     {
-        if (!Directory.Exists(fileOrFolder))
+        var once = new FilesOnce();
+        var paths = new List<string>();
+        foreach (var path in given)
         {
-            return File.Exists(fileOrFolder)
-                ? [fileOrFolder]
-                : throw new FileNotFoundException($"found neither file nor folder {fileOrFolder}; wanted token shards", fileOrFolder);
+            var found = once.Add(ShardPath.Find(path));
+            paths.AddRange(found.Files.Select(name => Path.Combine(found.Folder, name)));
         }
 
-        var files = Directory.GetFiles(fileOrFolder, "*.parquet");
-        Array.Sort(files, StringComparer.Ordinal);
-        return files.Length > 0
-            ? files
-            : throw new FileNotFoundException($"{fileOrFolder} has no *.parquet file; name a shard or a folder of shards.", fileOrFolder);
+        return new ShardFiles(paths, once.LeftOut, [.. given.Where(Directory.Exists).Select(Path.GetFullPath).Select(Path.TrimEndingDirectorySeparator)]);
     }
+
+    /// <summary>Whether all shards of a folder are wanted.</summary>
+    internal bool HasAllOf(string folder)
+        => Folders.Any(given => folder == given || given == "/" || folder.StartsWith(given + "/", StringComparison.Ordinal));
 }

@@ -100,7 +100,8 @@ public sealed class ShardFolderWriter : IDisposable
         _hash.Dispose();
     }
 
-    private void CompleteShard()
+    /// <summary>Finishes the shard being written before it is full, if there is one; the next document opens another one.</summary>
+    internal void CompleteShard()
     {
         if (_shard is null)
         {

@@ -1,14 +1,13 @@
-using System.Globalization;
 using System.Numerics;
 using System.Text;
-using Parquet.Meta;
+using KvShiftScale.Data.Shards.Format;
 
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>What <c>data inspect</c> shows of a shard, or of a folder of them.</summary>
 public sealed record ShardInspection
 {
-    /// <summary>The file or folder.</summary>
+    /// <summary>What was read: a file, a folder, a pattern, or several of them.</summary>
     public required string Path { get; init; }
 
     /// <summary>Shards in it.</summary>
@@ -50,15 +49,23 @@ public sealed record ShardInspection
     /// <summary>Tokens of the files.</summary>
     public long TokenCount => RowGroups.Sum(group => (long)group.Tokens);
 
-    /// <summary>Reads a shard, or all shards of a folder in name order.</summary>
-    /// <param name="fileOrFolder">What to read.</param>
+    /// <summary>Reads a shard, or all that a folder or a pattern stands for, in name order.</summary>
+    /// <param name="path">What to read.</param>
     /// <param name="documents">How many first documents to keep.</param>
     /// <param name="report">Told the number of tokens so far after each row group.</param>
-    /// <exception cref="FileNotFoundException">There is no such file, or the folder has no shard.</exception>
+    /// <exception cref="FileNotFoundException">The path stands for no file.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or no token shard.</exception>
-    public static ShardInspection Read(string fileOrFolder, int documents = 3, Action<long>? report = null)
+    public static ShardInspection Read(string path, int documents = 3, Action<long>? report = null)
+        => Read(ShardFiles.Find(path).Paths, path, documents, report);
+
+    /// <summary>Reads shards in their order.</summary>
+    /// <param name="files">The shards.</param>
+    /// <param name="path">What they are called together.</param>
+    /// <param name="documents">How many first documents to keep.</param>
+    /// <param name="report">Told the number of tokens so far after each row group.</param>
+    /// <exception cref="InvalidDataException">A file is damaged or no token shard.</exception>
+    public static ShardInspection Read(IReadOnlyList<string> files, string path, int documents = 3, Action<long>? report = null)
     {
-        var files = ShardFiles.Of(fileOrFolder);
         var group = new DocumentGroup();
         var counts = new List<RowGroupCounts>();
         var first = new List<int[]>();
@@ -71,8 +78,8 @@ public sealed record ShardInspection
         foreach (var file in files)
         {
             using var shard = TokenShard.Open(file);
-            schemas.Add(Describe(shard.Reader.Metadata?.Schema ?? []));
-            writers.Add(shard.Reader.Metadata?.CreatedBy);
+            schemas.Add(Describe(shard.Footer.Schema));
+            writers.Add(shard.CreatedBy.Length > 0 ? shard.CreatedBy : null);
             tokenizers.Add(shard.TokenizerHash);
             sizes.Add(shard.VocabularySize);
             byteCount += shard.ByteCount;
@@ -93,7 +100,7 @@ public sealed record ShardInspection
 
         return new ShardInspection
         {
-            Path = fileOrFolder,
+            Path = path,
             FileCount = files.Count,
             ByteCount = byteCount,
             Schemas = [.. schemas.Distinct()],
@@ -155,14 +162,10 @@ public sealed record ShardInspection
             if (depth > 0)
             {
                 childrenLeft.Push(childrenLeft.Pop() - 1);
-                var repetition = element.RepetitionType?.ToString().ToLowerInvariant() ?? "required";
-                var type = element.Type?.ToString().ToLowerInvariant() ?? "group";
-                var meaning = element.ConvertedType is { } converted ? $" ({converted})" : "";
-                text.Append(' ', 2 * (depth - 1));
-                text.Append(CultureInfo.InvariantCulture, $"{repetition} {type} {element.Name}{meaning}\n");
+                text.Append(' ', 2 * (depth - 1)).Append(element).Append('\n');
             }
 
-            childrenLeft.Push(element.NumChildren ?? 0);
+            childrenLeft.Push(element.Children);
         }
 
         return text.ToString();

@@ -34,6 +34,20 @@ public sealed record ShardManifest(
     /// <exception cref="InvalidDataException">It is not a manifest.</exception>
     public static ShardManifest Read(string folder) => ReadJson<ShardManifest>(Path.Combine(folder, FileName));
 
+    /// <summary>The manifest of a folder; null where it has none, or where a file of this name is something else.</summary>
+    internal static ShardManifest? Find(string folder)
+    {
+        try
+        {
+            return File.Exists(Path.Combine(folder, FileName)) && Read(folder) is { Tokenizer: not null, Files: { } files } manifest
+                && files.All(file => file is { Name: not null }) ? manifest : null;
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+    }
+
     internal static T ReadJson<T>(string path)
     {
         try

@@ -19,6 +19,9 @@ public sealed record ShardSummary
     /// <summary>Documents and tokens of each row group.</summary>
     public required IReadOnlyList<RowGroupCounts> RowGroups { get; init; }
 
+    /// <summary>Smallest and largest id of each row group, where the footer states them.</summary>
+    public IReadOnlyList<IdRange?> StatedIds { get; init; } = [];
+
     /// <summary>Rows that the documents of each row group take when they are padded to a context; null when nobody has counted them.</summary>
     public IReadOnlyList<int>? PaddedRows { get; init; }
 
@@ -51,6 +54,12 @@ public sealed record ShardSummary
             rowGroups[index] = shard.StatedCounts(index) ?? new RowGroupCounts(shard.DocumentsOf(index), RowGroupCounts.Unknown);
         }
 
+        var statedIds = new IdRange?[rowGroups.Length];
+        for (var index = 0; index < rowGroups.Length; index++)
+        {
+            statedIds[index] = shard.StatedIds(index);
+        }
+
         return new ShardSummary
         {
             Path = path,
@@ -58,6 +67,7 @@ public sealed record ShardSummary
             Stamp = shard.Stamp,
             FooterSha256 = shard.FooterHash(),
             RowGroups = rowGroups,
+            StatedIds = statedIds,
             TokenizerHash = shard.TokenizerHash,
             VocabularySize = shard.VocabularySize,
         };

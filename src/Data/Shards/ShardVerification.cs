@@ -9,13 +9,15 @@ namespace KvShiftScale.Data.Shards;
 /// </param>
 public sealed record ShardVerification(long Rows, long Tokens, string Sha256)
 {
-    /// <summary>Reads a shard, or all shards (<c>*.parquet</c>) of a folder in name order.</summary>
-    /// <param name="fileOrFolder">What to read.</param>
+    /// <summary>Reads a shard, or all that a folder or a pattern stands for, in name order.</summary>
+    /// <param name="path">What to read.</param>
     /// <param name="report">Told the number of tokens so far after each row group.</param>
-    /// <exception cref="FileNotFoundException">There is no such file, or the folder has no shard.</exception>
-    /// <exception cref="InvalidDataException">A shard is damaged; the message names file and row group.</exception>
-    public static ShardVerification Read(string fileOrFolder, Action<long>? report = null)
-        => Read(ShardFiles.Of(fileOrFolder), report).Whole;
+    /// <exception cref="FileNotFoundException">The path stands for no file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A shard is damaged, or holds an id outside the vocabulary that it states; the message names file and row group.
+    /// </exception>
+    public static ShardVerification Read(string path, Action<long>? report = null)
+        => Read(ShardFiles.Find(path).Paths, report).Whole;
 
     /// <summary>Reads shards one after the other, as if they were one, and each for itself.</summary>
     public static (ShardVerification Whole, IReadOnlyList<ShardVerification> Files) Read(IReadOnlyList<string> files, Action<long>? report = null)
@@ -31,7 +33,7 @@ public sealed record ShardVerification(long Rows, long Tokens, string Sha256)
             var (fileRows, fileTokens) = (0L, 0L);
             for (var index = 0; index < shard.RowGroupCount; index++)
             {
-                shard.ReadRowGroup(index, group);
+                shard.ReadRowGroup(index, group, shard.VocabularySize);
                 for (var document = 0; document < group.DocumentCount; document++)
                 {
                     wholeHash.Append(group.Document(document));

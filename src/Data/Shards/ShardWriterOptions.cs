@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using Parquet;
 
@@ -6,11 +7,23 @@ namespace KvShiftScale.Data.Shards;
 /// <summary>How token shards are written.</summary>
 public sealed record ShardWriterOptions
 {
+    /// <summary>Key of the file's metadata: the id that ends each document. Absent where none does, or where nobody said so.</summary>
+    public const string EndOfTextKey = "kvshift.end_of_text_id";
+
+    /// <summary>Key of the file's metadata: the id that begins each document. Absent where none does, or where nobody said so.</summary>
+    public const string BeginOfTextKey = "kvshift.begin_of_text_id";
+
     /// <summary>Hash of the tokenizer that made the ids; written as <see cref="TokenShard.TokenizerKey"/>.</summary>
     public required string TokenizerHash { get; init; }
 
     /// <summary>Ids are below this number; written as <see cref="TokenShard.VocabularySizeKey"/>.</summary>
     public required int VocabularySize { get; init; }
+
+    /// <summary>The id that ends each document, written as <see cref="EndOfTextKey"/>; null where none does.</summary>
+    public int? EndOfTextId { get; init; }
+
+    /// <summary>The id that begins each document, written as <see cref="BeginOfTextKey"/>; null where none does.</summary>
+    public int? BeginOfTextId { get; init; }
 
     /// <summary>
     /// Tokens after which a row group is closed. A reader decodes a row group at a time, so this bounds its memory (about 12 bytes a
@@ -18,15 +31,21 @@ public sealed record ShardWriterOptions
     /// </summary>
     public int RowGroupTokens { get; init; } = 1 << 20;
 
-    /// <summary>Page compression. Not <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand.</summary>
+    /// <summary>Page compression. <see cref="CompressionMethod.LZ4"/>, whose framing other readers do not understand, is refused, as is LZO.</summary>
     public CompressionMethod Compression { get; init; } = CompressionMethod.Zstd;
 
     /// <summary>
-    /// Layout of the ids before compression. A dictionary makes a shard smaller and faster to read, compressed or not; a row group with
-    /// more distinct ids than pay for one is written plain.
+    /// Layout of the ids before compression: differences packed into as many bits as they need, which a reader takes apart faster than the
+    /// codec unpacks plain ids, or plain (<see cref="EncodingHint.Default"/>). Others are refused: the package makes dictionaries of text only,
+    /// and DuckDB does not read split bytes of integers.
     /// </summary>
-    public EncodingHint Encoding { get; init; } = EncodingHint.Dictionary;
+    public EncodingHint Encoding { get; init; } = EncodingHint.DeltaBinaryPacked;
 
     /// <summary>Effort of the compression; the level that zstd calls 3 by default.</summary>
     public CompressionLevel CompressionLevel { get; init; } = CompressionLevel.Optimal;
+
+    /// <summary>Metadata of the ids that end and begin documents.</summary>
+    internal IReadOnlyDictionary<string, string> DocumentMarks()
+        => new[] { (Key: EndOfTextKey, Id: EndOfTextId), (Key: BeginOfTextKey, Id: BeginOfTextId) }.Where(mark => mark.Id is not null)
+            .ToDictionary(mark => mark.Key, mark => mark.Id!.Value.ToString(CultureInfo.InvariantCulture), StringComparer.Ordinal);
 }

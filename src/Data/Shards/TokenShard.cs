@@ -1,9 +1,8 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using KvShiftScale.Data.Files;
-using Parquet;
+using KvShiftScale.Data.Shards.Format;
 
 namespace KvShiftScale.Data.Shards;
 
@@ -26,29 +25,35 @@ public sealed class TokenShard : IDisposable
     /// <summary>File metadata key: number of ids of the tokenizer's vocabulary.</summary>
     public const string VocabularySizeKey = "kvshift.vocab_size";
 
+    /// <summary>File metadata key: CRC-32C of the stored ids of each row group, in order, eight hexadecimal digits each.</summary>
+    public const string ChecksumsKey = "kvshift.row_group_crc32c";
+
     // The null count of a list column includes empty and null lists in these; of others it may not, so their levels are read.
     private static readonly string[] WritersThatCountEmptyListsAsNull = ["Parquet.Net ", "KvShiftScale ", "DuckDB ", "parquet-rs ", "parquet-mr "];
 
-    // How the reader names a source that is no file of its own.
-    private const string StreamName = "the stream: ";
-
     private readonly ShardFile _file;
-    private readonly ParquetReader _reader;
+    private readonly FencedReader _reader;
     private readonly IdColumn _column;
     private readonly RowGroupCounts?[] _counts;
+    private readonly uint[]? _checksums;
     private DocumentGroup? _counted;
 
-    private TokenShard(string path, ShardFile file, ParquetReader reader)
+    private TokenShard(string path, ShardFile file, FencedReader reader)
     {
         Path = path;
         _file = file;
         _reader = reader;
-        _column = new IdColumn(path, reader.Schema);
-        _counts = new RowGroupCounts?[reader.RowGroupCount];
-        TokenizerHash = reader.CustomMetadata.GetValueOrDefault(TokenizerKey);
-        if (reader.CustomMetadata.TryGetValue(VocabularySizeKey, out var size))
+        _column = new IdColumn(path, reader.Schema, reader.Footer);
+        _counts = new RowGroupCounts?[reader.Footer.Chunks.Count];
+        TokenizerHash = reader.Metadata.GetValueOrDefault(TokenizerKey);
+        if (reader.Metadata.TryGetValue(VocabularySizeKey, out var size))
         {
             VocabularySize = ParseVocabularySize(size);
+        }
+
+        if (reader.Metadata.TryGetValue(ChecksumsKey, out var checksums))
+        {
+            _checksums = ParseChecksums(checksums);
         }
     }
 
@@ -68,13 +73,19 @@ public sealed class TokenShard : IDisposable
     internal FileStamp Stamp => _file.Stamp;
 
     /// <summary>Number of row groups.</summary>
-    public int RowGroupCount => _reader.RowGroupCount;
+    public int RowGroupCount => _counts.Length;
 
-    /// <summary>Most bytes that a row group read so far took while it was decoded: 4 a document and 12 an id, more where ids are no int32.</summary>
+    /// <summary>
+    /// Most bytes that a row group read so far took while it was decoded: its pages as they are stored, the largest of them decompressed, 4 a
+    /// document and 4 an id.
+    /// </summary>
     public long PeakDecodedBytes => _column.PeakDecodedBytes;
 
-    /// <summary>Schema and footer.</summary>
-    internal ParquetReader Reader => _reader;
+    /// <summary>Schema, and where pages lie.</summary>
+    internal ShardFooter Footer => _reader.Footer;
+
+    /// <summary>The program that wrote the file, as it names itself; empty where it does not.</summary>
+    internal string CreatedBy => _reader.CreatedBy;
 
     /// <summary>Opens a shard and reads its footer.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -90,12 +101,15 @@ public sealed class TokenShard : IDisposable
     internal static TokenShard Open(string path, ReadAccess access, FileStamp? expected, CancellationToken cancellation)
     {
         var file = new ShardFile(path, access, expected, cancellation);
+        FencedReader? reader = null;
         try
         {
-            return new TokenShard(path, file, OpenReader(path, file));
+            reader = OpenReader(path, file);
+            return new TokenShard(path, file, reader);
         }
         catch
         {
+            reader?.Dispose();
             file.Dispose();
             throw;
         }
@@ -113,33 +127,21 @@ public sealed class TokenShard : IDisposable
     internal RowGroupCounts? StatedCounts(int rowGroup) => _counts[rowGroup] ??= CountsFromFooter(rowGroup);
 
     /// <summary>Documents of a row group, empty ones included, as the footer states them.</summary>
-    internal int DocumentsOf(int rowGroup)
-    {
-        using var group = _reader.OpenRowGroupReader(rowGroup);
-        try
-        {
-            return _column.Extent(group).Rows;
-        }
-        catch (Exception exception) when (IsDamage(exception))
-        {
-            throw Damaged(rowGroup, exception);
-        }
-    }
+    internal int DocumentsOf(int rowGroup) => Extent(rowGroup).Rows;
+
+    /// <summary>The smallest and the largest id of a row group, where the footer states them.</summary>
+    internal IdRange? StatedIds(int rowGroup) => _column.StatedIds(Footer, rowGroup);
 
     /// <summary>SHA-256 of the footer, in lower-case hexadecimal. It has the place, size and statistics of every page's column chunk.</summary>
     internal string FooterHash()
     {
-        // A file ends with the footer, its length in 4 bytes and 4 bytes of magic; the reader has checked both.
-        Span<byte> tail = stackalloc byte[8];
-        _file.Position = _file.Length - tail.Length;
-        _file.ReadExactly(tail);
-        long left = BinaryPrimitives.ReadInt32LittleEndian(tail);
-        _file.Position = _file.Length - tail.Length - left;
+        var left = Footer.Length;
+        _file.Position = Footer.Start;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
         for (int count; left > 0; left -= count)
         {
-            count = (int)Math.Min(left, buffer.Length);
+            count = Math.Min(left, buffer.Length);
             _file.ReadExactly(buffer.AsSpan(0, count));
             hash.AppendData(buffer, 0, count);
         }
@@ -164,17 +166,14 @@ public sealed class TokenShard : IDisposable
     public void ReadRowGroup(int index, DocumentGroup destination, int? vocabularySize = null)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)RowGroupCount);
-        using (var group = _reader.OpenRowGroupReader(index))
+        try
         {
-            try
-            {
-                _column.Read(group, destination);
-            }
-            catch (Exception exception) when (IsDamage(exception))
-            {
-                _file.RequireUnchanged();
-                throw Damaged(index, exception);
-            }
+            _column.Read(_reader, index, _checksums?[index], destination);
+        }
+        catch (InvalidDataException exception)
+        {
+            _file.RequireUnchanged();
+            throw Damaged(index, exception);
         }
 
         // Whatever was decoded is of no use if the file changed meanwhile.
@@ -196,58 +195,67 @@ public sealed class TokenShard : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose()
     {
-        _reader.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _reader.Dispose();
         _file.Dispose();
     }
 
-    private static ParquetReader OpenReader(string path, ShardFile file)
+    private static FencedReader OpenReader(string path, ShardFile file)
     {
         try
         {
-            return ParquetReader.CreateAsync(file).GetAwaiter().GetResult();
+            return FencedReader.Open(file);
         }
-        catch (Exception exception) when (IsDamage(exception))
+        catch (InvalidDataException exception)
         {
             throw new InvalidDataException(
-                $"{path}: the {file.Length} bytes are no complete Parquet file: {WithoutPlace(exception, StreamName)} "
-                + "Write or copy the file again.",
-                exception);
+                $"{path}: the {file.Length} bytes are no complete Parquet file: {exception.Message} Write or copy the file again.", exception);
         }
     }
-
-    // The package reports damaged pages with whatever its decoders run into, a bad footer as IOException, and a list in data page V2 as
-    // NotImplementedException; the drop-in always throws ParquetException.
-    private static bool IsDamage(Exception exception)
-        => exception is not ShardFileException && exception is ParquetException or InvalidDataException or IOException or ArgumentException or ArithmeticException
-            or IndexOutOfRangeException or InvalidOperationException or NotSupportedException or NotImplementedException;
 
     private int ParseVocabularySize(string text)
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && size > 0
             ? size
             : throw new InvalidDataException($"{Path}: file metadata {VocabularySizeKey} is '{text}'; it must be a positive number.");
 
+    private uint[] ParseChecksums(string text)
+    {
+        var checksums = new uint[RowGroupCount];
+        for (var index = 0; index < checksums.Length; index++)
+        {
+            if (text.Length != 8 * checksums.Length
+                || !uint.TryParse(text.AsSpan(8 * index, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out checksums[index]))
+            {
+                throw new InvalidDataException(
+                    $"{Path}: file metadata {ChecksumsKey} has {text.Length} characters; it must be 8 hexadecimal digits for each of the "
+                    + $"{checksums.Length} row groups. Write or copy the file again.");
+            }
+        }
+
+        return checksums;
+    }
+
     private RowGroupCounts? CountsFromFooter(int index)
     {
-        var writer = _reader.Metadata?.CreatedBy ?? "";
-        var countsEmptyLists = WritersThatCountEmptyListsAsNull.Any(known => writer.StartsWith(known, StringComparison.Ordinal));
-        using var group = _reader.OpenRowGroupReader(index);
+        var countsEmptyLists = WritersThatCountEmptyListsAsNull.Any(known => CreatedBy.StartsWith(known, StringComparison.Ordinal));
+        var (rows, slots) = Extent(index);
+        var chunk = Footer.Chunks[index];
+        var tokens = chunk.IdsByLevel >= 0 ? chunk.IdsByLevel : countsEmptyLists && chunk.Nulls >= 0 ? slots - chunk.Nulls : -1;
+        return tokens >= 0 && slots - tokens is var nulls && nulls >= 0 && nulls <= rows ? new RowGroupCounts(rows, (int)tokens) : null;
+    }
+
+    private (int Rows, int Slots) Extent(int index)
+    {
         try
         {
-            var (rows, slots, stated) = _column.Extent(group);
-            var nulls = _column.NullsByLevel(group) ?? (countsEmptyLists ? stated : null);
-            return nulls >= 0 && nulls <= rows ? new RowGroupCounts(rows, slots - (int)nulls) : null;
+            return _column.Extent(Footer, index);
         }
-        catch (Exception exception) when (IsDamage(exception))
+        catch (InvalidDataException exception)
         {
             throw Damaged(index, exception);
         }
     }
 
-    private string PlaceOf(int index)
-    {
-        using var group = _reader.OpenRowGroupReader(index);
-        return $"({_column.PlaceOf(group)})";
-    }
+    private string PlaceOf(int index) => $"({_column.PlaceOf(Footer.Chunks[index])})";
 
     private RowGroupCounts CountsFromPages(int index)
     {
@@ -256,20 +264,8 @@ public sealed class TokenShard : IDisposable
         return new RowGroupCounts(_counted.DocumentCount, _counted.TokenCount);
     }
 
-    private InvalidDataException Damaged(int index, Exception exception)
-        => new($"{Path}: row group {index}: {WithoutPlace(exception, StreamName, $"row group {index}, ")}", exception);
-
-    // A reader that names file and row group itself need not be heard twice.
-    private static string WithoutPlace(Exception exception, params ReadOnlySpan<string> places)
-    {
-        var message = exception.Message;
-        foreach (var place in places)
-        {
-            message = message.StartsWith(place, StringComparison.Ordinal) ? message[place.Length..] : message;
-        }
-
-        return message;
-    }
+    private InvalidDataException Damaged(int index, InvalidDataException exception)
+        => new($"{Path}: row group {index}: {exception.Message}", exception);
 
     private InvalidDataException OutsideVocabulary(int index, DocumentGroup group, int token, int? vocabularySize)
     {

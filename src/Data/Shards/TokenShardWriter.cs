@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using KvShiftScale.Data.Shards.Format;
 using Parquet;
 using Parquet.Schema;
 
@@ -16,6 +18,7 @@ public sealed class TokenShardWriter : IDisposable
     private readonly ShardWriterOptions _options;
     private readonly DataField<int> _element = new("element", nullable: false);
     private readonly FileStream _file;
+    private readonly ChecksummedStream _checksummed;
     private readonly ParquetWriter _writer;
 
     // Documents of the row group that is being gathered, one after the other, and their lengths.
@@ -25,6 +28,7 @@ public sealed class TokenShardWriter : IDisposable
 
     private int[] _definitionLevels = [];
     private int[] _repetitionLevels = [];
+    private readonly StringBuilder _checksums = new();
     private bool _closed;
 
     /// <param name="path">The finished file; an existing one is replaced by <see cref="Complete"/>.</param>
@@ -33,19 +37,16 @@ public sealed class TokenShardWriter : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.RowGroupTokens, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VocabularySize, 1);
+        RequireReadable(options);
         _path = path;
         _options = options;
         _ids = new int[options.RowGroupTokens];
         _file = new FileStream(path + TemporarySuffix, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
+        _checksummed = new ChecksummedStream(_file);
         var schema = new ParquetSchema(new ListField(TokenShard.ColumnName, _element));
         var format = new ParquetOptions { CompressionMethod = options.Compression, CompressionLevel = options.CompressionLevel };
         format.ColumnEncodingHints[$"{TokenShard.ColumnName}/list/element"] = options.Encoding;
-        _writer = ParquetWriter.CreateAsync(schema, _file, format).GetAwaiter().GetResult();
-        _writer.CustomMetadata = new Dictionary<string, string>
-        {
-            [TokenShard.TokenizerKey] = options.TokenizerHash,
-            [TokenShard.VocabularySizeKey] = options.VocabularySize.ToString(CultureInfo.InvariantCulture),
-        };
+        _writer = ParquetWriter.CreateAsync(schema, _checksummed, format).GetAwaiter().GetResult();
     }
 
     /// <summary>Documents appended so far.</summary>
@@ -95,6 +96,12 @@ public sealed class TokenShardWriter : IDisposable
             WriteRowGroup();
         }
 
+        _writer.CustomMetadata = new Dictionary<string, string>(_options.DocumentMarks())
+        {
+            [TokenShard.TokenizerKey] = _options.TokenizerHash,
+            [TokenShard.VocabularySizeKey] = _options.VocabularySize.ToString(CultureInfo.InvariantCulture),
+            [TokenShard.ChecksumsKey] = _checksums.ToString(),
+        };
         _writer.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _file.Flush(flushToDisk: true);
         _file.Dispose();
@@ -110,6 +117,21 @@ public sealed class TokenShardWriter : IDisposable
             _closed = true;
             _file.Dispose();
             File.Delete(_path + TemporarySuffix);
+        }
+    }
+
+    private static void RequireReadable(ShardWriterOptions options)
+    {
+        if (options.Encoding is not (EncodingHint.Default or EncodingHint.DeltaBinaryPacked))
+        {
+            throw new ArgumentException(
+                $"Shards are not written with {options.Encoding}; wanted is {EncodingHint.Default} or {EncodingHint.DeltaBinaryPacked}.", nameof(options));
+        }
+
+        if (options.Compression is CompressionMethod.LZ4 or CompressionMethod.Lzo)
+        {
+            throw new ArgumentException(
+                $"Shards are not written with {options.Compression}; use {CompressionMethod.Zstd} or {CompressionMethod.Lz4Raw}.", nameof(options));
         }
     }
 
@@ -142,6 +164,7 @@ public sealed class TokenShardWriter : IDisposable
             slot += Math.Max(length, 1);
         }
 
+        _checksummed.Restart();
         using var rowGroup = _writer.CreateRowGroup();
         rowGroup.WriteAllPartsAsync<int>(
             _element,
@@ -150,6 +173,7 @@ public sealed class TokenShardWriter : IDisposable
             _repetitionLevels.AsMemory(0, slotCount),
             CancellationToken.None).GetAwaiter().GetResult();
         rowGroup.CompleteValidate();
+        _checksums.Append(CultureInfo.InvariantCulture, $"{_checksummed.Checksum:x8}");
         _idCount = 0;
         _lengths.Clear();
     }

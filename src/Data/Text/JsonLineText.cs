@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace KvShiftScale.Data.Text;
 
@@ -14,52 +13,62 @@ internal static class JsonLineText
 
     /// <summary>
     /// The string in <paramref name="field"/> of the object that <paramref name="line"/> is, in UTF-8. Where the field stands twice, the last
-    /// one counts. Broken UTF-8, and an escape for half of a surrogate pair, become U+FFFD.
+    /// one counts; null there is no document. Broken UTF-8, and an escape for half of a surrogate pair, become U+FFFD. NaN and Infinity, which
+    /// are no JSON but which Python writes, are passed over like numbers.
     /// </summary>
-    /// <exception cref="InvalidDataException">The line is not such an object; the message has the place and what was found.</exception>
-    public static ReadOnlySpan<byte> Read(byte[] line, string field, string source, long number)
+    /// <exception cref="UnusableLineException">The line is not such an object; the message has the place and what was found.</exception>
+    public static DocumentText Read(byte[] line, string field, string source, long number)
     {
-        if (!Utf8.IsValid(line))
-        {
-            line = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(line));
-        }
-
         try
         {
             return Find(line, field, source, number);
         }
+        catch (JsonException) when (WithZerosForNonFinite(line) is not null)
+        {
+        }
         catch (JsonException error)
         {
-            throw new InvalidDataException(
-                $"{Place(source, number)}: found {Excerpt(line)}, which is not JSON ({WithoutLine(error.Message)}); expected one object a line with the "
-                + $"text in '{field}'.", error);
+            throw NotJson(line, field, source, number, error);
+        }
+
+        try
+        {
+            return Find(WithZerosForNonFinite(line)!, field, source, number);
+        }
+        catch (JsonException error)
+        {
+            throw NotJson(line, field, source, number, error);
         }
     }
 
-    private static ReadOnlySpan<byte> Find(byte[] line, string field, string source, long number)
+    private static UnusableLineException NotJson(byte[] line, string field, string source, long number, JsonException error) => new(source, number,
+        $"found {Excerpt(line)}, which is not JSON ({WithoutLine(error.Message)}); expected one object a line with the text in '{field}'.", error);
+
+    private static DocumentText Find(byte[] line, string field, string source, long number)
     {
+        // The reader does not look into strings, so that they may hold broken sequences.
         var reader = new Utf8JsonReader(line, Options);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            throw new InvalidDataException(
-                $"{Place(source, number)}: found {NameOf(reader.TokenType)} ({Excerpt(line)}), expected an object with the text in '{field}'.");
+            throw new UnusableLineException(source, number,
+                $"found {NameOf(reader.TokenType)} ({Excerpt(line)}), expected an object with the text in '{field}'.");
         }
 
-        ReadOnlySpan<byte> text = default;
+        DocumentText text = default;
         var isFound = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            var isField = reader.ValueTextEquals(field);
+            var isField = reader.ValueIsEscaped ? Encoding.UTF8.GetString(Unescape(ref reader).Utf8) == field : reader.ValueTextEquals(field);
             reader.Read();
             if (isField)
             {
-                if (reader.TokenType != JsonTokenType.String)
+                text = reader.TokenType switch
                 {
-                    throw new InvalidDataException($"{Place(source, number)}: field '{field}' is {NameOf(reader.TokenType)}, expected a string.");
-                }
-
-                text = reader.ValueIsEscaped ? Unescape(ref reader) : reader.ValueSpan;
+                    JsonTokenType.String => reader.ValueIsEscaped ? Unescape(ref reader) : DocumentText.Of(reader.ValueSpan),
+                    JsonTokenType.Null => DocumentText.None($"field '{field}' is null"),
+                    var other => throw new UnusableLineException(source, number, $"field '{field}' is {NameOf(other)}, expected a string."),
+                };
                 isFound = true;
             }
 
@@ -71,21 +80,29 @@ internal static class JsonLineText
         return isFound ? text : throw Missing(line, field, source, number);
     }
 
-    private static byte[] Unescape(scoped ref Utf8JsonReader reader)
+    private static DocumentText Unescape(scoped ref Utf8JsonReader reader)
     {
-        var unescaped = new byte[reader.ValueSpan.Length];
-        try
+        var value = reader.ValueSpan;
+        var broken = BrokenUtf8.Count(value);
+        if (broken == 0)
         {
-            return unescaped[..reader.CopyString(unescaped)];
+            var unescaped = new byte[value.Length];
+            try
+            {
+                return DocumentText.Of(unescaped.AsSpan(0, reader.CopyString(unescaped)), 0);
+            }
+            catch (InvalidOperationException)
+            {
+                // Half of a surrogate pair.
+            }
         }
-        catch (InvalidOperationException)
-        {
-            return WithHalvesReplaced(reader.ValueSpan);
-        }
+
+        var (text, halves) = WithHalvesReplaced(broken == 0 ? value : BrokenUtf8.Replace(value));
+        return DocumentText.Of(text, broken + halves);
     }
 
-    // The reader has found the escapes well-formed; some of them are halves of surrogate pairs.
-    private static byte[] WithHalvesReplaced(ReadOnlySpan<byte> escaped)
+    // The reader has found the escapes well-formed; some of them may be halves of surrogate pairs.
+    private static (byte[] Utf8, long Halves) WithHalvesReplaced(ReadOnlySpan<byte> escaped)
     {
         var text = new StringBuilder(escaped.Length);
         while (!escaped.IsEmpty)
@@ -112,18 +129,67 @@ internal static class JsonLineText
             escaped = escaped[length..];
         }
 
-        return Encoding.UTF8.GetBytes(text.ToString());
+        var halves = 0L;
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]))
+            {
+                i++;
+            }
+            else if (char.IsSurrogate(text[i]))
+            {
+                halves++;
+            }
+        }
+
+        return (Encoding.UTF8.GetBytes(text.ToString()), halves);
     }
 
-    private static InvalidDataException Missing(byte[] line, string field, string source, long number)
+    /// <summary>The line with a zero and blanks in the place of each NaN and Infinity outside of strings; null where there is none.</summary>
+    private static byte[]? WithZerosForNonFinite(ReadOnlySpan<byte> line)
     {
-        using var document = JsonDocument.Parse(line, new JsonDocumentOptions { MaxDepth = Options.MaxDepth });
-        var names = string.Join(", ", document.RootElement.EnumerateObject().Select(property => $"'{property.Name}'"));
-        return new InvalidDataException(
-            $"{Place(source, number)}: no field '{field}'; found {(names.Length > 0 ? names : "an empty object")}. Name the field that holds the text.");
+        byte[]? replaced = null;
+        var isString = false;
+        for (var i = 0; i < line.Length; i++)
+        {
+            if (line[i] == '"')
+            {
+                isString = !isString;
+            }
+            else if (isString)
+            {
+                i += line[i] == '\\' ? 1 : 0;
+            }
+            else if (NonFiniteLength(line[i..]) is var length and > 0)
+            {
+                replaced ??= line.ToArray();
+                replaced.AsSpan(i, length).Fill((byte)' ');
+                replaced[i] = (byte)'0';
+                i += length - 1;
+            }
+        }
+
+        return replaced;
     }
 
-    private static string Place(string source, long number) => FormattableString.Invariant($"{source}, line {number}");
+    private static int NonFiniteLength(ReadOnlySpan<byte> text)
+        => text.StartsWith("NaN"u8) ? 3 : text.StartsWith("Infinity"u8) ? 8 : text.StartsWith("-Infinity"u8) ? 9 : 0;
+
+    private static UnusableLineException Missing(byte[] line, string field, string source, long number)
+    {
+        var reader = new Utf8JsonReader(line, Options);
+        reader.Read();
+        var names = new List<string>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            names.Add($"'{Encoding.UTF8.GetString(reader.ValueIsEscaped ? Unescape(ref reader).Utf8 : reader.ValueSpan)}'");
+            reader.Read();
+            reader.Skip();
+        }
+
+        var found = names.Count > 0 ? string.Join(", ", names) : "an empty object";
+        return new UnusableLineException(source, number, $"no field '{field}'; found {found}. Name the field that holds the text.");
+    }
 
     private static string Excerpt(ReadOnlySpan<byte> line)
         => line.Length <= ExcerptBytes ? $"'{Encoding.UTF8.GetString(line)}'" : $"'{Encoding.UTF8.GetString(line[..ExcerptBytes])}...'";

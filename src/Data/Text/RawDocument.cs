@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace KvShiftScale.Data.Text;
 
 /// <summary>A document as its file holds it: what is left to do, such as parsing a line of JSON, can be done on another thread.</summary>
@@ -27,12 +25,8 @@ internal sealed class RawDocument
     /// <summary>Bytes as stored.</summary>
     public int ByteCount => _content.Length;
 
-    /// <summary>The text in UTF-8; it may hold sequences that are broken, which readers take for U+FFFD.</summary>
+    /// <summary>The text.</summary>
     /// <param name="field">Field of a JSON line that holds the text.</param>
-    /// <exception cref="InvalidDataException">The line is not JSON, or lacks the field.</exception>
-    public ReadOnlySpan<byte> Utf8(string field) => JsonLine == 0 ? _content : JsonLineText.Read(_content, field, Source, JsonLine);
-
-    /// <summary>The text; broken UTF-8 becomes U+FFFD.</summary>
-    /// <inheritdoc cref="Utf8"/>
-    public string Text(string field) => Encoding.UTF8.GetString(Utf8(field));
+    /// <exception cref="UnusableLineException">The line is not JSON, or lacks the field.</exception>
+    public DocumentText Read(string field) => JsonLine == 0 ? DocumentText.Of(_content) : JsonLineText.Read(_content, field, Source, JsonLine);
 }

@@ -1,4 +1,7 @@
+using System.Text;
+using KvShiftScale.Data.Finding;
 using KvShiftScale.Data.Text.Files;
+
 namespace KvShiftScale.Data.Text;
 
 /// <summary>
@@ -7,8 +10,8 @@ namespace KvShiftScale.Data.Text;
 /// <c>.gz</c> or <c>.zst</c> after its name.
 /// </summary>
 /// <remarks>
-/// Files come in the order of the patterns, those of one pattern in ordinal order of their paths, a file that several patterns match only
-/// once. A pattern that is a folder stands for all files of these kinds below it. Text is UTF-8 (or UTF-16 or UTF-32 with a byte order
+/// Files come in the order of the paths given, those of one path in ordinal order, each file once. A path is a file, a folder, of which all files
+/// of these kinds in it and below it are read, or a pattern (<see cref="DataPath"/>). An empty file has no document. Text is UTF-8 (or UTF-16 or UTF-32 with a byte order
 /// mark); bytes that are not become U+FFFD.
 /// </remarks>
 public static class TextDocuments
@@ -17,33 +20,77 @@ public static class TextDocuments
     public const string DefaultField = "text";
 
     /// <summary>The documents of all files that the patterns match. Patterns are resolved at once, files opened one by one.</summary>
-    /// <param name="globs">Patterns as <see cref="FileGlob"/> reads them, or folders.</param>
+    /// <param name="globs">Files, folders and patterns.</param>
     /// <param name="field">Field of a JSON line that holds the text.</param>
     /// <exception cref="FileNotFoundException">A pattern matches no file.</exception>
     /// <exception cref="InvalidDataException">A file is of an unknown kind or damaged, or a JSON line lacks the field.</exception>
     public static IEnumerable<TextDocument> Read(IEnumerable<string> globs, string field = DefaultField)
     {
-        ArgumentException.ThrowIfNullOrEmpty(field);
-        return Documents(Files(globs), field);
+        return Read(Files(globs), field);
     }
 
-    /// <summary>The files that the patterns match, in reading order.</summary>
-    /// <inheritdoc cref="Read(IEnumerable{string}, string)"/>
-    public static IReadOnlyList<string> Files(IEnumerable<string> globs)
+    /// <summary>The documents of files that have been found.</summary>
+    /// <exception cref="InvalidDataException">A file is damaged, or a JSON line lacks the field.</exception>
+    /// <param name="files">Read in order.</param>
+    /// <param name="field">Field of a JSON line that holds the text.</param>
+    /// <param name="skipsBadLines">Leaves out JSON lines without a text, where they would otherwise end the reading.</param>
+    /// <param name="leftOut">Told of each JSON line that was left out: bad ones, and those with null in the place of the text.</param>
+    public static IEnumerable<TextDocument> Read(
+        CorpusFiles files, string field = DefaultField, bool skipsBadLines = false, Action<LeftOutLine>? leftOut = null)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        ArgumentException.ThrowIfNullOrEmpty(field);
+        return Documents(files.Paths, field, skipsBadLines, leftOut);
+    }
+
+    /// <summary>The files that paths stand for, in reading order.</summary>
+    /// <param name="globs">Files, folders and patterns.</param>
+    /// <param name="ownFile">What a file is that this program has written itself, and that is left out; null for others.</param>
+    /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
+    /// <exception cref="InvalidDataException">A file is of an unknown kind.</exception>
+    public static CorpusFiles Files(IEnumerable<string> globs, Func<string, string?>? ownFile = null)
     {
         ArgumentNullException.ThrowIfNull(globs);
-        return CorpusFiles.Find(globs);
+        return CorpusFiles.Find(globs, ownFile);
     }
 
-    private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field)
+    private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
     {
         foreach (var file in files)
         {
             using var reader = new CorpusFileReader(file);
             foreach (var document in reader.Documents())
             {
-                yield return new TextDocument(document.Source, document.Index, document.Text(field));
+                if (Text(document, field, skipsBadLines, leftOut) is { } text)
+                {
+                    yield return new TextDocument(document.Source, document.Index, text);
+                }
             }
+        }
+    }
+
+    private static string? Text(RawDocument document, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
+    {
+        try
+        {
+            var text = document.Read(field);
+            if (text.Absence is { } absence)
+            {
+                leftOut?.Invoke(new LeftOutLine(document.Source, document.JsonLine, absence));
+                return null;
+            }
+
+            return Encoding.UTF8.GetString(text.Utf8);
+        }
+        catch (UnusableLineException bad)
+        {
+            if (!skipsBadLines)
+            {
+                throw bad.ToFault();
+            }
+
+            leftOut?.Invoke(bad.Line);
+            return null;
         }
     }
 }

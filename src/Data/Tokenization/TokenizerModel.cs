@@ -19,20 +19,39 @@ public sealed class TokenizerModel : Tokenizer
     private readonly TokenTable _tokens;
     private readonly bool _dropsFirstBlank;
 
+    private readonly TokenizerDescription _description;
+    private readonly string? _formerHash;
+
     internal TokenizerModel(TokenizerDescription description)
     {
-        EndOfTextId = description.Vocabulary[description.FindEndOfText()];
+        _description = description.EndOfText is null ? TokenizerCompanions.Apply(description, null) : description;
         _tokens = new TokenTable(description);
         _encoder = new BpeEncoder(description);
         _dropsFirstBlank = description.DecodingDropsFirstBlank;
         Hash = TokenizerHash.Of(description, _tokens);
+        _formerHash = TokenizerHash.FormerOf(description, _tokens);
     }
 
     /// <summary>One more than the largest id; the number of ids where none is left out.</summary>
     public int VocabularySize => _tokens.Count;
 
-    /// <summary>The id that ends a document. Nothing here appends it.</summary>
-    public int EndOfTextId { get; }
+    /// <summary>The id that ends a document; null where none is certain, see <see cref="EndOfTextMissing"/>. Nothing here appends it.</summary>
+    public int? EndOfTextId => IdOf(_description.EndOfText!);
+
+    /// <summary>Why no id ends a document, as a sentence without a full stop; null where one does.</summary>
+    public string? EndOfTextMissing => _description.EndOfText!.Missing;
+
+    /// <summary>The id that begins a document; null where none is certain, see <see cref="BeginOfTextMissing"/>. Nothing here puts it there.</summary>
+    public int? BeginOfTextId => IdOf(_description.BeginOfText!);
+
+    /// <summary>Why no id begins a document, as a sentence without a full stop; null where one does.</summary>
+    public string? BeginOfTextMissing => _description.BeginOfText!.Missing;
+
+    /// <summary>
+    /// The id that ended documents by the rule of versions which read no statement of the files: that of the first known name. For work that
+    /// such a version has begun.
+    /// </summary>
+    internal int? EndOfTextIdByName => IdOf(TokenizerCompanions.Apply(_description, null).EndOfText!);
 
     /// <summary>
     /// 16 hexadecimal digits (the first 8 bytes of a SHA-256) over the vocabulary in id order, the merges in rank order and the way in which
@@ -41,8 +60,9 @@ public sealed class TokenizerModel : Tokenizer
     public string Hash { get; }
 
     /// <param name="path">
-    /// A folder with <c>vocab.json</c> and <c>merges.txt</c>, with <c>tokenizer.json</c> or with one <c>.tiktoken</c> file, looked for in
-    /// this order; or the path of a <c>tokenizer.json</c> or <c>.tiktoken</c> file.
+    /// A folder with <c>tokenizer.json</c>, with <c>vocab.json</c> and <c>merges.txt</c>, or with one <c>.tiktoken</c> file, looked for in
+    /// this order; or the path of a <c>tokenizer.json</c> or <c>.tiktoken</c> file; or, where nothing has that path, the name of a published
+    /// encoding: <c>cl100k_base</c>, <c>o200k_base</c>, <c>r50k_base</c>, <c>gpt2</c>.
     /// </param>
     /// <exception cref="FileNotFoundException">The path or the files in it do not exist.</exception>
     /// <exception cref="InvalidDataException">The files are damaged, or describe a tokenizer that works in another way.</exception>
@@ -50,6 +70,33 @@ public sealed class TokenizerModel : Tokenizer
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         return new TokenizerModel(TokenizerFile.Read(path));
+    }
+
+    /// <summary>Whether a hash names this tokenizer: it is <see cref="Hash"/>, or the one that an earlier version gave it.</summary>
+    public bool IsNamedBy(string hash) => hash == Hash || hash == _formerHash;
+
+    /// <summary>The id of a token by its spelling in the vocabulary, or of a number that is an id. Digits alone are an id.</summary>
+    /// <exception cref="ArgumentException">There is none; the message says what was wanted.</exception>
+    public int FindToken(string tokenOrId)
+    {
+        if (tokenOrId.Length > 0 && tokenOrId.All(char.IsAsciiDigit))
+        {
+            return int.TryParse(tokenOrId, System.Globalization.NumberStyles.None, null, out var number) && _tokens.TryGet(number, out _)
+                ? number
+                : throw new ArgumentException($"{_description.Source} has no id {tokenOrId}; its ids are below {VocabularySize}");
+        }
+
+        return _description.Vocabulary.TryGetValue(tokenOrId, out var id)
+            ? id
+            : throw new ArgumentException($"{_description.Source} has no token '{tokenOrId}'; wanted one as its vocabulary spells it, or an id");
+    }
+
+    /// <summary>The vocabulary's spelling of an id.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public string TokenOf(int id)
+    {
+        TokenBytes(id);
+        return _tokens.Name(id);
     }
 
     /// <summary>The ids of a document, without an end of text.</summary>
@@ -194,6 +241,8 @@ public sealed class TokenizerModel : Tokenizer
         Encode(textSpan, ids);
         return new EncodeResults<int> { Tokens = ids, CharsConsumed = textSpan.Length };
     }
+
+    private int? IdOf(TokenRole role) => role.Token is { } token ? _description.Vocabulary[token] : null;
 
     private static bool EndsInsideCharacter(ReadOnlySpan<byte> utf8)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Models.Native;
 
@@ -6,6 +7,8 @@ namespace KvShiftScale.Models.Native;
 internal static partial class TransformerKernels
 {
     private const string Library = "kvshift";
+
+    static TransformerKernels() => KvShiftLibrary.ResolveFor(typeof(TransformerKernels).Assembly);
 
     [LibraryImport(Library)]
     internal static partial int kvs_rms_norm_forward(int dtype, long rows, long columns, nint x, nint residual, nint weight, double epsilon,

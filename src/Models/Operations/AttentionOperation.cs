@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
@@ -20,16 +21,16 @@ internal static class AttentionOperation
             ? Fused.apply(query.Value, key.Value, value.Value, shape, layout, new AttentionInputs(query, key, value))
             : BlockedAttention.apply(query.Value, key.Value, value.Value, shape, layout, new AttentionInputs(query, key, value));
 
-    private sealed class Fused : SingleTensorFunction<Fused>
+    private sealed class Fused : SingleResultFunction<Fused>
     {
         public override string Name => "Attention";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (q, k, v) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
-            var (shape, layout) = ((AttentionShape)vars[3], (TokenLayout)vars[4]);
+            var (q, k, v) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2]);
+            var (shape, layout) = ((AttentionShape)arguments[3], (TokenLayout)arguments[4]);
             var output = empty(q.size(0), q.size(1), q.dtype);
-            var inputs = (AttentionInputs)vars[5];
+            var inputs = (AttentionInputs)arguments[5];
             List<Tensor> saved = [.. inputs.Keep(), output];
             foreach (var (begin, count, at) in Parts(layout))
             {
@@ -42,20 +43,20 @@ internal static class AttentionOperation
                 Return(partOutput, output, layout, at, count);
                 saved.Add(logSumExp);
             }
-            ctx.save_for_backward(saved);
-            ctx.save_data("inputs", inputs);
-            ctx.save_data("shape", shape);
-            ctx.save_data("layout", layout);
+            context.save_for_backward(saved);
+            context.save_data("inputs", inputs);
+            context.save_data("shape", shape);
+            context.save_data("layout", layout);
             return output;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var (saved, inputs) = (new Queue<Tensor>(ctx.get_saved_variables()), (AttentionInputs)ctx.get_data("inputs"));
+            var (saved, inputs) = (new Queue<Tensor>(context.get_saved_variables()), (AttentionInputs)context.get_data("inputs"));
             var (q, k, v) = inputs.Take(saved);
             var output = saved.Dequeue();
-            var (shape, layout) = ((AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
-            var doutput = grad_output.contiguous();
+            var (shape, layout) = ((AttentionShape)context.get_data("shape"), (TokenLayout)context.get_data("layout"));
+            var doutput = gradient.contiguous();
             var dq = empty(q.size(0), q.size(1), q.dtype);
             Tensor? dk = null, dv = null;
             foreach (var (begin, count, at) in Parts(layout))
@@ -73,7 +74,7 @@ internal static class AttentionOperation
                 dv = dv is null ? partDv : dv.add_(partDv);
             }
             inputs.Release();
-            return [dq, dk!, dv!, null!, null!, null!];
+            return [dq, dk!, dv!, null, null, null];
         }
 
         // Each part of a row's queries, and where it begins among this rank's own.

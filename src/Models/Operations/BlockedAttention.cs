@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -8,7 +9,7 @@ namespace KvShiftScale.Models.Operations;
 /// queries in blocks and computes a block's scores again in backward, so that memory grows with the tokens of a row and not with
 /// their square. Keys before the block's documents are left out. Scores are softmaxed in float32 at least.
 /// </summary>
-internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
+internal sealed class BlockedAttention : SingleResultFunction<BlockedAttention>
 {
     // Queries that are scored together. Scores are [batch, heads, block, keys]: 16 heads over 16,384 keys are 128 MiB in float32.
     private const int Block = 128;
@@ -16,15 +17,15 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
     public override string Name => nameof(BlockedAttention);
 
     /// <inheritdoc/>
-    /// <remarks>vars: query, key, value, shape and layout of <see cref="AttentionOperation.Apply"/>, <see cref="AttentionInputs"/>.</remarks>
-    public override Tensor forward(AutogradContext ctx, params object[] vars)
+    /// <remarks>arguments: query, key, value, shape and layout of <see cref="AttentionOperation.Apply"/>, <see cref="AttentionInputs"/>.</remarks>
+    protected override Tensor Compute(AutogradContext context, object[] arguments)
     {
-        var call = new Call((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (AttentionShape)vars[3], (TokenLayout)vars[4]);
-        var inputs = (AttentionInputs)vars[5];
-        ctx.save_for_backward([.. inputs.Keep()]);
-        ctx.save_data("inputs", inputs);
-        ctx.save_data("shape", vars[3]);
-        ctx.save_data("layout", vars[4]);
+        var call = new Call((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2], (AttentionShape)arguments[3], (TokenLayout)arguments[4]);
+        var inputs = (AttentionInputs)arguments[5];
+        context.save_for_backward([.. inputs.Keep()]);
+        context.save_data("inputs", inputs);
+        context.save_data("shape", arguments[3]);
+        context.save_data("layout", arguments[4]);
         var output = empty([call.Query.size(0), call.Query.size(1)], call.Query.dtype, call.Query.device);
         foreach (var (first, count, own) in call.Blocks())
         {
@@ -35,13 +36,13 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
         return output;
     }
 
-    public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
     {
-        var inputs = (AttentionInputs)ctx.get_data("inputs");
-        var (query, key, value) = inputs.Take(new Queue<Tensor>(ctx.get_saved_variables()));
-        var call = new Call(query, key, value, (AttentionShape)ctx.get_data("shape"), (TokenLayout)ctx.get_data("layout"));
+        var inputs = (AttentionInputs)context.get_data("inputs");
+        var (query, key, value) = inputs.Take(new Queue<Tensor>(context.get_saved_variables()));
+        var call = new Call(query, key, value, (AttentionShape)context.get_data("shape"), (TokenLayout)context.get_data("layout"));
         var dtype = call.Query.dtype;
-        var doutput = grad_output.contiguous();
+        var doutput = gradient.contiguous();
         var dquery = empty([call.Query.size(0), call.Query.size(1)], dtype, call.Query.device);
         // Sums over blocks, hence in the wider type.
         var dkey = zeros([call.Key.size(0), call.Key.size(1)], call.ScoreType, call.Query.device);
@@ -61,7 +62,7 @@ internal sealed class BlockedAttention : SingleTensorFunction<BlockedAttention>
             call.Keys(dvalue, firstKey, first + count).add_(p.to(dtype).transpose(2, 3).matmul(d));
         }
         inputs.Release();
-        return [dquery, dkey.to(dtype), dvalue.to(dtype), null!, null!, null!];
+        return [dquery, dkey.to(dtype), dvalue.to(dtype), null, null, null];
     }
 
     /// <summary>The tensors of one call and their views by kv head: [batch, kv_heads, group * queries or keys, head_size].</summary>

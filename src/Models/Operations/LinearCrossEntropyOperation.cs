@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Native;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -25,10 +26,16 @@ internal static class LinearCrossEntropyOperation
     /// <param name="targets">int32 [rows] in host memory; <see cref="IgnoredTarget"/> where there is none.</param>
     /// <param name="group">The ranks that hold the other rows of the weight. The gradient of hidden is this rank's part of a sum over them.</param>
     /// <returns>Scalar: the sum of the losses, in float32 at least.</returns>
+    /// <exception cref="NotSupportedException">Several ranks divide the vocabulary, and the tensors are on a device.</exception>
     public static Tensor Apply(Tensor hidden, ParameterSlot weight, Tensor targets, ProcessGroup group)
     {
         if (hidden.device_type != TorchSharp.DeviceType.CPU)
         {
+            if (group.Size > 1)
+            {
+                throw new NotSupportedException($"the loss of a vocabulary that {group.Size} ranks divide is not built for {hidden.device}");
+            }
+
             var logits = nn.functional.linear(hidden, weight.AsInput());
             return nn.functional.cross_entropy(logits, targets.to(int64, hidden.device), ignore_index: IgnoredTarget,
                 reduction: nn.Reduction.Sum);
@@ -36,17 +43,17 @@ internal static class LinearCrossEntropyOperation
         return Fused.apply(hidden, weight.Parameter, targets, weight, is_grad_enabled(), group);
     }
 
-    private sealed class Fused : SingleTensorFunction<Fused>
+    private sealed class Fused : SingleResultFunction<Fused>
     {
         public override string Name => "LinearCrossEntropy";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (hidden, targets, slot, withGradient) = ((Tensor)vars[0], (Tensor)vars[2], (ParameterSlot)vars[3], (bool)vars[4]);
-            var group = (ProcessGroup)vars[5];
+            var (hidden, targets, slot, withGradient) = ((Tensor)arguments[0], (Tensor)arguments[2], (ParameterSlot)arguments[3], (bool)arguments[4]);
+            var group = (ProcessGroup)arguments[5];
             // Rows of padding have no logits.
             var (rows, vocabulary) = (hidden.size(0), slot.Shard.ValidExtent);
-            var weight = ((Tensor)vars[1]).narrow(0, 0, vocabulary);
+            var weight = ((Tensor)arguments[1]).narrow(0, 0, vocabulary);
             var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / Math.Max(1, vocabulary)));
             var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype) : null;
             var dweight = withGradient ? zeros([.. slot.Shape], slot.Gradient.dtype) : null;
@@ -73,8 +80,8 @@ internal static class LinearCrossEntropyOperation
             }
             if (withGradient)
             {
-                ctx.save_for_backward([dhidden!, dweight!]);
-                ctx.save_data("slot", slot);
+                context.save_for_backward([dhidden!, dweight!]);
+                context.save_data("slot", slot);
             }
             return tensor([lossSum], slot.Gradient.dtype).view([]);
         }
@@ -87,15 +94,15 @@ internal static class LinearCrossEntropyOperation
             return loss;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = ctx.get_saved_variables();
+            var saved = context.get_saved_variables();
             var (dhidden, dweight) = (saved[0], saved[1]);
             // The loss of a step is a plain sum, whose gradient is 1; anything else scales what forward left.
-            var scale = grad_output.to(ScalarType.Float64).item<double>();
-            var slot = (ParameterSlot)ctx.get_data("slot");
+            var scale = gradient.to(ScalarType.Float64).item<double>();
+            var slot = (ParameterSlot)context.get_data("slot");
             slot.Accumulate(scale == 1 ? dweight : dweight * scale);
-            return [scale == 1 ? dhidden : dhidden * scale, null!, null!, null!, null!, null!];
+            return [scale == 1 ? dhidden : dhidden * scale, null, null, null, null, null];
         }
     }
 }

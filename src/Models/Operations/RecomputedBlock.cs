@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -7,7 +8,7 @@ namespace KvShiftScale.Models.Operations;
 /// A block whose activations are not kept: backward runs it again from its inputs (Chen et al. 2016). The second run makes the bits of
 /// the first, so gradients are those of a block that keeps everything.
 /// </summary>
-internal sealed class RecomputedBlock : MultiTensorFunction<RecomputedBlock>
+internal sealed class RecomputedBlock : SeveralResultsFunction<RecomputedBlock>
 {
     public override string Name => nameof(RecomputedBlock);
 
@@ -18,32 +19,32 @@ internal sealed class RecomputedBlock : MultiTensorFunction<RecomputedBlock>
         return (results[0], results[1]);
     }
 
-    public override List<Tensor> forward(AutogradContext ctx, params object[] vars)
+    protected override List<Tensor> Compute(AutogradContext context, object[] arguments)
     {
-        List<Tensor> inputs = [.. vars.OfType<Tensor>()];
-        var (block, layout) = ((TransformerBlock)vars[^2], (TokenLayout)vars[^1]);
-        ctx.save_for_backward(inputs);
-        ctx.save_data("block", block);
-        ctx.save_data("layout", layout);
+        List<Tensor> inputs = [.. arguments.OfType<Tensor>()];
+        var (block, layout) = ((TransformerBlock)arguments[^2], (TokenLayout)arguments[^1]);
+        context.save_for_backward(inputs);
+        context.save_data("block", block);
+        context.save_data("layout", layout);
         var (residual, pending) = block.Forward(inputs[0], inputs.Count > 1 ? inputs[1] : null, layout);
         return [residual, pending];
     }
 
-    public override List<Tensor> backward(AutogradContext ctx, List<Tensor> grad_outputs)
+    protected override List<Tensor?> Differentiate(AutogradContext context, Tensor?[] gradients)
     {
-        List<Tensor> inputs = [.. ctx.get_saved_variables().Select(saved => saved.detach().requires_grad_())];
+        List<Tensor> inputs = [.. context.get_saved_variables().Select(saved => saved.detach().requires_grad_())];
         using (enable_grad())
         {
             Tensor residual, pending;
             using (NewDisposeScope())
             {
-                (residual, pending) = ((TransformerBlock)ctx.get_data("block"))
-                    .Forward(inputs[0], inputs.Count > 1 ? inputs[1] : null, (TokenLayout)ctx.get_data("layout"));
+                (residual, pending) = ((TransformerBlock)context.get_data("block"))
+                    .Forward(inputs[0], inputs.Count > 1 ? inputs[1] : null, (TokenLayout)context.get_data("layout"));
                 residual = residual.MoveToOuterDisposeScope();
                 pending = pending.MoveToOuterDisposeScope();
             }
-            autograd.backward([residual, pending], grad_outputs);
+            BackwardPass.Run([residual, pending], gradients);
         }
-        return [.. inputs.Select(input => input.grad!), null!, null!];
+        return [.. inputs.Select(input => input.grad), null, null];
     }
 }

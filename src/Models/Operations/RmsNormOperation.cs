@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
@@ -28,6 +29,10 @@ internal static class RmsNormOperation
         var (sum, y) = (results[0], results[1]);
         return (sum, remade ? Remade(y, sum, weight, epsilon) : y);
     }
+
+    /// <summary>The second result of <see cref="AddNorm"/> alone, for a sum that nothing else uses.</summary>
+    public static Tensor NormOfSum(Tensor residual, Tensor x, ParameterSlot weight, double epsilon)
+        => NormOfSumFunction.apply(residual, x, weight.Parameter, weight, epsilon);
 
     private static Activation Remade(Tensor y, Tensor x, ParameterSlot weight, double epsilon)
         => Activation.Remade(y, [x], origin => Forward(origin[0], null, weight.Parameter, epsilon).Normalised);
@@ -89,47 +94,69 @@ internal static class RmsNormOperation
         return dx.to(x.dtype).MoveToOuterDisposeScope();
     }
 
-    private sealed class NormFunction : SingleTensorFunction<NormFunction>
+    private sealed class NormFunction : SingleResultFunction<NormFunction>
     {
         public override string Name => "RmsNorm";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (x, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
-            var (_, y, inverseRms) = Forward(x, null, weight, (double)vars[3]);
-            ctx.save_for_backward([x, weight, inverseRms]);
-            ctx.save_data("slot", vars[2]);
+            var (x, weight) = ((Tensor)arguments[0], (Tensor)arguments[1]);
+            var (_, y, inverseRms) = Forward(x, null, weight, (double)arguments[3]);
+            context.save_for_backward([x, weight, inverseRms]);
+            context.save_data("slot", arguments[2]);
             return y;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = ctx.get_saved_variables();
-            var dx = Backward(saved[0], saved[1], saved[2], grad_output.contiguous(), null, (ParameterSlot)ctx.get_data("slot"));
-            return [dx, null!, null!, null!];
+            var saved = context.get_saved_variables();
+            var dx = Backward(saved[0], saved[1], saved[2], gradient.contiguous(), null, (ParameterSlot)context.get_data("slot"));
+            return [dx, null, null, null];
         }
     }
 
-    private sealed class AddNormFunction : MultiTensorFunction<AddNormFunction>
+    private sealed class NormOfSumFunction : SingleResultFunction<NormOfSumFunction>
+    {
+        public override string Name => "RmsNormOfSum";
+
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
+        {
+            var (residual, x, weight) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2]);
+            var (sum, y, inverseRms) = Forward(x, residual, weight, (double)arguments[4]);
+            context.save_for_backward([sum, weight, inverseRms]);
+            context.save_data("slot", arguments[3]);
+            return y;
+        }
+
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
+        {
+            var saved = context.get_saved_variables();
+            var dx = Backward(saved[0], saved[1], saved[2], gradient.contiguous(), null, (ParameterSlot)context.get_data("slot"));
+            return [dx, dx, null, null, null];
+        }
+    }
+
+    private sealed class AddNormFunction : SeveralResultsFunction<AddNormFunction>
     {
         public override string Name => "AddRmsNorm";
 
-        public override List<Tensor> forward(AutogradContext ctx, params object[] vars)
+        protected override List<Tensor> Compute(AutogradContext context, object[] arguments)
         {
-            var (residual, x, weight) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
-            var (sum, y, inverseRms) = Forward(x, residual, weight, (double)vars[4]);
-            ctx.save_for_backward([sum, weight, inverseRms]);
-            ctx.save_data("slot", vars[3]);
+            var (residual, x, weight) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2]);
+            var (sum, y, inverseRms) = Forward(x, residual, weight, (double)arguments[4]);
+            context.save_for_backward([sum, weight, inverseRms]);
+            context.save_data("slot", arguments[3]);
             return [sum, y];
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, List<Tensor> grad_outputs)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor?[] gradients)
         {
-            var saved = ctx.get_saved_variables();
+            var saved = context.get_saved_variables();
             // Both addends have the same gradient; libtorch does not write into a gradient that it shares.
-            var dx = Backward(saved[0], saved[1], saved[2], grad_outputs[1].contiguous(), grad_outputs[0].contiguous(),
-                (ParameterSlot)ctx.get_data("slot"));
-            return [dx, dx, null!, null!, null!];
+            var dx = gradients[1] is { } dy
+                ? Backward(saved[0], saved[1], saved[2], dy.contiguous(), gradients[0]?.contiguous(), (ParameterSlot)context.get_data("slot"))
+                : gradients[0];
+            return [dx, dx, null, null, null];
         }
     }
 }

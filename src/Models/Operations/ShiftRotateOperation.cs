@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
@@ -162,47 +163,47 @@ internal static class ShiftRotateOperation
             => dweights.narrow(1, dweights.size(1) - 1 - lag, 1).copy_(products.sum(dim: 3).sum(dim: 1).sum(dim: 0).view(heads, 1));
     }
 
-    private sealed class Rotation : SingleTensorFunction<Rotation>
+    private sealed class Rotation : SingleResultFunction<Rotation>
     {
         public override string Name => "Rotate";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            ctx.save_data("heads", vars[1]);
-            ctx.save_data("rotary", vars[2]);
-            ctx.save_data("layout", vars[3]);
-            return Forward((Tensor)vars[0], (int)vars[1], null, (RotaryTable?)vars[2], (TokenLayout)vars[3]);
+            context.save_data("heads", arguments[1]);
+            context.save_data("rotary", arguments[2]);
+            context.save_data("layout", arguments[3]);
+            return Forward((Tensor)arguments[0], (int)arguments[1], null, (RotaryTable?)arguments[2], (TokenLayout)arguments[3]);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var dx = Backward(null, grad_output.contiguous(), (int)ctx.get_data("heads"), null, null, (RotaryTable?)ctx.get_data("rotary"),
-                (TokenLayout)ctx.get_data("layout"));
-            return [dx, null!, null!, null!];
+            var dx = Backward(null, gradient.contiguous(), (int)context.get_data("heads"), null, null, (RotaryTable?)context.get_data("rotary"),
+                (TokenLayout)context.get_data("layout"));
+            return [dx, null, null, null];
         }
     }
 
-    private sealed class ShiftAndRotation : SingleTensorFunction<ShiftAndRotation>
+    private sealed class ShiftAndRotation : SingleResultFunction<ShiftAndRotation>
     {
         public override string Name => "ShiftRotate";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (x, weights) = ((Tensor)vars[0], (Tensor)vars[1]);
-            ctx.save_for_backward([x, weights]);
-            ctx.save_data("heads", vars[2]);
-            ctx.save_data("rotary", vars[3]);
-            ctx.save_data("layout", vars[4]);
-            return Forward(x, (int)vars[2], weights, (RotaryTable?)vars[3], (TokenLayout)vars[4]);
+            var (x, weights) = ((Tensor)arguments[0], (Tensor)arguments[1]);
+            context.save_for_backward([x, weights]);
+            context.save_data("heads", arguments[2]);
+            context.save_data("rotary", arguments[3]);
+            context.save_data("layout", arguments[4]);
+            return Forward(x, (int)arguments[2], weights, (RotaryTable?)arguments[3], (TokenLayout)arguments[4]);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = ctx.get_saved_variables();
+            var saved = context.get_saved_variables();
             var dweights = empty([saved[1].size(0), saved[1].size(1)], saved[1].dtype, saved[1].device);
-            var dx = Backward(saved[0], grad_output.contiguous(), (int)ctx.get_data("heads"), saved[1], dweights,
-                (RotaryTable?)ctx.get_data("rotary"), (TokenLayout)ctx.get_data("layout"));
-            return [dx, dweights, null!, null!, null!];
+            var dx = Backward(saved[0], gradient.contiguous(), (int)context.get_data("heads"), saved[1], dweights,
+                (RotaryTable?)context.get_data("rotary"), (TokenLayout)context.get_data("layout"));
+            return [dx, dweights, null, null, null];
         }
     }
 }

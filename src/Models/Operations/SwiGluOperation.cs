@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Native;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
@@ -34,7 +35,7 @@ internal static class SwiGluOperation
     }
 
     // With s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s; in float32 at least.
-    private static List<Tensor> ComposedBackward(Tensor gate, Tensor up, Tensor dy)
+    private static List<Tensor?> ComposedBackward(Tensor gate, Tensor up, Tensor dy)
     {
         using var scope = NewDisposeScope();
         var dtype = gate.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
@@ -45,22 +46,22 @@ internal static class SwiGluOperation
         return [dgate.to(gate.dtype).MoveToOuterDisposeScope(), dup.to(gate.dtype).MoveToOuterDisposeScope()];
     }
 
-    private sealed class Product : SingleTensorFunction<Product>
+    private sealed class Product : SingleResultFunction<Product>
     {
         public override string Name => "SwiGlu";
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (gate, up) = ((Tensor)vars[0], (Tensor)vars[1]);
-            ctx.save_for_backward([gate, up]);
+            var (gate, up) = ((Tensor)arguments[0], (Tensor)arguments[1]);
+            context.save_for_backward([gate, up]);
             return Forward(gate, up);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = ctx.get_saved_variables();
+            var saved = context.get_saved_variables();
             var (gate, up) = (saved[0], saved[1]);
-            var dy = grad_output.contiguous();
+            var dy = gradient.contiguous();
             if (!KernelDataType.Supports(gate))
             {
                 return ComposedBackward(gate, up, dy);

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -31,47 +32,47 @@ public sealed class Embedding : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor ids) => Rows(Weight, ids);
 
-    private sealed class Lookup : SingleTensorFunction<Lookup>
+    private sealed class Lookup : SingleResultFunction<Lookup>
     {
         public override string Name => nameof(Embedding);
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var ids = (Tensor)vars[1];
-            ctx.save_for_backward([ids]);
-            ctx.save_data("slot", vars[2]);
-            return ((Tensor)vars[0]).index_select(0, ids);
+            var ids = (Tensor)arguments[1];
+            context.save_for_backward([ids]);
+            context.save_data("slot", arguments[2]);
+            return ((Tensor)arguments[0]).index_select(0, ids);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            ((ParameterSlot)ctx.get_data("slot")).AccumulateRows(ctx.get_saved_variables()[0], grad_output.contiguous());
-            return [null!, null!, null!];
+            ((ParameterSlot)context.get_data("slot")).AccumulateRows(context.get_saved_variables()[0], gradient.contiguous());
+            return [null, null, null];
         }
     }
 
-    private sealed class PartialLookup : SingleTensorFunction<PartialLookup>
+    private sealed class PartialLookup : SingleResultFunction<PartialLookup>
     {
         public override string Name => nameof(Embedding);
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (weight, ids, slot) = ((Tensor)vars[0], (Tensor)vars[1], (ParameterSlot)vars[2]);
+            var (weight, ids, slot) = ((Tensor)arguments[0], (Tensor)arguments[1], (ParameterSlot)arguments[2]);
             var local = ids - slot.Shard.Start;
             // 1 where the row is here; elsewhere row 0 stands in and is multiplied by 0.
             var here = local.gt(-1).to(ScalarType.Int32) - local.gt(slot.Shard.Extent - 1).to(ScalarType.Int32);
             local = local * here;
             var factor = here.to(weight.dtype).view(-1, 1);
-            ctx.save_for_backward([local, factor]);
-            ctx.save_data("slot", slot);
+            context.save_for_backward([local, factor]);
+            context.save_data("slot", slot);
             return weight.index_select(0, local) * factor;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = ctx.get_saved_variables();
-            ((ParameterSlot)ctx.get_data("slot")).AccumulateRows(saved[0], grad_output * saved[1]);
-            return [null!, null!, null!];
+            var saved = context.get_saved_variables();
+            ((ParameterSlot)context.get_data("slot")).AccumulateRows(saved[0], gradient * saved[1]);
+            return [null, null, null];
         }
     }
 }

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -28,30 +29,30 @@ public sealed class Linear : nn.Module<Activation, Tensor>
 
     public override Tensor forward(Activation input) => Product.Apply(input, _weight);
 
-    private sealed class Product : SingleTensorFunction<Product>
+    private sealed class Product : SingleResultFunction<Product>
     {
         public override string Name => nameof(Linear);
 
         public static Tensor Apply(Activation input, ParameterSlot weight) => apply(input.Value, weight.Parameter, weight, input);
 
-        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
-            var (input, weight) = ((Tensor)vars[0], (Tensor)vars[1]);
-            var activation = (Activation)vars[3];
-            ctx.save_for_backward([weight, .. activation.Keep()]);
-            ctx.save_data("slot", vars[2]);
-            ctx.save_data("input", activation);
+            var (input, weight) = ((Tensor)arguments[0], (Tensor)arguments[1]);
+            var activation = (Activation)arguments[3];
+            context.save_for_backward([weight, .. activation.Keep()]);
+            context.save_data("slot", arguments[2]);
+            context.save_data("input", activation);
             return DenseKernels.Matmul(input, false, weight, true);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
-            var saved = new Queue<Tensor>(ctx.get_saved_variables());
-            var (weight, input) = (saved.Dequeue(), (Activation)ctx.get_data("input"));
-            var gradient = grad_output.contiguous();
-            ((ParameterSlot)ctx.get_data("slot")).AccumulateMatmul(gradient, true, input.Take(saved), false);
+            var saved = new Queue<Tensor>(context.get_saved_variables());
+            var (weight, input) = (saved.Dequeue(), (Activation)context.get_data("input"));
+            gradient = gradient.contiguous();
+            ((ParameterSlot)context.get_data("slot")).AccumulateMatmul(gradient, true, input.Take(saved), false);
             input.Release();
-            return [DenseKernels.Matmul(gradient, false, weight, false), null!, null!, null!];
+            return [DenseKernels.Matmul(gradient, false, weight, false), null, null, null];
         }
     }
 }

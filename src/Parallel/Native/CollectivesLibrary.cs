@@ -4,38 +4,15 @@ using Microsoft.Win32.SafeHandles;
 namespace KvShiftScale.Parallel.Native;
 
 /// <summary>
-/// The collectives of libkvshift (native/include/kvshift.h). A status other than success becomes a <see cref="CollectiveException"/>
+/// The collectives of libkvshift (native/include/kvshift_collectives.h), of the MPI that <see cref="MpiLibrary"/> has loaded. A status other than success becomes a <see cref="CollectiveException"/>
 /// with the library's text. Calls may come from any thread, one at a time for each group; for different groups at the same time where MPI
 /// allows it (<see cref="ParallelContext.AllowsOverlap"/>).
 /// </summary>
 internal static partial class CollectivesLibrary
 {
-    private const string Library = "kvshift";
-    private const int AbiVersion = 5;
+    private const string Library = MpiLibrary.Collectives;
 
-    /// <summary>Refuses a library that is missing or was built from another version of its header.</summary>
-    public static void RequireUsable()
-    {
-        int version;
-        try
-        {
-            version = kvs_abi_version();
-        }
-        catch (DllNotFoundException exception)
-        {
-            throw new CollectiveException(
-                $"libkvshift.so cannot be loaded from {AppContext.BaseDirectory}: build it with launch/setup, and see that an MPI "
-                + "library (Debian and Ubuntu: apt-get install openmpi-bin libopenmpi-dev) is installed, which it needs.",
-                exception);
-        }
-
-        if (version != AbiVersion)
-        {
-            throw new CollectiveException(
-                $"libkvshift.so in {AppContext.BaseDirectory} has ABI version {version}, this program wants {AbiVersion}: build both "
-                + "from the same sources with launch/setup.");
-        }
-    }
+    static CollectivesLibrary() => KvShiftLibrary.ResolveFor(typeof(CollectivesLibrary).Assembly);
 
     /// <summary>All ranks of the launch. Collective.</summary>
     public static GroupHandle World()
@@ -152,15 +129,12 @@ internal static partial class CollectivesLibrary
     {
         if (status != 0)
         {
-            throw new CollectiveException(Marshal.PtrToStringUTF8(kvs_last_error())!);
+            throw new CollectiveException(Marshal.PtrToStringUTF8(kvs_collectives_last_error())!);
         }
     }
 
     [LibraryImport(Library)]
-    private static partial int kvs_abi_version();
-
-    [LibraryImport(Library)]
-    private static partial nint kvs_last_error();
+    private static partial nint kvs_collectives_last_error();
 
     [LibraryImport(Library)]
     private static partial int kvs_world(out GroupHandle group);

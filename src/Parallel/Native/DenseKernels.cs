@@ -13,6 +13,8 @@ public static partial class DenseKernels
         return available != 0;
     });
 
+    static DenseKernels() => KvShiftLibrary.ResolveFor(typeof(DenseKernels).Assembly);
+
     /// <summary>Threads of every kernel that this process starts from now on.</summary>
     public static void SetThreads(int threads) => KernelStatus.ThrowIfFailed(kvs_set_threads(threads));
 
@@ -81,7 +83,7 @@ public static partial class DenseKernels
 
         if (!KernelDataType.Supports(gradient))
         {
-            gradient.index_add_(0, ids, outputGradient, 1);
+            gradient.index_add_(0, ids.to(ScalarType.Int64), outputGradient, 1);
             return;
         }
         KernelStatus.ThrowIfFailed(kvs_embedding_backward(KernelDataType.Of(gradient), ids.numel(), gradient.size(1), gradient.size(0),

@@ -9,8 +9,15 @@ public static class TensorMemory
     /// Address of the first element of a contiguous tensor in host memory. The caller keeps the tensor alive while it uses the
     /// address.
     /// </summary>
+    /// <exception cref="NotSupportedException">The tensor is on a device.</exception>
     public static unsafe nint Address(torch.Tensor tensor)
     {
+        if (tensor.device_type != DeviceType.CPU)
+        {
+            // Kernels and collectives of libkvshift are for host memory; elsewhere TorchSharp would hand out the address of a copy.
+            throw new NotSupportedException($"a tensor on {tensor.device} has no address in host memory, where kernels and collectives work");
+        }
+
         if (tensor.numel() == 0)
         {
             return 0;

@@ -10,12 +10,14 @@ public sealed class CheckpointDraft : IDisposable
 {
     private readonly CheckpointFolder _folder;
     private readonly long _step;
+    private readonly Action<string>? _warn;
     private bool _isCommitted;
 
-    internal CheckpointDraft(CheckpointFolder folder, long step)
+    internal CheckpointDraft(CheckpointFolder folder, long step, Action<string>? warn)
     {
         _folder = folder;
         _step = step;
+        _warn = warn;
         Directory = folder.DraftPathOf(step);
         CheckpointFolder.DeleteIfPresent(Directory);
         System.IO.Directory.CreateDirectory(Directory);
@@ -54,7 +56,7 @@ public sealed class CheckpointDraft : IDisposable
         var manifest = new CheckpointManifest(_step, files, content);
         DurableFile.Replace(PathOf(CheckpointManifest.FileName), manifest.ToJson());
         _isCommitted = true;
-        return _folder.Publish(Directory, manifest);
+        return _folder.Publish(Directory, manifest, _warn);
     }
 
     /// <summary>Deletes the folder if it was not committed.</summary>

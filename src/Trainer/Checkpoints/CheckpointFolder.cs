@@ -16,6 +16,9 @@ public sealed partial class CheckpointFolder(string directory)
     // Steps whose content this process has hashed, or written; spares Prune from reading them again.
     private readonly HashSet<long> _knownGood = [];
 
+    // Steps whose checkpoint is not as it was written, with the reason.
+    private readonly Dictionary<long, string> _knownDamaged = [];
+
     /// <summary>Folder that a checkpoint is written to until it is committed.</summary>
     public string DraftPathOf(long step) => Path.Combine(directory, $".{NameOf(step)}.partial");
 
@@ -23,7 +26,9 @@ public sealed partial class CheckpointFolder(string directory)
     public string PathOf(long step) => Path.Combine(directory, NameOf(step));
 
     /// <summary>Starts a checkpoint; what an earlier attempt at the same step left behind is deleted.</summary>
-    public CheckpointDraft Begin(long step) => new(this, step);
+    /// <param name="step">Step of the run.</param>
+    /// <param name="warn">Told, from the thread that commits, what was in the way of its name.</param>
+    public CheckpointDraft Begin(long step, Action<string>? warn = null) => new(this, step, warn);
 
     /// <summary>Finished checkpoints and unfinished ones, the newest first, without a look at their files.</summary>
     public IReadOnlyList<(string Path, long Step, bool IsPartial)> List() => [.. NewestFirst()];
@@ -56,6 +61,7 @@ public sealed partial class CheckpointFolder(string directory)
             }
             catch (InvalidDataException error)
             {
+                MarkDamaged(step, error.Message);
                 rejected.Add(new RejectedCheckpoint(path, error.Message));
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -68,75 +74,74 @@ public sealed partial class CheckpointFolder(string directory)
     }
 
     /// <summary>Takes note that every byte of a checkpoint is known to be as it was written.</summary>
-    public void MarkGood(long step) => _knownGood.Add(step);
+    public void MarkGood(long step)
+    {
+        _knownGood.Add(step);
+        _knownDamaged.Remove(step);
+    }
+
+    /// <summary>Takes note that a checkpoint is not as it was written: it does not count among those that stay.</summary>
+    public void MarkDamaged(long step, string reason)
+    {
+        _knownGood.Remove(step);
+        _knownDamaged[step] = reason;
+    }
 
     /// <summary>
-    /// Deletes all but the newest <paramref name="keep"/> checkpoints, and what unfinished ones left behind. A checkpoint that lacks
-    /// files does not count towards them, and the only one that a run could go on from always stays. One whose manifest cannot be read
-    /// does not count and stays, and one that cannot be deleted keeps no other from it.
+    /// Deletes all but the newest <paramref name="keep"/> good checkpoints, and what unfinished ones left behind. Only those count that this
+    /// process has written or that it finds to be as they were written, which it reads the newest of for until there are enough. A damaged one
+    /// goes, with a word, when as many good ones are newer. What may be something else stays: folders and files under other names, links,
+    /// and a folder that its own manifest gives another step, or that has none.
     /// </summary>
-    /// <param name="keep">Newest ones that stay.</param>
+    /// <param name="keep">Newest good ones that stay.</param>
     /// <param name="keepEvery">Checkpoints of steps that are multiples of it stay too, and do not count; 0 for none.</param>
-    /// <param name="warn">Told of each folder that could not be looked at or deleted.</param>
+    /// <param name="warn">Told of each folder that could not be looked at or deleted, that is damaged, or that is damaged and was deleted.</param>
+    /// <param name="depth">How closely to look at those that this process does not know.</param>
     /// <returns>Folders deleted.</returns>
     /// <exception cref="IOException">The folder cannot be listed.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be listed.</exception>
-    public IReadOnlyList<string> Prune(int keep, long keepEvery = 0, Action<string>? warn = null)
+    public IReadOnlyList<string> Prune(int keep, long keepEvery = 0, Action<string>? warn = null, VerificationDepth depth = VerificationDepth.Everything)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
-        var kept = new List<long>();
-        var milestones = new List<long>();
-        var candidates = new List<(string Path, long Step)>();
-        var partial = new List<string>();
-        foreach (var (path, step, isPartial) in NewestFirst())
+        var found = NewestFirst().Where(found => !IsLink(found.Path)).ToList();
+        var kept = 0;
+        var superfluous = found.Where(candidate => candidate.IsPartial).ToList();
+        foreach (var candidate in found.Where(candidate => !candidate.IsPartial))
         {
-            if (isPartial)
+            if (kept < keep)
             {
-                partial.Add(path);
+                kept += IsGood(candidate.Path, candidate.Step, depth, warn) ? 1 : 0;
             }
-            else if (HasItsFiles(path, step, warn) is not { } isWhole)
+            else if ((keepEvery == 0 || candidate.Step % keepEvery != 0) && IsOwn(candidate.Path, candidate.Step, warn))
+            {
+                superfluous.Add(candidate);
+            }
+        }
+
+        // Where fewer are good than are to stay, nothing is superfluous, and what is damaged a person may still save something of.
+        var deleted = new List<string>();
+        foreach (var (path, step, isPartial) in kept > 0 ? superfluous : [])
+        {
+            if (!TryDelete(path, warn))
             {
                 continue;
             }
-            else if (!isWhole)
+
+            deleted.Add(path);
+            if (!isPartial && _knownDamaged.Remove(step, out var reason))
             {
-                candidates.Add((path, step));
-            }
-            else if (kept.Count < keep)
-            {
-                kept.Add(step);
-            }
-            else if (keepEvery > 0 && step % keepEvery == 0)
-            {
-                milestones.Add(step);
-            }
-            else
-            {
-                candidates.Add((path, step));
+                warn?.Invoke($"{path} was damaged ({reason}) and older than the checkpoints that stay; it is deleted");
             }
         }
 
-        kept.AddRange(milestones);
-        if (!kept.Any(_knownGood.Contains) && !kept.Any(step => IsGood(PathOf(step), step)))
-        {
-            var spared = candidates.FindIndex(candidate => IsGood(candidate.Path, candidate.Step));
-            if (spared < 0)
-            {
-                // Nothing here is good. Leave all of it: a person may still save something.
-                return [];
-            }
-
-            candidates.RemoveAt(spared);
-        }
-
-        return [.. partial.Concat(candidates.Select(candidate => candidate.Path)).Where(path => TryDelete(path, warn))];
+        return deleted;
     }
 
     /// <summary>Gives a finished draft its name and points <c>latest</c> at it.</summary>
-    internal Checkpoint Publish(string draftPath, CheckpointManifest manifest)
+    internal Checkpoint Publish(string draftPath, CheckpointManifest manifest, Action<string>? warn)
     {
         var path = PathOf(manifest.Step);
-        if (Directory.Exists(path))
+        if (Directory.Exists(path) && !IsLink(path) && IsOwn(path, manifest.Step, warn: null))
         {
             // Renaming over a folder needs it empty. An old one of this step is there only if it was rejected, or its run set back.
             var replaced = $"{draftPath}.replaced.partial";
@@ -147,17 +152,58 @@ public sealed partial class CheckpointFolder(string directory)
             Directory.Move(draftPath, path);
             // The checkpoint is there. Prune tries again, and says so.
             TryDelete(replaced, null);
+            if (_knownDamaged.TryGetValue(manifest.Step, out var reason))
+            {
+                warn?.Invoke($"{path} was damaged ({reason}); the checkpoint that is saved now has taken its place");
+            }
         }
         else
         {
+            PutAside(path, warn);
             InjectedFaults.Reach("file.rename");
             Directory.Move(draftPath, path);
         }
 
         DurableFile.FlushDirectory(directory);
-        DurableFile.Replace(Path.Combine(directory, LatestFileName), NameOf(manifest.Step) + "\n");
-        _knownGood.Add(manifest.Step);
+        PointLatestAt(manifest.Step, warn);
+        MarkGood(manifest.Step);
         return new Checkpoint(path, manifest);
+    }
+
+    // What has the name of a checkpoint and is none of this step belongs to somebody.
+    private static void PutAside(string path, Action<string>? warn)
+    {
+        if (!Path.Exists(path) && !IsLink(path))
+        {
+            return;
+        }
+
+        var aside = Enumerable.Range(1, int.MaxValue).Select(number => FormattableString.Invariant($"{path}.aside-{number}"))
+            .First(name => !Path.Exists(name) && !IsLink(name));
+        InjectedFaults.Reach("file.rename");
+        if (Directory.Exists(path))
+        {
+            Directory.Move(path, aside);
+        }
+        else
+        {
+            File.Move(path, aside);
+        }
+
+        warn?.Invoke($"{path} was in the way of the checkpoint of that step and may be something else; it is now {aside}, which nothing here deletes");
+    }
+
+    // For people and scripts alone: no reader here needs it, so that it keeps no run from going on.
+    private void PointLatestAt(long step, Action<string>? warn)
+    {
+        var path = Path.Combine(directory, LatestFileName);
+        if (Directory.Exists(path))
+        {
+            warn?.Invoke($"{path} is a folder; wanted a file, to write the name of the newest checkpoint to. Move it elsewhere");
+            return;
+        }
+
+        DurableFile.Replace(path, NameOf(step) + "\n");
     }
 
     internal static void DeleteIfPresent(string path)
@@ -185,34 +231,71 @@ public sealed partial class CheckpointFolder(string directory)
 
     private static string NameOf(long step) => string.Create(CultureInfo.InvariantCulture, $"step-{step:D8}");
 
-    // Null where that cannot be told now: it may be good.
-    private static bool? HasItsFiles(string path, long step, Action<string>? warn)
+    private static bool IsLink(string path) => new FileInfo(path).LinkTarget is not null;
+
+    // Whether a folder's manifest can be read and says that it is the checkpoint of this step.
+    private static bool HasItsStep(string path, long step)
     {
         try
         {
-            Verify(path, step, VerificationDepth.Lengths);
-            return true;
+            return CheckpointManifest.Read(path).Step == step;
         }
         catch (InvalidDataException)
         {
+            // A manifest that is damaged is one of ours; a folder without any may be anything.
+            return File.Exists(Path.Combine(path, CheckpointManifest.FileName));
+        }
+    }
+
+    // Whether it is this run's to delete.
+    private static bool IsOwn(string path, long step, Action<string>? warn)
+    {
+        try
+        {
+            return HasItsStep(path, step);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            warn?.Invoke($"{path} stays: it cannot be read ({error.Message})");
+            return false;
+        }
+    }
+
+    private bool IsGood(string path, long step, VerificationDepth depth, Action<string>? warn)
+    {
+        try
+        {
+            // Lengths first, also of those that were good: files can be deleted.
+            Verify(path, step, VerificationDepth.Lengths);
+            if (!_knownGood.Contains(step))
+            {
+                if (_knownDamaged.ContainsKey(step))
+                {
+                    return false;
+                }
+
+                Verify(path, step, depth);
+                if (depth == VerificationDepth.Everything)
+                {
+                    MarkGood(step);
+                }
+            }
+
+            return true;
+        }
+        catch (InvalidDataException error)
+        {
+            if (!_knownDamaged.ContainsKey(step))
+            {
+                warn?.Invoke($"{path} is not a good checkpoint and does not count among those that stay: {error.Message}");
+            }
+
+            MarkDamaged(step, error.Message);
             return false;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             warn?.Invoke($"{path} stays: it cannot be read ({error.Message})");
-            return null;
-        }
-    }
-
-    private static bool IsGood(string path, long step)
-    {
-        try
-        {
-            Verify(path, step, VerificationDepth.Everything);
-            return true;
-        }
-        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
-        {
             return false;
         }
     }

@@ -140,7 +140,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         {
             return isNullable
                 ? null
-                : Reject(node, key, $"must be {Describe(target)}", "give it a value, or remove the line to use the default");
+                : Reject(node, key, $"must be {Describe(target, key)}", "give it a value, or remove the line to use the default");
         }
 
         if (ConfigKeys.ItemTypeOf(target) is { } itemType)
@@ -149,7 +149,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         }
 
         return node.Text is null
-            ? Reject(node, key, $"must be {Describe(target)}", "write the value on the line of the key")
+            ? Reject(node, key, $"must be {Describe(target, key)}", "write the value on the line of the key")
             : BindScalar(node, target, key);
     }
 
@@ -182,7 +182,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
 
         if (!node.IsPlain)
         {
-            return Reject(node, key, $"must be {Describe(type)}, not text", $"remove the quotes: {text}");
+            return Reject(node, key, $"must be {Describe(type, key)}, not text", $"remove the quotes: {text}");
         }
 
         object? value = null;
@@ -190,27 +190,28 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         {
             value = text switch { "true" or "True" or "TRUE" => true, "false" or "False" or "FALSE" => false, _ => null };
         }
-        else if (type == typeof(int))
+        else if (NumberBounds.OfKey(key) is { } bound && (type == typeof(int) || type == typeof(long) || type == typeof(double)))
         {
-            value = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
-        }
-        else if (type == typeof(long))
-        {
-            value = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
-        }
-        else if (type == typeof(double))
-        {
-            value = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
-                ? number
-                : null;
+            return bound.Read(text) switch
+            {
+                double real => real,
+                long whole when type == typeof(long) => whole,
+                long and >= int.MinValue and <= int.MaxValue and var whole => (int)whole,
+                _ => Reject(node, key, $"must be {bound.Kind}", RemedyFor(text, bound, key)),
+            };
         }
         else
         {
-            throw new NotSupportedException($"{key}: a configuration record declares the type {type}, which no YAML value is bound to.");
+            throw new NotSupportedException($"{key}: a configuration record declares the type {type}, which no YAML value is bound to, or a number without bounds.");
         }
 
-        return value ?? Reject(node, key, $"must be {Describe(type)}", $"write for example {key.Split('.')[^1]}: {Example(type)}");
+        return value ?? Reject(node, key, $"must be {Describe(type, key)}", $"write for example {key.Split('.')[^1]}: true");
     }
+
+    private static string RemedyFor(string text, NumberBound bound, string key)
+        => bound is NumberBound.Whole && NumberText.MeantWhole(text) is { } meant && bound.Read(meant) is { } number && bound.BrokenBy(number) is null
+            ? $"write {key.Split('.')[^1]}: {meant}"
+            : bound.Remedy;
 
     private object? BindEnum(ConfigNode node, Type type, string key)
     {
@@ -231,18 +232,14 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         return null;
     }
 
-    private static string Describe(Type type) => type switch
+    private static string Describe(Type type, string key) => type switch
     {
+        _ when NumberBounds.OfKey(key) is { } bound => bound.Kind,
         _ when type == typeof(bool) => "true or false",
-        _ when type == typeof(int) => $"a whole number from {int.MinValue} to {int.MaxValue}",
-        _ when type == typeof(long) => "a whole number of at most 64 bits",
-        _ when type == typeof(double) => "a finite number",
         _ when type == typeof(string) => "text",
         _ when type.IsEnum => "one of: " + string.Join(", ", Enum.GetNames(type).Select(ConfigKeys.NameOf)),
         _ => "a list",
     };
-
-    private static string Example(Type type) => type == typeof(bool) ? "true" : type == typeof(double) ? "0.5" : "100";
 
     private static bool IsRequired(PropertyInfo property) =>
         property.IsDefined(typeof(RequiredMemberAttribute)) || IsRequiredParameter(property);

@@ -9,9 +9,13 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 internal sealed class ConfigNodeParser
 {
+    // A configuration has four. Each takes a piece of this thread's stack.
+    private const int MostLevels = 64;
+
     private readonly Parser _parser;
     private readonly Func<Mark, string> _positionOf;
     private readonly Dictionary<string, ConfigNode> _anchors = [];
+    private int _level;
 
     private ConfigNodeParser(TextReader text, Func<Mark, string> positionOf)
     {
@@ -34,7 +38,7 @@ internal sealed class ConfigNodeParser
         {
             var shown = text.Contains('\n', StringComparison.Ordinal) ? LineOf(text, error.Start) : text;
             throw new ConfigException(new ConfigFault(
-                key, shown, $"must be YAML ({error.Message})",
+                key, shown.Length > 80 ? shown[..80] + "..." : shown, $"must be YAML ({error.Message})",
                 "correct the syntax; text with one of * & ! % @ : # [ ] { } in it goes in quotes", positionOf(error.Start)));
         }
     }
@@ -73,6 +77,11 @@ internal sealed class ConfigNodeParser
             throw new YamlException(start.Start, start.End, $"the tag {start.Tag} has no meaning here");
         }
 
+        if (++_level > MostLevels)
+        {
+            throw new YamlException(start.Start, start.End, $"lists and sections lie in each other more than {MostLevels} times here");
+        }
+
         var position = _positionOf(start.Start);
         var node = start switch
         {
@@ -80,6 +89,7 @@ internal sealed class ConfigNodeParser
             SequenceStart => Items(ConfigNode.List(position)),
             _ => Entries(ConfigNode.Section(position)),
         };
+        _level--;
         if (!start.Anchor.IsEmpty)
         {
             _anchors[start.Anchor.Value] = node;

@@ -1,16 +1,27 @@
 using KvShiftScale.Parallel;
+using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Faults;
 
 /// <summary>Injected faults of communication.</summary>
 internal static class InjectedCollectives
 {
-    /// <summary>Passes the point <c>collective</c> before each collective of this process.</summary>
+    /// <summary>
+    /// Passes the point <c>collective</c> before each collective of this process, and <c>backward.collective</c> before each one within a backward
+    /// pass.
+    /// </summary>
     public static void Attach(ParallelContext ranks)
     {
         if (InjectedFaults.Any && ranks.Ledger is { } ledger)
         {
-            ledger.Entering = number => InjectedFaults.Reach("collective", number);
+            ledger.Entering = number =>
+            {
+                InjectedFaults.Reach("collective", number);
+                if (RunProgress.Phase == RunPhase.Backward)
+                {
+                    InjectedFaults.Reach("backward.collective");
+                }
+            };
         }
     }
 

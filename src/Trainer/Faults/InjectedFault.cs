@@ -5,7 +5,7 @@ namespace KvShiftScale.Trainer.Faults;
 
 /// <summary>One fault to commit: what, where, at which time of coming there, and on which rank.</summary>
 /// <param name="Action">
-/// What happens: kill, stall, linger (a second), slow (seven seconds), term, save (SIGUSR1), throw, count (the visits are told at the end), or a name that
+/// What happens: kill, stall, hold (a stall that says so), linger (a second), slow (seven seconds), term, save (SIGUSR1), throw, count (the visits are told at the end), or a name that
 /// the place itself gives a meaning.
 /// </param>
 /// <param name="Point">Name of the place.</param>

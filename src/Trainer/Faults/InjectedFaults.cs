@@ -95,6 +95,11 @@ internal static partial class InjectedFaults
             case "stall":
                 Thread.Sleep(Timeout.Infinite);
                 break;
+            case "hold":
+                Console.Error.WriteLine($"held at {fault.Point}");
+                Console.Error.Flush();
+                Thread.Sleep(Timeout.Infinite);
+                break;
             case "linger":
                 Thread.Sleep(Linger);
                 break;

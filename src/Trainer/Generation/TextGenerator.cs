@@ -17,9 +17,11 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
     /// <summary>Why the last text ended; known once all of it has been read.</summary>
     public GenerationEnd End { get; private set; }
 
-    /// <summary>Ids to begin with: the prompt's, or end-of-text for an empty one, which is what begins a document.</summary>
+    /// <summary>Ids to begin with: the prompt's, or end-of-text for an empty one, which is what stands before a document.</summary>
+    /// <exception cref="UsageException">The prompt is empty, and the tokenizer has no end of text.</exception>
     public static int[] PromptIds(TokenizerModel tokenizer, string prompt)
-        => tokenizer.Encode(prompt) is { Length: > 0 } ids ? ids : [tokenizer.EndOfTextId];
+        => tokenizer.Encode(prompt) is { Length: > 0 } ids ? ids
+            : [tokenizer.EndOfTextId ?? throw new UsageException($"{tokenizer.EndOfTextMissing}, so an empty prompt begins with nothing; give some text")];
 
     /// <summary>The continuation of a prompt, in pieces of whole characters, until end-of-text, the token limit or the end of the context.</summary>
     public IEnumerable<string> Generate(string prompt, SamplingOptions options)

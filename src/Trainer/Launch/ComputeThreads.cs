@@ -38,6 +38,8 @@ internal static class ComputeThreads
 
     private static int SetNumber(int threads)
     {
+        // Whoever asks for them: thousands of threads are not started.
+        MachineRules.CheckThreads("compute threads", threads);
         set_num_threads(threads);
         DenseKernels.SetThreads(threads);
         DenseKernels.RetainMemory();

@@ -20,7 +20,7 @@ internal sealed record LaunchPlace(string RankVariable, int Rank, string? SizeVa
 
         var told = FormattableString.Invariant($"{RankVariable}={Rank}") + (Size is { } ranks ? FormattableString.Invariant($" and {SizeVariable}={ranks}") : "");
         return FormattableString.Invariant($"found rank {rank} of {size} where the launcher says {told}; wanted one launch of all its processes, not each of them alone: ")
-            + "start them with the mpirun of the Open MPI that kvshift loads (which mpirun), or with srun --mpi=pmix; to train in one process on purpose, "
+            + "start them with the mpirun of the MPI that kvshift loads, or with srun and the PMI that this MPI speaks (docs/mpi.md); to train in one process on purpose, "
             + $"unset {RankVariable}";
     }
 }

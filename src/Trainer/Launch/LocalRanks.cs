@@ -2,50 +2,48 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvShiftScale.Parallel.Native;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Launch;
 
 /// <summary>Starts this program again as several ranks of this machine, for verbs that use all cores without being told.</summary>
 internal static partial class LocalRanks
 {
-    private const int SigUsr2 = 12;
+    // Built from native/launch, and beside the program.
+    private const string Lifeline = "lifeline";
+
+    // As launch/train has it.
+    private const int MostOfProcessor = 32;
+
+    // Processes that are just starting do not hear a signal yet.
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Ranks that a verb starts on its own: none where a launcher has started it, or for one rank.</summary>
     public static int Wanted(RankEnvironment launch, int? asked)
     {
-        if (asked < 1)
+        var most = MostOfProcessor * Environment.ProcessorCount;
+        if (asked > most)
         {
-            throw new UsageException(FormattableString.Invariant($"found --ranks {asked}; wanted at least 1"));
+            throw new UsageException(FormattableString.Invariant(
+                $"found --ranks {asked}; wanted at most {most}, {MostOfProcessor} for each processor of this machine: more only wait for each other"));
         }
 
         return launch.LaunchedByMpi ? 1 : asked ?? Environment.ProcessorCount;
     }
 
-    /// <summary>Runs ranks with the arguments of this process to their end.</summary>
+    /// <summary>Runs ranks with the arguments of this process to their end. They end with this process, however that ends.</summary>
+    /// <param name="ranks">Number of ranks.</param>
+    /// <param name="stop">Signals of this process, which the ranks answer from now on.</param>
     /// <returns>Their exit code.</returns>
-    public static int Run(int ranks)
+    public static int Run(int ranks, StopSignal stop)
     {
-        var start = new ProcessStartInfo("setsid");
-        string[] flags =
+        var launcher = MpiLauncher.Find(MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)));
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, Lifeline),
         [
-            "mpirun", "--quiet", "-np", ranks.ToString(CultureInfo.InvariantCulture), "--oversubscribe", "--bind-to", "none",
-            "--mca", "btl_vader_single_copy_mechanism", "none", "--mca", "mpi_yield_when_idle", "1",
-        ];
-        foreach (var flag in flags)
-        {
-            start.ArgumentList.Add(flag);
-        }
-
-        if (GetUserId() == 0)
-        {
-            start.ArgumentList.Add("--allow-run-as-root");
-        }
-        // Ranks write to a pseudo-terminal, also when nobody sits at it; then plain lines are wanted.
-        if (Console.IsOutputRedirected)
-        {
-            start.ArgumentList.Add("-x");
-            start.ArgumentList.Add("TERM=dumb");
-        }
+            Environment.ProcessId.ToString(CultureInfo.InvariantCulture), launcher.Program,
+            .. launcher.Arguments(ranks, plainOutput: Console.IsOutputRedirected, quiet: true),
+        ]);
         // The first argument is the program's own assembly, which only dotnet itself runs; else the process is the program.
         var host = Environment.ProcessPath!;
         start.ArgumentList.Add(host);
@@ -57,8 +55,8 @@ internal static partial class LocalRanks
 
         var isStarted = false;
         using var process = new Process { StartInfo = start };
-        // mpirun kills its ranks a second after SIGTERM; SIGUSR2 it hands on, and ranks take it as a wish to stop. setsid keeps
-        // the terminal's Ctrl-C away from it.
+        var again = new Timer(_ => Tell());
+        // Ranks take what mpirun hands on as a wish to stop. A session of its own, which lifeline makes, keeps the terminal's Ctrl-C away from it.
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Forward);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Forward);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Forward);
@@ -66,13 +64,34 @@ internal static partial class LocalRanks
         {
             process.Start();
             isStarted = true;
+            stop.BeginWork(_ => { });
+            if (stop.IsRequested)
+            {
+                again.Change(TimeSpan.Zero, Again);
+            }
+
+            // Processes that the system starts for a thread end with that thread, and this one waits here for them.
+            process.WaitForExit();
+            return process.ExitCode;
         }
         catch (Win32Exception exception)
         {
-            throw new UsageException($"setsid and mpirun cannot be started ({exception.Message}): run launch/setup, or use --ranks 1");
+            throw new UsageException($"{start.FileName} cannot be started ({exception.Message}): run launch/setup, or use --ranks 1");
         }
-        process.WaitForExit();
-        return process.ExitCode;
+        finally
+        {
+            // Not before the last signal is sent.
+            again.DisposeAsync().AsTask().Wait();
+        }
+
+        void Tell()
+        {
+            if (!process.HasExited)
+            {
+                // Zero on success; a process that has ended needs no signal.
+                _ = Kill(process.Id, launcher.StopSignal);
+            }
+        }
 
         void Forward(PosixSignalContext context)
         {
@@ -82,14 +101,11 @@ internal static partial class LocalRanks
             }
 
             context.Cancel = true;
-            // Zero on success; a process that has ended needs no signal.
-            _ = Kill(process.Id, SigUsr2);
+            // False once it is disposed.
+            _ = again.Change(TimeSpan.Zero, Again);
         }
     }
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);
-
-    [LibraryImport("libc", EntryPoint = "getuid")]
-    private static partial uint GetUserId();
 }

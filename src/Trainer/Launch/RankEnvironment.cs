@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Trainer.Launch;
 
@@ -41,6 +42,18 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
 
         int? Number(string of)
             => int.TryParse(variable(of), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+    }
+
+    /// <summary>
+    /// Loads the MPI of the launch, where there is one. Every verb whose ranks work together does so before anything else that they do together.
+    /// </summary>
+    /// <exception cref="KvShiftLibraryException">There is none for it, or it does not fit the launcher or what was built.</exception>
+    public void LoadMpi()
+    {
+        if (LaunchedByMpi)
+        {
+            MpiLibrary.Load(Environment.GetEnvironmentVariable);
+        }
     }
 
     /// <summary>

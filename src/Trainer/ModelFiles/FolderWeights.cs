@@ -19,6 +19,9 @@ internal sealed class FolderWeights
 
     private const long RowBufferElements = 64 << 10;
 
+    // Tensors that a message names beside the first.
+    private const int NamedTensors = 8;
+
     private readonly WeightFiles _files;
     private readonly ModelNaming _naming;
     private readonly Dictionary<string, (StoredTensor Tensor, long First)> _places = [];
@@ -158,26 +161,70 @@ internal sealed class FolderWeights
         ModelDescription description)
     {
         var isVanilla = !parameters.Any(parameter => WeightLayout.IsShift(parameter.Name)) && description.Model.KvShift != Models.KvShiftVariant.None;
-        foreach (var name in _files.Names.Order(StringComparer.Ordinal))
+        var unused = _files.Names.Order(StringComparer.Ordinal).Where(name => !expected.Contains(name) && !WeightLayout.IsDerived(name)
+            && !(isVanilla && WeightLayout.IsStoredShift(name)) && !(name == WeightLayout.Head && description.Model.TieEmbeddings)).ToList();
+        if (unused.Count > 0)
         {
-            if (expected.Contains(name) || WeightLayout.IsDerived(name))
-            {
-                continue;
-            }
-
-            if (isVanilla && WeightLayout.IsStoredShift(name))
-            {
-                continue;
-            }
-            // Some writers store a head that is the embedding a second time.
-            if (name == WeightLayout.Head && description.Model.TieEmbeddings)
-            {
-                continue;
-            }
-
-            throw new InvalidDataException(
-                $"{_files.PathOf(name)}: tensor '{name}' ({_files.Entry(name)}) has no place in the model that {ModelDescription.FileName} describes. The two do not belong together.");
+            var others = unused.Count == 1 ? ""
+                : $" Nor have {string.Join(", ", unused.Skip(1).Take(NamedTensors).Select(name => $"'{name}'"))}"
+                    + (unused.Count - 1 > NamedTensors ? $" and {unused.Count - 1 - NamedTensors} more." : ".");
+            throw new InvalidDataException($"{_files.PathOf(unused[0])}: tensor '{unused[0]}' ({_files.Entry(unused[0])}) has no place in the model that "
+                + $"{ModelDescription.FileName} describes.{others} {Reason(unused[0], description)}");
         }
+
+        if (description.Model.TieEmbeddings && _files.Contains(WeightLayout.Head))
+        {
+            RequireHeadIsEmbedding();
+        }
+    }
+
+    private static string Reason(string tensor, ModelDescription description)
+    {
+        if (WeightLayout.LayerOf(tensor) is { } layer && layer >= description.Model.Layers)
+        {
+            return $"It says num_hidden_layers: {description.Model.Layers}, so that layers from {description.Model.Layers} on would be left out.";
+        }
+
+        return WeightLayout.IsStoredShift(tensor) && description.Model.KvShift == Models.KvShiftVariant.None
+            ? "It says kv_shift: none, so that the shift would be left out; eval and generate have --vanilla for that."
+            : "A part of the model would be left out: the two do not belong together.";
+    }
+
+    // Some writers store a head that is the embedding a second time. Another one would be left out: a trained head, beside a configuration that is wrong.
+    private void RequireHeadIsEmbedding()
+    {
+        var (head, embedding) = (_files.Entry(WeightLayout.Head), _files.Entry(WeightLayout.Embedding));
+        var rows = head.Shape.SequenceEqual(embedding.Shape) ? FirstDifferentRow(embedding.Shape) : 0;
+        if (rows is not { } row)
+        {
+            return;
+        }
+
+        throw new InvalidDataException($"{_files.PathOf(WeightLayout.Head)}: '{WeightLayout.Head}' ({head}) is not '{WeightLayout.Embedding}' ({embedding}), from row {row} on, "
+            + $"and {ModelDescription.FileName} says tie_word_embeddings: true, by which it would be left out. Where it is the model's own output head, write "
+            + "tie_word_embeddings: false; where it is left over, delete the tensor.");
+    }
+
+    // Compared in float64, which holds every stored value: a head in another element type may still be the same.
+    private long? FirstDifferentRow(IReadOnlyList<long> shape)
+    {
+        using var mode = no_grad();
+        var rowsAtOnce = Math.Max(1, RowBufferElements / shape[1]);
+        for (var row = 0L; row < shape[0]; row += rowsAtOnce)
+        {
+            using var scope = NewDisposeScope();
+            var rows = Math.Min(rowsAtOnce, shape[0] - row);
+            var (head, embedding) = (empty(rows * shape[1], ScalarType.Float64), empty(rows * shape[1], ScalarType.Float64));
+            _files.ReadElements(WeightLayout.Head, row * shape[1], head);
+            _files.ReadElements(WeightLayout.Embedding, row * shape[1], embedding);
+            var same = MemoryMarshal.Cast<byte, double>(head.bytes).CommonPrefixLength(MemoryMarshal.Cast<byte, double>(embedding.bytes));
+            if (same < rows * shape[1])
+            {
+                return row + same / shape[1];
+            }
+        }
+
+        return null;
     }
 
     private static void Normalise(Span<double> rows, int length)

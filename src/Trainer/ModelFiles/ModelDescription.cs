@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvShiftScale.Models;
@@ -13,7 +14,7 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
     /// <summary>Name of the file in the folder.</summary>
     public const string FileName = "config.json";
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Whose keys the file has.</summary>
     public ModelNaming Naming { get; init; } = ModelNaming.KvShift;
@@ -21,8 +22,19 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
     /// <summary>The file says what is shifted. Otherwise the tensors decide, and <see cref="Model"/> has the vanilla transformer.</summary>
     public bool StatesShift { get; init; } = true;
 
-    /// <summary>Ids that end a text (<c>eos_token_id</c>), beside the tokenizer's own; often none.</summary>
+    /// <summary>Ids that end a text (<c>eos_token_id</c>); none where the file says none.</summary>
     public IReadOnlyList<int> StopIds { get; init; } = [];
+
+    /// <summary>Id that begins a text (<c>bos_token_id</c>); null where the file says none.</summary>
+    public int? BeginId { get; init; }
+
+    /// <summary>
+    /// Keys that decide nothing of what the model computes, such as <c>pad_token_id</c>: handed on as they are when the folder is written again.
+    /// </summary>
+    public JsonObject Others { get; init; } = [];
+
+    /// <summary>Those of <see cref="Others"/> that this program has never heard of.</summary>
+    public IReadOnlyList<string> UnknownKeys { get; init; } = [];
 
     /// <summary>Reads the file of a model folder.</summary>
     /// <exception cref="FileNotFoundException">There is none.</exception>
@@ -61,16 +73,25 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
             json["torch_dtype"] = dataType;
         }
 
-        if (StopIds.Count > 0)
+        // Stated also where there are none: readers take ids of their own for a key that is not there, Llama's 1 and 2.
+        json["bos_token_id"] = BeginId;
+        json["eos_token_id"] = TokenIds.ToJson(StopIds);
+        AddVariant(json);
+        foreach (var (key, value) in Others)
         {
-            json["eos_token_id"] = StopIds.Count == 1 ? StopIds[0] : new JsonArray([.. StopIds.Select(id => (JsonNode)id)]);
+            json.TryAdd(key, value?.DeepClone());
         }
 
+        return json.ToJsonString(Indented) + "\n";
+    }
+
+    private void AddVariant(JsonObject json)
+    {
         if (Naming == ModelNaming.Llama)
         {
             json["attention_bias"] = false;
             json["mlp_bias"] = false;
-            return json.ToJsonString(Indented) + "\n";
+            return;
         }
 
         if (Naming == ModelNaming.KvShift)
@@ -96,6 +117,5 @@ internal sealed record ModelDescription(ModelConfig Model, int Context)
                 json["swa_head_dim"] = sliding.HeadSize;
             }
         }
-        return json.ToJsonString(Indented) + "\n";
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using KvShiftScale.Models;
 using KvShiftScale.Trainer.Configuration;
 
@@ -16,15 +17,6 @@ internal sealed class ModelDescriptionReader
     private const int LargestExtent = 1 << 24;
     private const int LargestHidden = 1 << 20;
     private const int MostLayers = 4096;
-
-    // Keys whose mere presence, other than as null, false, 0 or 1, changes what is computed: biases, scaled embeddings and logits, soft
-    // caps, experts, quantised weights, rotary positions of half a head.
-    private static readonly string[] NeutralOnly =
-    [
-        "attention_bias", "mlp_bias", "partial_rotary_factor", "quantization_config", "num_local_experts", "num_experts", "qk_norm",
-        "use_qk_norm", "attn_logit_softcapping", "final_logit_softcapping", "logits_scaling", "logit_scale", "embedding_multiplier",
-        "residual_multiplier", "attention_multiplier", "scale_emb", "scale_depth", "dim_model_base",
-    ];
 
     private readonly string _path;
     private readonly JsonElement _root;
@@ -117,11 +109,16 @@ internal sealed class ModelDescriptionReader
             throw Fault($"{fault.Key} = {fault.Value}: {fault.Rule}");
         }
 
+        var (others, unknown) = OtherKeys.Of(_root);
+        var root = JsonObject.Create(_root)!;
         return new ModelDescription(model, context)
         {
             Naming = naming,
             StatesShift = naming != ModelNaming.Llama,
-            StopIds = StopIds.Read(_root, _path)
+            StopIds = TokenIds.ReadEnds(root, _path),
+            BeginId = TokenIds.ReadBegin(root, _path),
+            Others = others,
+            UnknownKeys = unknown,
         };
     }
 
@@ -148,16 +145,9 @@ internal sealed class ModelDescriptionReader
 
     private void Refuse()
     {
-        foreach (var key in NeutralOnly)
+        if (OtherKeys.FirstChanging(_root) is { } changing)
         {
-            if (Optional(key) is { } value && !IsNeutral(value))
-            {
-                throw Fault($"'{key}' is {Shorten(value)}, which this model does not have");
-            }
-        }
-        if (Text("hidden_act") is { } activation and not ("silu" or "swish"))
-        {
-            throw Fault($"'hidden_act' is '{activation}', which this model does not have; wanted silu");
+            throw Fault($"'{changing.Name}' is {Shorten(changing.Value)}, which this model does not have{(OtherKeys.IsActivation(changing.Name) ? "; wanted silu" : "")}");
         }
 
         if (Optional("rope_scaling") is { } scaling && RopeType(scaling) != "default")
@@ -183,7 +173,7 @@ internal sealed class ModelDescriptionReader
                     ? theta.GetDouble() : throw Fault($"'rope_parameters.rope_theta' is {Shorten(theta)}; wanted a number");
             }
 
-            if (parameters.TryGetProperty("partial_rotary_factor", out var factor) && !IsNeutral(factor))
+            if (parameters.TryGetProperty("partial_rotary_factor", out var factor) && !OtherKeys.IsNeutral(factor))
             {
                 throw Fault($"'rope_parameters.partial_rotary_factor' is {Shorten(factor)}, which this model does not have");
             }
@@ -382,9 +372,6 @@ internal sealed class ModelDescriptionReader
         }
         return null;
     }
-
-    private static bool IsNeutral(JsonElement value)
-        => value.ValueKind is JsonValueKind.False or JsonValueKind.Null || (value.ValueKind == JsonValueKind.Number && value.GetDouble() is 0 or 1);
 
     private static string Shorten(JsonElement value) => value.GetRawText() is { Length: > 80 } text ? text[..77] + "..." : value.GetRawText();
 

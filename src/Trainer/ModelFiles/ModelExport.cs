@@ -15,18 +15,12 @@ internal sealed class ModelExport : IDisposable
     // What a head in bfloat16 can lack of length 1: half a unit in the last place of each element.
     private const double UnitRowTolerance = 1.0 / 256;
 
-    // Of the source folder, so far as it has them: the tokenizer in any form, and what generation starts from.
-    private static readonly string[] Companions =
-    [
-        "tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        StopIds.GenerationFileName,
-    ];
-
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private readonly ModelSource _source;
     private readonly ExportOptions _options;
     private readonly ModelDescription _description;
+    private readonly ModelCompanions _companions;
     private readonly KvShiftTransformer _shape;
     private readonly FolderWeights _weights;
     private readonly Dictionary<string, IReadOnlyList<long>> _shapes;
@@ -54,13 +48,15 @@ internal sealed class ModelExport : IDisposable
             {
                 throw Refused("has layers with a sliding window and other heads, which Llama's configuration cannot say");
             }
+
+            _companions = ModelCompanions.OfFolder(source.Directory, source.Description);
         }
         catch
         {
             _shape.Dispose();
             throw;
         }
-        _description = source.Description with
+        _description = _companions.Describe(source.Description) with
         {
             Naming = options.Naming,
             Model = source.Description.Model with { KvShift = options.DropShift ? KvShiftVariant.None : source.Description.Model.KvShift },
@@ -108,14 +104,10 @@ internal sealed class ModelExport : IDisposable
             var json = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = map };
             DurableFile.Replace(Path.Combine(draft, WeightFiles.IndexFileName), json.ToJsonString(Indented) + "\n");
         }
-        DurableFile.Replace(Path.Combine(draft, ModelDescription.FileName), _description.ToJson(DataTypeName(entries.Values)));
-        foreach (var companion in Companions)
+        _companions.WriteTo(draft, _description, DataTypeName(entries.Values));
+        foreach (var file in Directory.EnumerateFiles(draft))
         {
-            var file = Path.Combine(_source.Directory, companion);
-            if (File.Exists(file))
-            {
-                File.Copy(file, Path.Combine(draft, companion));
-            }
+            DurableFile.FlushFile(file);
         }
 
         // Taking the place of an empty folder needs that folder gone.

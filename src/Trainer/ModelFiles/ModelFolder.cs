@@ -8,8 +8,6 @@ namespace KvShiftScale.Trainer.ModelFiles;
 /// </summary>
 internal static class ModelFolder
 {
-    private static readonly string[] TokenizerFiles = ["tokenizer.json", "vocab.json", "merges.txt"];
-
     /// <summary>Writes configuration, weights and a copy of the tokenizer.</summary>
     public static void Write(string directory, KvShiftTransformer model, string? tokenizerPath)
     {
@@ -17,31 +15,8 @@ internal static class ModelFolder
         TensorFile.Write(Path.Combine(directory, WeightFiles.SingleFileName),
             [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shape, (Tensor)slot.Parameter))],
             new Dictionary<string, string> { ["format"] = "pt" });
-        WriteDescription(directory, new ModelDescription(model.Config, model.Context), tokenizerPath);
-    }
-
-    /// <summary>Writes the configuration and a copy of the tokenizer.</summary>
-    public static void WriteDescription(string directory, ModelDescription description, string? tokenizerPath)
-    {
-        File.WriteAllText(Path.Combine(directory, ModelDescription.FileName), description.ToJson());
-        if (tokenizerPath is null)
-        {
-            return;
-        }
-
-        if (File.Exists(tokenizerPath))
-        {
-            File.Copy(tokenizerPath, Path.Combine(directory, TokenizerFiles[0]), overwrite: true);
-            return;
-        }
-        foreach (var name in TokenizerFiles)
-        {
-            var source = Path.Combine(tokenizerPath, name);
-            if (File.Exists(source))
-            {
-                File.Copy(source, Path.Combine(directory, name), overwrite: true);
-            }
-        }
+        var companions = ModelCompanions.OfRun(tokenizerPath, predecessor: null);
+        companions.WriteTo(directory, companions.Describe(new ModelDescription(model.Config, model.Context)));
     }
 
     /// <summary>Reads a model in host memory.</summary>

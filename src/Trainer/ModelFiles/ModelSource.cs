@@ -33,12 +33,7 @@ internal sealed class ModelSource : IDisposable
     public bool LacksShift { get; }
 
     /// <summary>What a person should know about how the folder was read; null where there is nothing to say.</summary>
-    public string? Note => (LacksShift, Description.Naming) switch
-    {
-        (true, _) => $"{Directory} has no shift tensors; its KV shift is the identity (previous token 0, current token 1), which computes the vanilla transformer",
-        (_, ModelNaming.Baichuan) => $"{Directory} has Baichuan-M1's names; rows of the output head are scaled to length 1 as its class does",
-        _ => null,
-    };
+    public string? Note => string.Join("\nkvshift: ", Notes()) is { Length: > 0 } notes ? notes : null;
 
     /// <summary>Opens a folder and checks that description and files can belong together.</summary>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
@@ -99,6 +94,29 @@ internal sealed class ModelSource : IDisposable
         => new(Files, Description, [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shard.GlobalShape))], LacksShift || mayLackShift);
 
     public void Dispose() => Files.Dispose();
+
+    private IEnumerable<string> Notes()
+    {
+        if (LacksShift)
+        {
+            yield return $"{Directory} has no shift tensors; its KV shift is the identity (previous token 0, current token 1), which computes the vanilla transformer";
+        }
+
+        if (Description.Naming == ModelNaming.Baichuan)
+        {
+            yield return $"{Directory} has Baichuan-M1's names; rows of the output head are scaled to length 1 as its class does";
+        }
+
+        if (Files.Names.Count(WeightLayout.IsDerived) is > 0 and var derived)
+        {
+            yield return $"{Directory} has {derived} tensor(s) rotary_emb.inv_freq, which are not read: the rotary frequencies follow from rope_theta";
+        }
+
+        if (Description.UnknownKeys.Count > 0)
+        {
+            yield return $"{Path.Combine(Directory, ModelDescription.FileName)} has keys that are not understood and change nothing here: {string.Join(", ", Description.UnknownKeys)}";
+        }
+    }
 
     // What is shifted, from the tensors of the first layer; null where nothing is.
     private static KvShiftVariant? VariantOf(WeightFiles files)

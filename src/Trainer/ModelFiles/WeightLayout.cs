@@ -8,6 +8,9 @@ internal static partial class WeightLayout
     /// <summary>The output head.</summary>
     public const string Head = "lm_head.weight";
 
+    /// <summary>The embedding of the input.</summary>
+    public const string Embedding = "model.embed_tokens.weight";
+
     /// <summary>The tensors of a model, in the order of its parameters.</summary>
     /// <param name="naming">Whose names.</param>
     /// <param name="parameters">Name and shape of every parameter of the model.</param>
@@ -55,6 +58,13 @@ internal static partial class WeightLayout
 
     /// <summary>Whether a tensor can be left unread because it follows from the configuration: rotary frequencies, which old files carry.</summary>
     public static bool IsDerived(string tensor) => tensor.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    /// <summary>The layer that a tensor belongs to, counted from 0; null where its name has none.</summary>
+    public static int? LayerOf(string tensor)
+        => Layer().Match(tensor) is { Success: true } match && int.TryParse(match.Groups["layer"].ValueSpan, out var layer) ? layer : null;
+
+    [GeneratedRegex(@"^model\.layers\.(?<layer>[0-9]+)\.")]
+    private static partial Regex Layer();
 
     [GeneratedRegex(@"^(?<attention>.+\.self_attn)\.(?<which>[qkv])_proj\.weight$")]
     private static partial Regex Projection();

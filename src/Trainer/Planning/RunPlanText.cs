@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Reporting;
 using Spectre.Console;
@@ -106,9 +107,14 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
     private static string Schedule(OptimizerConfig optimizer, int steps)
     {
         var warmup = optimizer.WarmupSteps == 0 ? "" : Quantity.Format($"linear from 0 over {optimizer.WarmupSteps:N0} steps, then ");
-        return optimizer.Decay == LearningRateDecay.Constant
-            ? Quantity.Format($"{warmup}constant at {optimizer.Lr}")
-            : Quantity.Format($"{warmup}cosine from {optimizer.Lr} to {optimizer.Lr * optimizer.FinalLrFraction} at step {steps:N0}");
+        var end = Quantity.Format($"{optimizer.Lr * optimizer.FinalLrFraction} at step {steps:N0}");
+        return warmup + optimizer.Decay switch
+        {
+            LearningRateDecay.Constant => Quantity.Format($"constant at {optimizer.Lr}"),
+            LearningRateDecay.Wsd => Quantity.Format(
+                $"constant at {optimizer.Lr} until step {new LearningRateSchedule(optimizer, steps).PlateauEnd:N0}, then linear to {end}"),
+            _ => Quantity.Format($"{ConfigKeys.NameOf(optimizer.Decay.ToString())} from {optimizer.Lr} to {end}"),
+        };
     }
 
     private Table Section(string title)

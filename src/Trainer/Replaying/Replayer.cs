@@ -33,11 +33,12 @@ internal sealed class Replayer
     /// <param name="say">Told what a person may want to know on the way.</param>
     public Replayer(RunConfig config, Action<string> say)
     {
+        _folder = new RunFolder(config);
         _config = config with
         {
+            Data = config.Data with { RowOrder = config.Data.RowOrder ?? _folder.ReadRowOrder() },
             Parallel = config.Parallel with { Tensor = 1, Context = 1, Sequence = null, OptimizerSharding = OptimizerSharding.None },
         };
-        _folder = new RunFolder(config);
         _access = new ReadAccess { Retries = config.Data.ReadRetries, Notice = say };
         _say = say;
         _skipped = SkippedStepLog.Read(_folder.Skipped);

@@ -25,6 +25,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     private readonly LogitProbe _probe = new(model, ranks);
     // Asked here, since the answer may be another one on another thread.
     private readonly int _threads = get_num_threads();
+    private ModelCompanions? _companions;
     private SliceStaging? _staging;
     private SaveInFlight? _flight;
     private int _failuresInARow;
@@ -43,9 +44,18 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
     /// </summary>
     public bool Has(long step) => _flight?.State.Step == step || _committedStep == step;
 
-    /// <summary>Makes room for the copy, so that a lack of memory shows before training and not at the first save.</summary>
-    public void Prepare()
+    /// <summary>
+    /// Makes room for the copy, so that a lack of memory shows before training and not at the first save, and reads what goes into each
+    /// checkpoint beside the weights.
+    /// </summary>
+    /// <param name="predecessor">Checkpoint or model folder that the run goes on from; null where it begins with random weights.</param>
+    public void Prepare(string? predecessor)
     {
+        if (IsFirstRank)
+        {
+            _companions = ModelCompanions.OfRun(config.Data.Tokenizer, predecessor);
+        }
+
         if (!config.Run.AsyncSave || config.Run.CheckpointEvery == 0)
         {
             return;
@@ -167,7 +177,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
                 }
 
                 InjectedFaults.Reach("checkpoint.begin");
-                begun = folder.Begin(state.Step);
+                begun = folder.Begin(state.Step, warning => _flight?.Warnings.Add(warning));
             });
         }
         catch (IOException error)
@@ -191,7 +201,9 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         else if (tally[0] == ranks.World.Size && !flight.IsCommitting)
         {
             flight.IsCommitting = true;
-            flight.Work = IsFirstRank ? BackgroundThread.Start(() => Commit(flight), config.Run.AsyncSave && goesOn) : Task.CompletedTask;
+            // After a signal there may be little time: older checkpoints are then not read in full to see whether they are good.
+            var depth = goesOn || flight.State.Step >= config.Run.Steps ? VerificationDepth.Everything : VerificationDepth.AllButSlices;
+            flight.Work = IsFirstRank ? BackgroundThread.Start(() => Commit(flight, depth), config.Run.AsyncSave && goesOn) : Task.CompletedTask;
         }
         else if (tally[0] == ranks.World.Size)
         {
@@ -227,7 +239,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         return true;
     }
 
-    private bool Commit(SaveInFlight flight)
+    private bool Commit(SaveInFlight flight, VerificationDepth depth)
     {
         var draft = flight.Draft!;
         // Somebody tidies up at the wrong time.
@@ -237,7 +249,7 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         }
 
         var parts = CheckpointPart.TakeAll(draft.Directory, ranks.World.Size, TimeSpan.FromSeconds(config.Run.VisibilitySeconds), flight.Stop);
-        ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), config.Data.Tokenizer);
+        _companions!.WriteTo(draft.Directory, _companions.Describe(new ModelDescription(model.Config, model.Context)));
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), flight.State.ToJson());
         RunConfigWriter.Save(config, draft.PathOf(RunFolder.ConfigurationName));
         draft.Commit(new CheckpointContent
@@ -250,16 +262,16 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
             Tensors = TrainingCheckpoint.Joined(parts.SelectMany(part => part.Tensors)),
         }, [.. parts.Where(part => part.File is not null).Select(part => part.File!)]);
         flight.TakeDuration();
-        Prune(flight);
+        Prune(flight, depth);
         return true;
     }
 
     // There is a checkpoint already, whatever becomes of older ones.
-    private void Prune(SaveInFlight flight)
+    private void Prune(SaveInFlight flight, VerificationDepth depth)
     {
         try
         {
-            folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery, flight.Warnings.Add);
+            folder.Prune(config.Run.KeepCheckpoints, config.Run.KeepEvery, flight.Warnings.Add, depth);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

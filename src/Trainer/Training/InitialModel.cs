@@ -27,11 +27,12 @@ internal static class InitialModel
         using var source = ModelSource.Open(directory);
         var stored = source.Description.Model;
         var lacksShift = source.LacksShift || stored.KvShift == KvShiftVariant.None;
-        var comparable = stored with { KvShift = lacksShift ? model.Config.KvShift : stored.KvShift, InitStd = model.Config.InitStd };
-        if (new ModelDescription(comparable, 1).ToJson() != new ModelDescription(model.Config, 1).ToJson())
+        var comparable = stored with { KvShift = lacksShift ? model.Config.KvShift : stored.KvShift };
+        if (ShapeDifference.Between(comparable, model.Config) is { Count: > 0 } differences)
         {
-            throw new ConfigException(new ConfigFault(Key, directory, $"must hold a model of the shape {model.Config}, and holds {stored}",
-                "set the model section to the folder's shape"));
+            throw new ConfigException(new ConfigFault(Key, directory,
+                $"must hold a model of the shape that the model section has; there {ShapeDifference.Describe(differences)}",
+                $"set {string.Join(", ", differences.Select(difference => $"{difference.Key}: {difference.Stored}"))}, or name another folder"));
         }
 
         var weights = source.WeightsOf(model, mayLackShift: lacksShift);

@@ -21,6 +21,11 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         var training = Open(run, "data.train", data.Train);
         var validation = data.Validation.Count == 0 ? null : Open(run, "data.validation", data.Validation);
         CheckTokenizer(run.Config, training, validation);
+        foreach (var notice in run.IsFirstRank ? NoticesOf(training, "data.train").Concat(NoticesOf(validation, "data.validation")) : [])
+        {
+            run.Reporter.Warn(notice);
+        }
+
         RequireSameOnAllRanks(run.Ranks, training);
         if (validation is not null)
         {
@@ -38,6 +43,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
     {
         Training = Training.Count(new CountingOptions
         {
+            VocabularySize = run.Config.Model.VocabSize,
             PaddedContext = run.Config.Data.Packing == Packing.Pad ? run.Config.Data.Context : null,
             File = run.Folder.RowGroupCounts,
             Share = new DataShare(run.Ranks.World.Rank, run.Ranks.World.Size),
@@ -56,21 +62,38 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         catch (FileNotFoundException missing)
         {
-            throw new ConfigException(new ConfigFault(key, string.Join(", ", sources.Select(source => source.Glob)), "every glob must match a file",
+            throw new ConfigException(new ConfigFault(key, string.Join(", ", sources.Select(source => source.Glob)), "every item must be a file, a folder or a glob of token shards",
                 missing.Message));
         }
         if (catalog.VocabularySize is { } size && size > run.Config.Model.VocabSize)
         {
             throw new ConfigException(new ConfigFault("model.vocab_size", $"{run.Config.Model.VocabSize}",
-                $"must be at least the vocabulary of {key}, which its shards give as {size}",
+                $"must be at least the vocabulary of {key}, which {catalog.VocabularySource} gives as {size}",
                 $"set model.vocab_size: {size}, or prepare the data with a smaller tokenizer"));
         }
+
+        if (catalog.IdsOutside(run.Config.Model.VocabSize) is { } outside)
+        {
+            throw new ConfigException(new ConfigFault(key, string.Join(", ", sources.Select(source => source.Glob)), outside,
+                "prepare these files again with the tokenizer of the run, or set model.vocab_size to what they need"));
+        }
+
         return catalog;
     }
+
+    private static IEnumerable<string> NoticesOf(ShardCatalog? catalog, string key) => catalog?.Notices.Select(notice => $"{key}: {notice}") ?? [];
 
     // The sample and the checkpoints need the tokenizer; that it is missing or another one is better known before training than after.
     private static void CheckTokenizer(RunConfig config, params ShardCatalog?[] catalogs)
     {
+        var stated = catalogs.OfType<ShardCatalog>().Where(catalog => catalog.TokenizerHash is not null).ToArray();
+        if (stated.FirstOrDefault(catalog => catalog.TokenizerHash != stated[0].TokenizerHash) is { } different)
+        {
+            throw new ConfigException(new ConfigFault("data.validation", $"{different.TokenizerSource} ({different.TokenizerHash})",
+                $"must be made with the tokenizer of data.train, {stated[0].TokenizerHash} in {stated[0].TokenizerSource}",
+                "prepare one of them again with the tokenizer of the other"));
+        }
+
         if (config.Data.Tokenizer is not { } path)
         {
             return;
@@ -83,7 +106,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         catch (IOException missing)
         {
-            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder or a tokenizer.json", missing.Message));
+            throw new ConfigException(new ConfigFault("data.tokenizer", path, "must be a tokenizer folder, a tokenizer.json or the name of a published encoding", missing.Message));
         }
         if (tokenizer.VocabularySize > config.Model.VocabSize)
         {
@@ -92,10 +115,10 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         foreach (var catalog in catalogs)
         {
-            if (catalog?.TokenizerHash is { } hash && hash != tokenizer.Hash)
+            if (catalog?.TokenizerHash is { } hash && !tokenizer.IsNamedBy(hash))
             {
                 throw new ConfigException(new ConfigFault("data.tokenizer", $"{path} ({tokenizer.Hash})",
-                    $"must be the tokenizer that made the shards, {hash}", "prepare the shards again, or name the tokenizer that made them"));
+                    $"must be the tokenizer that made the shards, {hash} in {catalog.TokenizerSource}", "prepare the shards again, or name the tokenizer that made them"));
             }
         }
     }

@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
@@ -49,6 +50,14 @@ internal sealed class RunFolder(RunConfig config)
 
     /// <summary>The run's checkpoints.</summary>
     public CheckpointFolder Checkpoints { get; } = new(System.IO.Path.Combine(config.Run.Folder, CheckpointsName));
+
+    /// <summary>
+    /// The order of rows that the run has, by its configuration as it was resolved; null where there is none. One that was written before
+    /// there was a choice does not have the key.
+    /// </summary>
+    /// <exception cref="ConfigException">It cannot be read.</exception>
+    public RowOrder? ReadRowOrder()
+        => File.Exists(Configuration) ? RunConfigReader.Read(Configuration, []).Data.RowOrder ?? RowOrder.Sequential : null;
 
     /// <summary>Some launch has begun here. What one that never came so far has left of its end does not count.</summary>
     public bool Exists => Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName)

@@ -6,11 +6,27 @@ using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Training;
 
+/// <summary>How a launch may take a run up.</summary>
+internal sealed record ResumptionRules
+{
+    /// <summary>There has to be a checkpoint to go on from.</summary>
+    public bool MustGoOn { get; init; }
+
+    /// <summary>Training data may be other data than the checkpoint's.</summary>
+    public bool AcceptChangedData { get; init; }
+
+    /// <summary>The learning rate may jump where the run goes on.</summary>
+    public bool AcceptChangedSchedule { get; init; }
+}
+
 /// <summary>Where a launch takes a run up: its newest good checkpoint, or the beginning where there never was one.</summary>
-internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, bool acceptChangedData)
+internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, ResumptionRules rules)
 {
     private readonly TrainingCheckpoint _checkpoint = new(trained.Model, trained.Optimizer, run.Ranks, run.Config);
     private RejectedCheckpoint? _damaged;
+
+    /// <summary>Checkpoint that the run goes on from, or model folder that it begins from; null where it begins with random weights.</summary>
+    public string? Predecessor { get; private set; }
 
     /// <summary>
     /// Fills model and optimizer. One rank looks for the checkpoint; all load the same one, each what it needs. What they read they compare
@@ -27,13 +43,14 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
             var found = run.Ranks.BroadcastText(checkpoint?.Directory ?? "");
             if (found.Length == 0)
             {
-                return Begin(loader);
+                return rules.MustGoOn ? throw NothingToGoOnFrom(run.Folder) : Begin(loader);
             }
 
             try
             {
                 RequireSameRun(found, loader);
                 var state = _checkpoint.Load(found);
+                Predecessor = found;
                 run.Folder.Checkpoints.MarkGood(state.Step);
                 // An imported model has not begun.
                 return state.Step == 0 ? state with { Loader = loader } : state with { ResumedAt = [.. state.ResumedAt, state.Step] };
@@ -53,10 +70,16 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
                 }
 
                 below = checkpoint.Step;
+                run.Folder.Checkpoints.MarkDamaged(checkpoint.Step, fault);
                 Reject(new RejectedCheckpoint(found, fault));
             }
         }
     }
+
+    /// <summary>What is wrong where a run has to go on and has no checkpoint.</summary>
+    public static ConfigException NothingToGoOnFrom(RunFolder folder) => new(new ConfigFault("run.name", Path.GetFileName(folder.Path),
+        $"--resume wants a run with a finished checkpoint, and {folder.Path} has none",
+        "check run.name and run.directory, or leave --resume out to begin the run"));
 
     private TrainingState Begin(LoaderState loader)
     {
@@ -64,6 +87,7 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
         if (run.Config.Run.InitializeFrom is { Length: > 0 } folder)
         {
             run.Reporter.Say(InitialModel.Load(folder, trained.Model));
+            Predecessor = folder;
         }
 
         trained.Optimizer.TakeMasters();
@@ -97,10 +121,12 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
     private void Reject(RejectedCheckpoint rejected)
     {
         run.Reporter.Warn($"checkpoint rejected: {rejected}");
-        if (!Path.GetFileName(rejected.Directory).StartsWith('.'))
+        if (Path.GetFileName(rejected.Directory).StartsWith('.'))
         {
-            _damaged ??= rejected;
+            return;
         }
+
+        _damaged ??= rejected;
     }
 
     private void RequireSameRun(string checkpoint, LoaderState loader)
@@ -114,31 +140,101 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, boo
             state = TrainingState.Read(checkpoint);
             description = ModelDescription.Read(checkpoint);
         });
+        var faults = new List<ConfigFault>();
         // One that was made from a model, not by a run, has read no data.
         var before = state!.Loader;
-        if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
+        if (run.Config.Data.RowOrder is null && before is not null)
         {
-            throw new ConfigException(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
+            loader = loader with { RowOrder = before.RowOrder };
         }
 
-        if (before?.DataDifferenceFrom(loader) is { } difference)
+        if (before?.ConfigurationDifferenceFrom(loader) is { } setting)
         {
-            if (!acceptChangedData)
+            faults.Add(new ConfigFault("data", setting, $"must be what it was when {checkpoint} was saved", Remedy));
+        }
+
+        faults.AddRange(DataFaults(checkpoint, before?.DataDifferenceFrom(loader), Remedy));
+        faults.AddRange(ShapeDifference.Between(description!.Model, run.Config.Model).Select(difference => new ConfigFault(difference.Key,
+            difference.Wanted, $"must be what {checkpoint} has, which is {difference.Stored}", Remedy)));
+        faults.AddRange(SettingFaults(checkpoint, state.Step));
+        if (faults.Count > 0)
+        {
+            throw new ConfigException(faults);
+        }
+    }
+
+    private IEnumerable<ConfigFault> DataFaults(string checkpoint, string? difference, string remedy)
+    {
+        // Asked of one rank, so that all decide the same.
+        var tokenizer = RankAgreement.Together(run.Ranks.World,
+            () => run.IsFirstRank ? ModelCompanions.TokenizerDifference(checkpoint, run.Config.Data.Tokenizer) ?? "" : "")[0];
+        foreach (var (key, change) in new[] { ("data", difference), ("data.tokenizer", tokenizer.Length > 0 ? tokenizer : null) })
+        {
+            if (change is null)
             {
-                throw new ConfigException(new ConfigFault("data", difference, $"must be what it was when {checkpoint} was saved",
-                    Remedy + "; --accept-changed-data goes on at the same step in the order of the new data"));
+                continue;
             }
-            if (run.IsFirstRank)
+
+            if (!rules.AcceptChangedData)
             {
-                run.Reporter.Warn($"going on with changed data: {difference}");
+                yield return new ConfigFault(key, change, $"must be what it was when {checkpoint} was saved",
+                    remedy + "; --accept-changed-data goes on at the same step in the order of the new data");
+            }
+            else if (run.IsFirstRank)
+            {
+                run.Reporter.Warn($"going on with changed data: {change}");
             }
         }
-        // How weights began is over; a model from elsewhere may not even say it.
-        var (model, context) = (run.Config.Model, run.Config.Data.Context);
-        var saved = description!.Model with { InitStd = model.InitStd };
-        if (new ModelDescription(saved, context).ToJson() != new ModelDescription(model, context).ToJson())
+    }
+
+    private IEnumerable<ConfigFault> SettingFaults(string checkpoint, long step)
+    {
+        // A run that is done trains no further, whatever its schedule.
+        if (step >= run.Config.Run.Steps || ConfigurationOf(checkpoint) is not { } then)
         {
-            throw new ConfigException(new ConfigFault("model", $"{model}", $"must be the shape of {checkpoint}, which is {saved}", Remedy));
+            yield break;
+        }
+
+        var changed = new ChangedSettings(then, run.Config, step);
+        if (changed.FaultOf(checkpoint) is { } fault && !rules.AcceptChangedSchedule)
+        {
+            yield return fault;
+            yield break;
+        }
+
+        foreach (var (sentence, isWarning) in run.IsFirstRank ? changed.Sentences() : [])
+        {
+            Action<string> tell = isWarning ? run.Reporter.Warn : run.Reporter.Say;
+            tell(sentence);
+        }
+    }
+
+    // Null where there is none, as in one that was made from a model, or where it cannot be read.
+    private RunConfig? ConfigurationOf(string checkpoint)
+    {
+        var text = RankAgreement.Together(run.Ranks.World, () =>
+        {
+            var path = Path.Combine(checkpoint, RunFolder.ConfigurationName);
+            return run.IsFirstRank && File.Exists(path) ? File.ReadAllText(path) : "";
+        })[0];
+        if (text.Length == 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            return RunConfigReader.Parse(text, Path.Combine(checkpoint, RunFolder.ConfigurationName), []);
+        }
+        catch (ConfigException unknown)
+        {
+            // Of another version of the program; whether settings have changed cannot be told then.
+            if (run.IsFirstRank)
+            {
+                run.Reporter.Warn($"whether settings differ from those of {checkpoint} cannot be told: {unknown.Message}");
+            }
+
+            return null;
         }
     }
 }

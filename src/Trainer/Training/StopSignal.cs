@@ -14,9 +14,6 @@ internal sealed partial class StopSignal : IDisposable
     private const int SigUsr1 = 10;
     private const int SigUsr2 = 12;
 
-    /// <summary>How long a launch that has nothing to lose yet may take to answer a wish to stop by itself.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
     // mpirun hands a signal to every rank, and they may be in different steps when it comes: one save is enough for all of them.
     private static readonly TimeSpan SameWish = TimeSpan.FromSeconds(1);
 
@@ -26,10 +23,16 @@ internal sealed partial class StopSignal : IDisposable
     private volatile bool _wantsSave;
     private long _savedAt = long.MinValue;
     private Timer? _unanswered;
-    private Action? _end;
+    private TimeSpan _patience;
+    private Action<bool>? _end;
+    private Action<bool>? _tell;
+    private bool _isHandedOn;
 
-    public StopSignal()
+    /// <summary>Listens from now on.</summary>
+    /// <param name="end">Called at a signal until <see cref="EndUnanswered"/> or <see cref="BeginWork"/> says otherwise; as theirs.</param>
+    public StopSignal(Action<bool> end)
     {
+        _end = end;
         // launch/train has ranks begin with these ignored, so that one which comes before the runtime is up does not kill them. The
         // runtime leaves alone what it finds ignored.
         _ = SetHandler(SigUsr1, 0);
@@ -62,21 +65,38 @@ internal sealed partial class StopSignal : IDisposable
     public bool AgreeToStop(ProcessGroup world) => Largest(world, _isRequested, false).Stop;
 
     /// <summary>
-    /// Until the result is disposed there is nothing to lose: a signal to stop that <see cref="AgreeToStop"/> has not answered within
-    /// some seconds, because ranks read or count for long, calls <paramref name="end"/>.
+    /// From now on there is nothing to lose, and ranks meet in <see cref="AgreeToStop"/> now and then: a signal to stop that has not been
+    /// answered there within <paramref name="patience"/>, because they read or count for long, calls <paramref name="end"/>.
     /// </summary>
-    /// <param name="end">Ends the whole launch. Called by a thread of its own.</param>
-    public IDisposable EndUnanswered(Action end)
+    /// <param name="end">
+    /// Ends the whole launch; told whether the signal is the one that launchers hand on to every rank. Called by a thread of its own.
+    /// </param>
+    /// <param name="patience">How long ranks have to meet.</param>
+    public void EndUnanswered(Action<bool> end, TimeSpan patience)
     {
         lock (_lock)
         {
-            _end = end;
+            (_end, _patience, _tell) = (end, patience, null);
             if (_isRequested)
             {
                 StartPatience();
             }
         }
-        return new Answering(this);
+    }
+
+    /// <summary>From now on there is something to lose: a signal to stop waits for <see cref="Agree"/>, and is told as soon as it has come.</summary>
+    /// <param name="tell">Says that it has come; told the same as what ends a launch. Called once, by a thread of its own.</param>
+    public void BeginWork(Action<bool> tell)
+    {
+        lock (_lock)
+        {
+            ForgetPatience();
+            _tell = tell;
+            if (_isRequested)
+            {
+                Tell();
+            }
+        }
     }
 
     public void Dispose()
@@ -86,7 +106,11 @@ internal sealed partial class StopSignal : IDisposable
             registration.Dispose();
         }
 
-        ForgetPatience();
+        lock (_lock)
+        {
+            ForgetPatience();
+            _tell = null;
+        }
     }
 
     private bool TakeSave()
@@ -113,10 +137,19 @@ internal sealed partial class StopSignal : IDisposable
         context.Cancel = true;
         lock (_lock)
         {
-            _isRequested = true;
+            if (_isRequested)
+            {
+                return;
+            }
+
+            (_isRequested, _isHandedOn) = (true, (int)context.Signal == SigUsr2);
             if (_end is not null)
             {
                 StartPatience();
+            }
+            else
+            {
+                Tell();
             }
         }
     }
@@ -127,32 +160,32 @@ internal sealed partial class StopSignal : IDisposable
         _wantsSave = true;
     }
 
-    private void StartPatience() => _unanswered ??= new Timer(_ => EndNow(), null, Patience, Timeout.InfiniteTimeSpan);
+    private void StartPatience() => _unanswered ??= new Timer(_ => EndNow(), null, _patience, Timeout.InfiniteTimeSpan);
 
     private void EndNow()
     {
-        // Inside the lock: training cannot begin while the launch ends.
+        // Inside the lock: work cannot begin while the launch ends.
         lock (_lock)
         {
-            _end?.Invoke();
+            _end?.Invoke(_isHandedOn);
+        }
+    }
+
+    private void Tell()
+    {
+        if (Interlocked.Exchange(ref _tell, null) is { } tell)
+        {
+            new Thread(() => tell(_isHandedOn)) { IsBackground = true, Name = "signal" }.Start();
         }
     }
 
     private void ForgetPatience()
     {
-        lock (_lock)
-        {
-            _end = null;
-            _unanswered?.Dispose();
-            _unanswered = null;
-        }
+        _end = null;
+        _unanswered?.Dispose();
+        _unanswered = null;
     }
 
     [LibraryImport("libc", EntryPoint = "signal")]
     private static partial nint SetHandler(int signal, nint handler);
-
-    private sealed class Answering(StopSignal signals) : IDisposable
-    {
-        public void Dispose() => signals.ForgetPatience();
-    }
 }

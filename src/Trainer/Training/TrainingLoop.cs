@@ -53,6 +53,7 @@ internal sealed class TrainingLoop
     /// <returns>Ranks agreed to stop before the run was done.</returns>
     /// <exception cref="RepeatedSkipsException">On all ranks: too many steps in a row had bad numbers.</exception>
     /// <exception cref="ReplicasDifferException">On all ranks: copies that have to be the same are not.</exception>
+    /// <exception cref="DataFaultException">On all ranks: data of one of them cannot be used. What was trained before is saved.</exception>
     /// <exception cref="IOException">On all ranks: the run could not be saved.</exception>
     public bool Run()
     {
@@ -63,13 +64,14 @@ internal sealed class TrainingLoop
 
         using var metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1,
             _run.Reporter.Warn) : null;
-        var stopped = MeasureBefore(metrics);
+        bool stopped;
         try
         {
-            if (!stopped)
-            {
-                stopped = Train(metrics);
-            }
+            stopped = MeasureBefore(metrics) || Train(metrics);
+        }
+        catch (DataFaultException fault)
+        {
+            throw Saved(fault);
         }
         catch (Exception verdict) when (verdict is RepeatedSkipsException or ReplicasDifferException)
         {
@@ -82,6 +84,30 @@ internal sealed class TrainingLoop
         // A save of this step may have failed before anybody knew that no other would come after it.
         Save(goesOn: false);
         return stopped;
+    }
+
+    // All ranks are here, and have what the step before has left.
+    private DataFaultException Saved(DataFaultException fault)
+    {
+        if (State.Step == 0)
+        {
+            return new DataFaultException($"{fault.Message}\nNothing was trained. Mend the data, and start the same command again.");
+        }
+
+        RunProgress.Enter(RunPhase.Save);
+        try
+        {
+            _saver.Finish(goesOn: false);
+            Save(goesOn: false);
+        }
+        catch (IOException error)
+        {
+            return new DataFaultException($"{fault.Message}\n{error.Message}");
+        }
+
+        return new DataFaultException(
+            $"{fault.Message}\nThe run is saved as it was after step {State.Step}. Mend the data; the same command then goes on from there, with --accept-changed-data "
+            + "where a file has become another one.");
     }
 
     // The validation before the first step, or what a signal has put off in an earlier launch; true when ranks agree to stop before it is done.
@@ -113,9 +139,15 @@ internal sealed class TrainingLoop
         var config = _run.Config;
         using var batches = new TrainingBatches(_data.Training, config.Data, config.Run.Seed, config.Model.VocabSize, _run.Share, State.Step,
             _run.Access);
+        var steady = new SteadyBatches(batches, config.Data.MicroBatch, config.Data.Context);
         for (var step = State.Step + 1; step <= config.Run.Steps; step++)
         {
-            var outcome = Step(step, batches);
+            var outcome = Step(step, batches, steady);
+            if (step == _firstStep + 1)
+            {
+                _run.Stop.BeginWork(TellWish);
+            }
+
             _saver.Advance();
             if (outcome.Verdict.Fault != StepFault.None)
             {
@@ -170,13 +202,37 @@ internal sealed class TrainingLoop
         return false;
     }
 
-    private StepOutcome Step(long step, TrainingBatches batches)
+    // At once, whatever the training thread does; the training thread answers when it comes to the end of it.
+    private void TellWish(bool isHandedOn)
+    {
+        if (isHandedOn && !_run.IsFirstRank)
+        {
+            return;
+        }
+
+        var sentence = RunProgress.Phase switch
+        {
+            RunPhase.Save => "a signal to stop has come; the run leaves when it is saved",
+            RunPhase.Report => "a signal to stop has come; the run is saved, and leaves when its report is written",
+            _ => FormattableString.Invariant($"a signal to stop has come in step {RunProgress.Step}; the run saves after it and leaves"),
+        };
+        if (_run.IsFirstRank)
+        {
+            _run.Reporter.Say(sentence);
+        }
+        else
+        {
+            Console.Error.WriteLine(FormattableString.Invariant($"kvshift (rank {_run.Ranks.World.Rank}): {sentence}"));
+        }
+    }
+
+    private StepOutcome Step(long step, TrainingBatches batches, SteadyBatches steady)
     {
         RunProgress.BeginStep(step);
         InjectedFaults.Reach("step", step);
         InjectedCollectives.Reach(_run.Ranks, step);
         var start = Stopwatch.GetTimestamp();
-        var outcome = _step.Run(step, batches);
+        var outcome = _step.Run(step, steady);
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         _recorder.Add(outcome, seconds);
         _run.Reporter.Count(new StepTally(_step.OwnTokens, seconds, outcome.Verdict.IsSkip));
@@ -223,6 +279,7 @@ internal sealed class TrainingLoop
         }
 
         RunProgress.Enter(RunPhase.Save);
+        InjectedFaults.Reach("save");
         // What is saved must be good.
         if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery))
         {

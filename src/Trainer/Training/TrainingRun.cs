@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using KvShiftScale.Data;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
@@ -9,7 +12,7 @@ using KvShiftScale.Trainer.Reporting;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Puts a run together: data, model, optimizer, checkpoint, loop. All ranks run it side by side.</summary>
-internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acceptChangedData)
+internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, ResumptionRules rules)
 {
     /// <summary>Refuses a run that exists. Nobody creates its folder before all ranks have come past this.</summary>
     /// <exception cref="ConfigException">It does.</exception>
@@ -26,13 +29,24 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
             "choose another run.name, delete the folder, or leave --new out to go on with that run"));
     }
 
+    /// <summary>Refuses a run that has nothing to go on from, before data and weights are looked at.</summary>
+    /// <exception cref="ConfigException">It has no finished checkpoint.</exception>
+    public static void RequireBegun(RunConfig config)
+    {
+        var folder = new RunFolder(config);
+        if (folder.Checkpoints.List().All(checkpoint => checkpoint.IsPartial))
+        {
+            throw RunResumption.NothingToGoOnFrom(folder);
+        }
+    }
+
     /// <summary>Trains to the end or to a signal.</summary>
     /// <returns>The process's exit code.</returns>
     /// <exception cref="ConfigException">The configuration does not fit the data or the run folder.</exception>
     public int Execute()
     {
-        // Until training begins there is nothing to save. Ranks answer a signal together where they meet, or end all of them where that takes long.
-        using var preparing = run.Stop.EndUnanswered(EndBeforeTraining);
+        // Until a step is made there is nothing to save. Ranks answer a signal together where they meet, or it ends all of them where that takes long.
+        InjectedFaults.Reach("start.shards");
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
@@ -45,39 +59,55 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
             return StoppedBeforeTraining();
         }
 
+        InjectedFaults.Reach("start.counting");
         data = data.Count(run);
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
         }
 
+        InjectedFaults.Reach("start.model");
         using var trained = new TrainableModel(run.Config, run.Ranks);
         if (run.IsFirstRank && run.Config.Parallel.Overlap && run.Ranks.Replicas.Size > 1 && !run.Ranks.AllowsOverlap)
         {
             run.Reporter.Warn("this MPI library lets only one thread at a time call it, so gradients are reduced after backward; "
                 + "parallel.overlap: false says that this is wanted");
         }
+        InjectedFaults.Reach("start.checkpoint");
         var started = Stopwatch.GetTimestamp();
-        var state = new RunResumption(run, trained, acceptChangedData).Restore(data.Training);
+        var resumption = new RunResumption(run, trained, rules);
+        var state = resumption.Restore(data.Training);
         var restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        // From here on, and in what is written, the order has a name.
+        var wantedOrder = run.Config.Data.RowOrder;
+        var order = state.Loader?.RowOrder ?? wantedOrder ?? DataConfig.DefaultRowOrder;
+        run = run with { Config = run.Config with { Data = run.Config.Data with { RowOrder = order } } };
+        // What was read has the hashes that it was saved with: it is done, and not only said to be.
+        if (RunConclusion.IsComplete(run, state))
+        {
+            run.Reporter.Say(RunConclusion.Complete(run.Config, state.Step));
+            return ExitCode.Done;
+        }
+
         using var saver = new CheckpointSaver(run.Folder.Checkpoints, trained.Model, trained.Optimizer, run.Ranks, run.Config, run.Reporter);
-        saver.Prepare();
+        saver.Prepare(resumption.Predecessor);
         TellMesh(trained);
         if (run.IsFirstRank)
         {
             TellStart(trained, data, state, restoreSeconds, saver.StagingBytes);
+            TellOrder(data, isOwnWish: wantedOrder is not null);
         }
 
+        InjectedFaults.Reach("start.peak");
         var loop = new TrainingLoop(run, trained, data, saver, state);
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
         }
 
-        preparing.Dispose();
-
         var stopped = loop.Run();
         RunProgress.Enter(RunPhase.Report);
+        InjectedFaults.Reach("end.report");
         state = loop.State;
         if (stopped && state.Step == 0)
         {
@@ -100,13 +130,19 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
     // The checkpoint is safe, and the exit code says how training went: a report that cannot be written changes neither.
     private void Conclude(TrainingState state, TrainableModel trained, bool stopped)
     {
+        var conclusion = new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size);
         try
         {
-            new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size).Write(state, trained.Model, stopped);
+            conclusion.Write(state, trained.Model, stopped);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             run.Reporter.Warn($"the run is saved, and its report could not be written in full: {error.Message}");
+        }
+
+        if (!stopped)
+        {
+            run.Reporter.Say(conclusion.Done(state));
         }
     }
 
@@ -121,15 +157,6 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         }
 
         return ExitCode.Stopped;
-    }
-
-    private void EndBeforeTraining()
-    {
-        Console.Error.WriteLine("kvshift: stopped by a signal before training; the same command begins again");
-        StopMark.Leave(run.Folder.Path, run.LaunchName, run.Reporter.Warn);
-        // Nobody is to tell of a rank that died.
-        new LivenessFolder(run.Folder.Path).Remove();
-        run.Ranks.Abort(ExitCode.Stopped);
     }
 
     private void TellMesh(TrainableModel trained)
@@ -159,6 +186,21 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, bool acce
         if (stagingBytes > 0)
         {
             run.Reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(stagingBytes)} on each rank");
+        }
+    }
+
+    private void TellOrder(RunData data, bool isOwnWish)
+    {
+        var config = run.Config.Data;
+        var order = config.RowOrder!.Value;
+        if (order != DataConfig.DefaultRowOrder && !isOwnWish)
+        {
+            run.Reporter.Say("rows come in the order in which this run was begun, data.row_order: sequential; a new run mixes them");
+        }
+
+        if (LongDocumentNotice.Of(LongestDocument.Of(data.Training, config), config.Context, order) is { } notice)
+        {
+            run.Reporter.Say(notice);
         }
     }
 }

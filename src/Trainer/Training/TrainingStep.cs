@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
@@ -36,6 +37,7 @@ internal sealed class TrainingStep(
     /// <summary>Runs step <paramref name="step"/>, which counts from 1.</summary>
     /// <param name="step">Number of the step.</param>
     /// <param name="batches">This rank's micro-batches of the step.</param>
+    /// <exception cref="DataFaultException">On all ranks: one of them had no data. Nothing is updated.</exception>
     public StepOutcome Run(long step, IMicroBatches batches)
     {
         using var scope = NewDisposeScope();
@@ -76,8 +78,13 @@ internal sealed class TrainingStep(
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical
             ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
-        Span<double> joint = [loss * scale, norm];
+        Span<double> joint = [loss * scale, norm, batches.Fault is null ? 0 : 1];
         JointNumber.Agree(ranks.World, joint);
+        if (joint[2] > 0)
+        {
+            throw DataFaultException.Gather(ranks.World, batches.Fault);
+        }
+
         var verdict = guard.Decide(joint[0], joint[1]);
         var learningRate = schedule.At(step);
         if (!verdict.IsSkip)
@@ -117,7 +124,7 @@ internal sealed class TrainingStep(
         }
 
         RunProgress.Enter(RunPhase.Backward);
-        loss.backward();
+        BackwardPass.Run(loss);
         return loss.to(ScalarType.Float64).item<double>();
     }
 

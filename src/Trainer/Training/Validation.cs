@@ -15,6 +15,7 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
     private const double RoundSeconds = 1;
 
     /// <summary>Mean over all valid targets of all ranks, and how many there were; null when all ranks gave up. Collective.</summary>
+    /// <exception cref="DataFaultException">On all ranks: one of them could not read its share.</exception>
     /// <param name="batches">This rank's share.</param>
     /// <param name="progress">Told after each batch how many targets this rank has counted and their mean loss.</param>
     /// <param name="givesUp">Asked about once a second by all ranks together; they have to agree. Nothing given: never.</param>
@@ -23,13 +24,14 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
         using var mode = no_grad();
         var region = new ContextRegion(ranks.Context);
         var (lossSum, targets) = (0.0, 0L);
-        var largest = stackalloc double[2];
+        var largest = stackalloc double[3];
+        Exception? fault = null;
         using var source = batches.GetEnumerator();
         // Ranks that share a model meet in each batch, so they have to make rounds of equally many.
         for (var (isLeft, round) = (true, 1); isLeft;)
         {
             var (start, done) = (Stopwatch.GetTimestamp(), 0);
-            for (isLeft = true; done < round && (isLeft = source.MoveNext()); done++)
+            for (isLeft = true; done < round && (isLeft = MoveNext(source, ref fault)); done++)
             {
                 using var scope = NewDisposeScope();
                 using var batch = source.Current;
@@ -47,9 +49,15 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
                     progress?.Invoke(targets, lossSum / targets);
                 }
             }
-            // Whether any rank has more, and the slowest rank's time for a batch.
+            // Whether any rank has more, the slowest rank's time for a batch, and whether any rank's data is bad.
             (largest[0], largest[1]) = (isLeft ? 1 : 0, Stopwatch.GetElapsedTime(start).TotalSeconds / Math.Max(1, done));
-            ranks.World.AllReduce((nint)largest, 2, CollectiveDataType.Float64, ReduceOperation.Max);
+            largest[2] = fault is null ? 0 : 1;
+            ranks.World.AllReduce((nint)largest, 3, CollectiveDataType.Float64, ReduceOperation.Max);
+            if (largest[2] > 0)
+            {
+                throw DataFaultException.Gather(ranks.World, fault);
+            }
+
             isLeft = largest[0] > 0;
             round = (int)Math.Clamp(RoundSeconds / Math.Max(largest[1], 1e-6), 1, int.MaxValue);
             if (isLeft && givesUp is not null && givesUp())
@@ -66,5 +74,33 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
         }
 
         return (totals[0] / totals[1], (long)totals[1]);
+    }
+
+    // Ranks that share a model read the same rows; where one of them cannot, the others do not begin a batch without it.
+    private bool MoveNext(IEnumerator<TokenBatch> source, ref Exception? fault)
+    {
+        var hasNext = false;
+        try
+        {
+            hasNext = source.MoveNext();
+        }
+        catch (Exception exception) when (DataFaultException.IsFaultOfData(exception))
+        {
+            fault = exception;
+        }
+
+        return !IsAny(ranks.Context, IsAny(ranks.Tensor, fault is not null)) && hasNext;
+    }
+
+    private static unsafe bool IsAny(ProcessGroup group, bool own)
+    {
+        if (group.Size == 1)
+        {
+            return own;
+        }
+
+        var any = own ? 1L : 0L;
+        group.AllReduce((nint)(&any), 1, CollectiveDataType.Int64, ReduceOperation.Max);
+        return any > 0;
     }
 }

@@ -47,20 +47,27 @@ internal static class CheckpointImportVerb
 
         TensorLibrary.Load();
         ComputeThreads.Set(configured: 0);
-        using var model = ModelFolder.Read(folder);
-        var checkpoint = Write(checkpoints, folder, model);
+        using var source = ModelSource.Open(folder);
+        if (source.Note is { } note)
+        {
+            Console.Error.WriteLine($"kvshift: {note}");
+        }
+
+        using var model = source.Build();
+        var checkpoint = Write(checkpoints, source, model);
         Console.WriteLine(FormattableString.Invariant($"{checkpoint.Directory}: {model.Parameters.GlobalElementCount:N0} parameters of {folder}"));
         return ExitCode.Done;
     }
 
-    private static Checkpoint Write(CheckpointFolder checkpoints, string folder, Models.KvShiftTransformer model)
+    private static Checkpoint Write(CheckpointFolder checkpoints, ModelSource source, Models.KvShiftTransformer model)
     {
         using var scope = NewDisposeScope();
         using var draft = checkpoints.Begin(0);
         var (file, tensors) = SliceFile.Write(draft.PathOf("rank-00000.safetensors"), [.. model.Parameters.Slots.Select(slot =>
             new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount),
                 slot.Parameter.detach().view(-1)))], get_num_threads());
-        ModelFolder.WriteDescription(draft.Directory, new ModelDescription(model.Config, model.Context), folder);
+        var companions = ModelCompanions.OfFolder(source.Directory, source.Description);
+        companions.WriteTo(draft.Directory, companions.Describe(new ModelDescription(model.Config, model.Context)));
         File.WriteAllBytes(draft.PathOf(TrainingState.FileName), new TrainingState { Step = 0, Tokens = 0, Loader = null }.ToJson());
         return draft.Commit(new CheckpointContent { Versions = TrainingCheckpoint.Versions, Tensors = TrainingCheckpoint.Joined(tensors) }, [file]);
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Data;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Reporting;
@@ -15,28 +16,36 @@ internal static class DataInspectVerb
 
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or tokenizer.json, to show text instead of ids." };
+        var path = new Argument<string[]>("path") { Description = "Token shards: files, folders or globs.", Arity = ArgumentArity.OneOrMore };
+        var tokenizer = new Option<string?>("--tokenizer") { Description = $"To show text instead of ids. {TokenizerOption.Description}" };
         var documents = new Option<int>("--documents") { Description = "First documents to show.", DefaultValueFactory = _ => 3 };
-        var command = new Command("inspect", "Schema, counts, document lengths and the first documents of shards.") { path, tokenizer, documents };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(path), parsed.GetValue(tokenizer), parsed.GetValue(documents)));
+        var sizes = new DataConfig();
+        var context = new Option<int>("--context") { Description = "Tokens of a row, as in data.context.", DefaultValueFactory = _ => sizes.Context };
+        var batch = new Option<int>("--global-batch") { Description = "Rows of a step, as in data.global_batch.", DefaultValueFactory = _ => sizes.GlobalBatch };
+        var command = new Command("inspect", "Schema, counts, document lengths and the first documents of shards.")
+        {
+            path, tokenizer, documents, context, batch,
+        };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(path), parsed.GetValue(tokenizer), parsed.GetValue(documents),
+            sizes with { Context = Positive("--context", parsed.GetValue(context)), GlobalBatch = Positive("--global-batch", parsed.GetValue(batch)) }));
         return command;
     }
 
-    private static int Run(string path, string? tokenizerPath, int documents)
-    {
-        if (documents < 0)
-        {
-            throw new UsageException($"found --documents {documents}; wanted 0 or more");
-        }
+    private static int Positive(string name, int value)
+        => value > 0 ? value : throw new UsageException($"found {name} {value}; wanted 1 or more");
 
+    private static int Run(string[] paths, string? tokenizerPath, int documents, DataConfig sizes)
+    {
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
+        var files = ShardFiles.Find(paths);
+        DataNotices.Tell(files.LeftOut);
+        var path = string.Join(' ', paths);
         ShardInspection shards;
         using (var progress = new ProgressLine())
         {
-            shards = ShardInspection.Read(path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
+            shards = ShardInspection.Read(files.Paths, path, documents, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
         }
-        if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => hash != tokenizer.Hash) is { } other)
+        if (tokenizer is not null && shards.TokenizerHashes.FirstOrDefault(hash => !tokenizer.IsNamedBy(hash)) is { } other)
         {
             Console.Error.WriteLine($"kvshift: {path} was made with tokenizer {other}, and {tokenizerPath} is {tokenizer.Hash}; the text below may be wrong");
         }
@@ -54,6 +63,10 @@ internal static class DataInspectVerb
         Row("documents", Format($"{shards.DocumentCount:N0}{(lengths.Empty > 0 ? Format($", {lengths.Empty:N0} of them empty") : "")}"));
         Row("tokens", Format($"{shards.TokenCount:N0}"));
         Row("a document", Format($"{lengths.Shortest:N0} to {lengths.Longest:N0} tokens, {lengths.Mean:N1} on average"));
+        var rows = lengths.Longest / sizes.Context;
+        Row("the longest", rows == 0
+            ? Format($"fits a row of {sizes.Context:N0}")
+            : Format($"fills {rows:N0} rows of {sizes.Context:N0}, {(double)rows / sizes.GlobalBatch:N1} steps of {sizes.GlobalBatch:N0} rows on end if rows were not mixed"));
         console.Write(facts);
         foreach (var schema in shards.Schemas)
         {

@@ -9,23 +9,24 @@ internal static class DataVerifyVerb
 {
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A token shard, or a folder of them." };
+        var path = new Argument<string[]>("path") { Description = "Token shards: files, folders or globs.", Arity = ArgumentArity.OneOrMore };
         var command = new Command("verify",
-            "Reads every page, and holds a prepared folder against its manifest; the last line of output is a JSON object.") { path };
+            "Reads every page, and holds prepared folders against their manifests; the last line of output is a JSON object.") { path };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path)));
         return command;
     }
 
-    private static int Run(string path)
+    private static int Run(string[] paths)
     {
-        var files = ShardFiles.Of(path);
+        var shards = ShardFiles.Find(paths);
+        DataNotices.Tell(shards.LeftOut);
         using var progress = new ProgressLine();
-        var (whole, each) = ShardVerification.Read(files, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
-        // The line that scripts read comes last, also where the folder is not what it was.
-        var differences = Directory.Exists(path) ? ManifestCheck.Differences(path, files, each) : [];
+        var (whole, each) = ShardVerification.Read(shards.Paths, tokens => progress.Update(FormattableString.Invariant($"data: {tokens:N0} tokens read")));
+        // The line that scripts read comes last, also where a folder is not what it was.
+        var differences = ManifestCheck.Differences(shards, each);
         foreach (var difference in differences)
         {
-            Console.Error.WriteLine($"kvshift: {path}: {difference}");
+            Console.Error.WriteLine($"kvshift: {difference}");
         }
 
         var result = new Dictionary<string, object> { ["rows"] = whole.Rows, ["tokens"] = whole.Tokens, ["sha256"] = whole.Sha256 };

@@ -52,6 +52,7 @@ internal static class EvalVerb
 
         var catalog = OpenData(data);
 
+        launch.LoadMpi();
         TensorLibrary.Load();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
         return FaultReport.Guard(launch, ranks, () =>
@@ -65,7 +66,17 @@ internal static class EvalVerb
                 throw new UsageException(
                     $"found shards of a vocabulary of {size} ids for a model of {vocabulary}; wanted shards made with the model's tokenizer");
             }
+            if (catalog.IdsOutside(vocabulary) is { } outside)
+            {
+                throw new UsageException($"found ids that the model does not have: {outside}");
+            }
+
             var isFirst = ranks.World.Rank == 0;
+            foreach (var notice in isFirst ? catalog.Notices : [])
+            {
+                Console.Error.WriteLine($"kvshift: {notice}");
+            }
+
             if (isFirst && !vanilla && source.Note is { } note)
             {
                 Console.Error.WriteLine($"kvshift: {note}");
@@ -107,16 +118,7 @@ internal static class EvalVerb
             }
         }
         var config = RunConfigReader.Parse("run: { name: eval, steps: 1 }", "eval", settings).Data;
-        if (config.MicroBatch < 1)
-        {
-            throw new UsageException($"found {MicroBatchKey}={config.MicroBatch}; wanted at least 1");
-        }
-
-        if (config.Context < 1)
-        {
-            throw new UsageException($"found {ContextKey}={config.Context}; wanted at least 1");
-        }
-
+        RunConfigRules.CheckNumbersOf(config, "data");
         return config;
     }
 
@@ -124,8 +126,7 @@ internal static class EvalVerb
     {
         try
         {
-            return ShardCatalog.OpenUncounted([.. data.Select(glob
-                => new DataSource(Directory.Exists(glob) ? Path.Combine(glob, "*.parquet") : glob))]);
+            return ShardCatalog.OpenUncounted([.. data.Select(path => new DataSource(path))]);
         }
         catch (FileNotFoundException missing)
         {

@@ -3,13 +3,17 @@ using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Experiments;
 using KvShiftScale.Trainer.Experiments.Compare;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Verbs;
 
 /// <summary><c>kvshift experiment compare</c>: the same model with and without the shift, on the user's own data.</summary>
 internal static class ExperimentCompareVerb
 {
-    public static Command Build(RankEnvironment launch)
+    /// <param name="launch">What the launcher told this process.</param>
+    /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
+    /// <param name="early">What they do before training.</param>
+    public static Command Build(RankEnvironment launch, StopSignal? stop, EarlyEnd early)
     {
         var data = Globs("--data", "Token shards to train on: files or globs; required without --config.");
         var validation = Globs("--validation", "Held-out token shards: files or globs; required without --config.");
@@ -45,8 +49,6 @@ internal static class ExperimentCompareVerb
         {
             TensorLibrary.Load();
             var folder = parsed.GetValue(output)!;
-            RequirePositive("--seeds", parsed.GetValue(seeds));
-            RequirePositive("--steps", parsed.GetValue(steps));
             var shared = CompareSettings.Read(parsed.GetValue(config), parsed.GetValue(data)!, parsed.GetValue(validation)!,
                 parsed.GetValue(tokenizer), parsed.GetValue(steps), [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]);
             var runs = CompareRun.Plan(shared, folder, ShiftName.ParseList(parsed.GetValue(variants)!), parsed.GetValue(seeds));
@@ -56,14 +58,14 @@ internal static class ExperimentCompareVerb
             }
 
             var ownRanks = LocalRanks.Wanted(launch, parsed.GetValue(ranks) ?? MostRanks(shared));
-            var experiment = new CompareExperiment(launch, runs, folder);
+            var experiment = new CompareExperiment(launch, stop!, early, runs, folder);
             // Before processes are started for nothing.
             if (!launch.LaunchedByMpi)
             {
                 experiment.Check(ownRanks);
             }
 
-            return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();
+            return ownRanks > 1 ? LocalRanks.Run(ownRanks, stop!) : experiment.Execute();
         });
         return command;
     }
@@ -87,13 +89,5 @@ internal static class ExperimentCompareVerb
             }
         }
         return 1;
-    }
-
-    private static void RequirePositive(string name, int? value)
-    {
-        if (value < 1)
-        {
-            throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
-        }
     }
 }

@@ -1,14 +1,19 @@
 using System.CommandLine;
+using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Experiments;
 using KvShiftScale.Trainer.Experiments.Induction;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Verbs;
 
 /// <summary><c>kvshift experiment induction</c>: the paper's induction task, KV shift against vanilla transformers.</summary>
 internal static class ExperimentInductionVerb
 {
-    public static Command Build(RankEnvironment launch)
+    /// <param name="launch">What the launcher told this process.</param>
+    /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
+    /// <param name="early">What they do before training.</param>
+    public static Command Build(RankEnvironment launch, StopSignal? stop, EarlyEnd early)
     {
         var preset = new Option<string>("--preset")
         {
@@ -49,9 +54,9 @@ internal static class ExperimentInductionVerb
                 ExperimentFolder.RequireNew(folder);
             }
 
-            var experiment = new InductionExperiment(launch, studies, folder);
+            var experiment = new InductionExperiment(launch, stop!, early, studies, folder);
             experiment.CheckModels();
-            return ownRanks > 1 ? LocalRanks.Run(ownRanks) : experiment.Execute();
+            return ownRanks > 1 ? LocalRanks.Run(ownRanks, stop!) : experiment.Execute();
         });
         return command;
     }
@@ -63,8 +68,6 @@ internal static class ExperimentInductionVerb
             throw new UsageException($"found --preset {preset}; wanted one of {string.Join(", ", InductionPreset.Names)}");
         }
 
-        RequirePositive("--seeds", seeds);
-        RequirePositive("--steps", steps);
         IReadOnlyList<int>? otherWidths = widths switch { null => null, "none" => [], _ => [.. widths.Split(',').Select(Width)] };
         return [.. InductionPreset.Studies(preset, ShiftName.ParseList(variants)).Select(study => study with
         {
@@ -76,21 +79,13 @@ internal static class ExperimentInductionVerb
         })];
     }
 
-    private static void RequirePositive(string name, int? value)
-    {
-        if (value < 1)
-        {
-            throw new UsageException(FormattableString.Invariant($"found {name} {value}; wanted at least 1"));
-        }
-    }
-
     private static int Width(string text)
     {
-        if (!int.TryParse(text, out var width) || width is < 2 or > 16384 || width % 2 != 0 || (width > 128 && width % 128 != 0))
+        if (!NumberText.TryWhole(text, out var width) || width is < 2 or > 16384 || width % 2 != 0 || (width > 128 && width % 128 != 0))
         {
             throw new UsageException($"found --widths {text}; wanted even hidden sizes, and multiples of 128 (a head) from there on: 8,16,64");
         }
 
-        return width;
+        return (int)width;
     }
 }

@@ -37,21 +37,6 @@ internal static class GenerateVerb
 
     private static int Run(string folder, string prompt, SamplingOptions options, bool vanilla)
     {
-        if (options.MaxTokens < 1)
-        {
-            throw new UsageException($"found --max-tokens {options.MaxTokens}; wanted at least 1");
-        }
-
-        if (!(options.Temperature >= 0) || double.IsInfinity(options.Temperature))
-        {
-            throw new UsageException(FormattableString.Invariant($"found --temperature {options.Temperature}; wanted a number from 0 on (0 is --greedy)"));
-        }
-
-        if (!(options.TopP is > 0 and <= 1))
-        {
-            throw new UsageException(FormattableString.Invariant($"found --top-p {options.TopP}; wanted a number above 0 and at most 1"));
-        }
-
         if (!Directory.Exists(folder))
         {
             throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
@@ -75,7 +60,7 @@ internal static class GenerateVerb
                 $"found a --prompt of {promptTokens} tokens; wanted at most {model.Context}, the model's context");
         }
 
-        var generator = new TextGenerator(model, tokenizer, StopIds.Of(folder, source.Description));
+        var generator = new TextGenerator(model, tokenizer, TokenIds.EndsOf(folder, source.Description));
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
         using var output = new StreamWriter(Console.OpenStandardOutput(),
             new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))

@@ -14,6 +14,8 @@ internal static class RestartVerb
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
         var acceptData = new Option<bool>("--accept-changed-data") { Description = "Taken as part of the run's command." };
+        var acceptSchedule = new Option<bool>(ChangedSettings.AcceptOption) { Description = "Taken as part of the run's command." };
+        var demandBegun = new Option<bool>("--resume") { Description = "Taken as part of the run's command." };
         var launch = new Option<string>("--launch") { Description = "Name of the launch that crashed.", Required = true };
         var crash = new Option<int>("--crash") { Description = "Number of the crash within the launch, from 1.", Required = true };
         var restarts = new Option<int>("--restarts") { Description = "Restarts that the launch may make.", Required = true };
@@ -23,7 +25,7 @@ internal static class RestartVerb
         var command = new Command("restart",
             "Says how a run goes on after a crash: prints the number of ranks and a pause in seconds, or fails with the reason: with 75 when the launch was stopped by a signal.")
         {
-            config, set, acceptData, launch, crash, restarts, exitCode, ranks, left,
+            config, set, acceptData, acceptSchedule, demandBegun, launch, crash, restarts, exitCode, ranks, left,
         };
         command.SetAction(parsed => Run(
             RunConfigReader.Read(parsed.GetRequiredValue(config), [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]),

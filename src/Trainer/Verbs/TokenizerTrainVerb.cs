@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Training;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Verbs;
 
@@ -25,30 +27,38 @@ internal static class TokenizerTrainVerb
             Description = "Threads that count; the files do not depend on it.",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field, threads };
+        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
+        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field, skipBad, threads };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
-            parsed.GetValue(field)!, parsed.GetValue(threads)));
+            parsed.GetValue(field)!, parsed.GetValue(skipBad), parsed.GetValue(threads)));
         return command;
     }
 
-    private static int Run(string[] input, int size, string output, string field, int threads)
+    private static int Run(string[] input, int size, string output, string field, bool skipsBadLines, int threads)
     {
-        if (size < ByteLevelBpeTrainer.SmallestVocabulary)
-        {
-            throw new UsageException(
-                $"found --vocab-size {size}; wanted at least {ByteLevelBpeTrainer.SmallestVocabulary}: the 256 bytes and end-of-text");
-        }
-        if (threads < 1)
-        {
-            throw new UsageException($"found --threads {threads}; wanted at least 1");
-        }
-
+        MachineRules.CheckThreads("--threads", threads);
         using var progress = new ProgressLine();
-        var documents = TextDocuments.Read(input, field).Select(document => document.Text);
+        var leftOut = 0L;
+        LeftOutLine? firstLeftOut = null;
+        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs);
+        DataNotices.Tell(files.LeftOut);
+        var documents = TextDocuments.Read(files, field, skipsBadLines, CountLeftOut).Select(document => document.Text);
         var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
         TokenizerFolder.Save(trained, output);
+        if (leftOut > 0)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"kvshift: {leftOut:N0} lines of JSON are no documents and were left out, the first: {firstLeftOut}"));
+        }
+
         progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));
         return ExitCode.Done;
+
+        void CountLeftOut(LeftOutLine line)
+        {
+            leftOut++;
+            firstLeftOut ??= line;
+        }
     }
 
     private sealed class TrainingReport(ProgressLine line) : IProgress<BpeTrainingProgress>

@@ -18,24 +18,35 @@ internal static class TrainVerb
     /// <param name="launch">What the launcher told this process.</param>
     /// <param name="telemetry">What the environment says about the export of metrics.</param>
     /// <param name="stop">Signals of this process; null where another verb was asked for.</param>
-    public static Command Build(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal? stop)
+    /// <param name="early">What they do before training.</param>
+    public static Command Build(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal? stop, EarlyEnd early)
     {
         var config = new Argument<string>("config") { Description = "Configuration of the run, YAML." };
         var set = new Option<string[]>("--set") { Description = "key.path=value; replaces what the file has.", DefaultValueFactory = _ => [] };
         var demandNew = new Option<bool>("--new") { Description = "Refuse to go on with a run that exists." };
+        var demandBegun = new Option<bool>("--resume") { Description = "Refuse to begin: the run must have a checkpoint to go on from." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print what the run would be, and end: no data, no MPI, no weights." };
         var ranks = new Option<int?>("--ranks") { Description = "With --dry-run: the number of ranks to reckon with." };
         var acceptData = new Option<bool>("--accept-changed-data") { Description = "Go on although the training data differs from that of the checkpoint." };
+        var acceptSchedule = new Option<bool>(ChangedSettings.AcceptOption)
+        {
+            Description = "Go on although the learning rate jumps, since the settings of its schedule differ from those of the checkpoint."
+        };
         var command = new Command("train", "Trains a model; goes on from the newest good checkpoint of the run, if there is one.")
         {
-            config, set, demandNew, acceptData, dryRun, ranks,
+            config, set, demandNew, demandBegun, acceptData, acceptSchedule, dryRun, ranks,
         };
         command.SetAction(parsed => parsed.GetValue(dryRun)
             ? DryRun(launch, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(ranks))
             : parsed.GetValue(ranks) is { } count
                 ? throw new UsageException($"found --ranks {count} without --dry-run; launch/train --ranks {count} starts that many")
-                : Run(launch, telemetry, stop!, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
-                    parsed.GetValue(acceptData)));
+                : Run(launch, telemetry, stop!, early, parsed.GetRequiredValue(config), parsed.GetValue(set)!, parsed.GetValue(demandNew),
+                    new ResumptionRules
+                    {
+                        MustGoOn = parsed.GetValue(demandBegun),
+                        AcceptChangedData = parsed.GetValue(acceptData),
+                        AcceptChangedSchedule = parsed.GetValue(acceptSchedule),
+                    }));
         return command;
     }
 
@@ -54,18 +65,30 @@ internal static class TrainVerb
         return ExitCode.Done;
     }
 
-    private static int Run(
-        RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal stop, string path, string[] settings, bool demandNew, bool acceptChangedData)
+    private static int Run(RankEnvironment launch, TelemetryEnvironment telemetry, StopSignal stop, EarlyEnd early, string path, string[] settings, bool demandNew,
+        ResumptionRules rules)
     {
+        if (demandNew && rules.MustGoOn)
+        {
+            throw new UsageException("found --new and --resume; wanted one of them: --new refuses a run that exists, --resume one that does not");
+        }
+
+        InjectedFaults.Reach("start.configuration");
         // Faults of form are found before MPI or libtorch are loaded.
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
+        MachineRules.CheckThreads(config);
+        early.KnowFolder(config.Run.Folder);
+        launch.LoadMpi();
         // Freed when all ranks have left MPI, and with it the run's folder.
         using var hold = new RunLock(config.Run.Folder, launch.LaunchName is null ? null : RunLock.RestartPatience);
+        InjectedFaults.Reach("start.libraries");
         TensorLibrary.Load();
+        InjectedFaults.Reach("start.mpi");
         using var ranks = ParallelContext.Create(config.Parallel, launch.LaunchedByMpi, config.Run.CheckCollectives);
         return FaultReport.Guard(launch, ranks, () =>
         {
             launch.RequireWorld(ranks.World);
+            early.KnowRanks(ranks);
             RunConfigRules.Check(config, ranks.World.Size);
             var export = TelemetrySettings.Resolve(config.Telemetry, telemetry);
             if (demandNew)
@@ -73,15 +96,24 @@ internal static class TrainVerb
                 TrainingRun.RequireNew(config);
             }
 
+            if (rules.MustGoOn)
+            {
+                TrainingRun.RequireBegun(config);
+            }
+
             InjectedCollectives.Attach(ranks);
             var addresses = RankAddress.Gather(ranks.World);
+            MachineRules.CheckMemory(config, addresses.Count, addresses.Count(address => address.Kernel == addresses[ranks.World.Rank].Kernel), MachineRules.MemoryBytes);
             var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
+            InjectedFaults.Reach("start.watch");
             using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);
+            early.HoldFolder();
+            stop.EndUnanswered(early.End, EarlyEnd.Patience);
             using var reporter = RunReporter.Start(config, ranks, addresses, export, telemetry.SlurmJob);
             try
             {
                 var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = launch.LaunchName };
-                return new TrainingRun(run, threads, acceptChangedData).Execute();
+                return new TrainingRun(run, threads, rules).Execute();
             }
             catch (Exception exception) when (watch.Hear(exception))
             {

@@ -66,7 +66,7 @@ internal sealed class DocumentedOrder(int[][][][] sources, int[] weights, DataCo
         {
             if (!_epochs.TryGetValue((source, epoch), out var rows))
             {
-                _epochs[(source, epoch)] = rows = [.. Rows(Documents(source, (ulong)epoch))];
+                _epochs[(source, epoch)] = rows = [.. Rows(source, (ulong)epoch)];
             }
 
             if (number < rows.Length)
@@ -78,20 +78,54 @@ internal sealed class DocumentedOrder(int[][][][] sources, int[] weights, DataCo
         }
     }
 
-    private IEnumerable<int[]> Documents(int source, ulong epoch)
+    // The rows of an epoch: what documents make, window after window, and in each the order of its own.
+    private IEnumerable<int[]> Rows(int source, ulong epoch)
     {
         var key = Key(Key(seed, (ulong)source), epoch);
-        foreach (var window in Permute(sources[source].Length, key).Chunk(config.ShuffleRowGroups))
+        int[][] windows = [.. Windows(Permute(sources[source].Length, key))];
+        int[][][] documents = [.. windows.Select(window => DocumentsOf(sources[source], window, Key(key, (ulong)window[0])))];
+        int[][] rows = [.. RowsOf(documents.SelectMany(window => window))];
+        if (config.RowOrder == RowOrder.Sequential)
         {
-            int[][] documents = [.. window.SelectMany(group => sources[source][group])];
-            foreach (var document in Permute(documents.Length, Key(key, (ulong)window[0])))
+            return rows;
+        }
+
+        var ordered = new List<int[]>();
+        var (first, tokens) = (0, 0L);
+        foreach (var (window, number) in documents.Select((window, number) => (window, number)))
+        {
+            tokens += window.Sum(document => document.Length);
+            var count = config.Packing == Packing.Pad ? RowsOf(window).Count() : Math.Max(0, (int)Math.Max(0, (tokens - 1) / config.Context) - first);
+            var order = Enumerable.Range(0, count).Select(i => first + Place(i, count, Key(Key(key, (ulong)windows[number][0]), 1)));
+            ordered.AddRange(order.Select(row => rows[row]));
+            first += count;
+            if (config.Packing == Packing.Concatenate && first < rows.Length && (long)first * config.Context < tokens)
             {
-                yield return documents[document];
+                ordered.Add(rows[first++]);
             }
         }
+
+        return ordered;
     }
 
-    private IEnumerable<int[]> Rows(IEnumerable<int[]> documents)
+    private IEnumerable<int[]> Windows(int[] rowGroups)
+    {
+        if (config.RowOrder == RowOrder.Sequential)
+        {
+            return rowGroups.Chunk(config.ShuffleRowGroups);
+        }
+
+        var count = (rowGroups.Length + config.ShuffleRowGroups - 1) / config.ShuffleRowGroups;
+        return Enumerable.Range(0, count).Select(k => rowGroups[(k * rowGroups.Length / count)..((k + 1) * rowGroups.Length / count)]);
+    }
+
+    private static int[][] DocumentsOf(int[][][] rowGroups, int[] window, ulong key)
+    {
+        int[][] documents = [.. window.SelectMany(group => rowGroups[group])];
+        return [.. Permute(documents.Length, key).Select(document => documents[document])];
+    }
+
+    private IEnumerable<int[]> RowsOf(IEnumerable<int[]> documents)
     {
         // Padding cuts each document as concatenation cuts all of them, except that the last piece may be shorter.
         int[][] streams = config.Packing == Packing.Pad ? [.. documents] : [[.. documents.SelectMany(document => document)]];
@@ -106,5 +140,32 @@ internal sealed class DocumentedOrder(int[][][][] sources, int[] weights, DataCo
                 }
             }
         }
+    }
+
+    private static int Place(int i, int n, ulong key)
+    {
+        var bits = 6;
+        while (BigInteger.One << bits < n)
+        {
+            bits++;
+        }
+
+        var (a, b) = (bits / 2, bits - bits / 2);
+        BigInteger x = i;
+        do
+        {
+            var (left, right) = (x >> b, x & ((BigInteger.One << b) - 1));
+            for (var t = 0; t < 8; t += 2)
+            {
+                left ^= Word(t, right) >> (64 - a);
+                right ^= Word(t + 1, left) >> (64 - b);
+            }
+
+            x = (left << b) + right;
+        }
+        while (x >= n);
+        return (int)x;
+
+        BigInteger Word(int t, BigInteger half) => Mix(key + ((((ulong)t << 32) + (ulong)half) + 1) * G);
     }
 }

@@ -20,46 +20,52 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
     public GlobalOrderTests(Corpus corpus) => _corpus = corpus;
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void RanksThreadsPrefetchAndMicroBatchesDoNotChangeIt(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    [InlineData(Packing.Pad, RowOrder.Sequential)]
+    public void RanksThreadsPrefetchAndMicroBatchesDoNotChangeIt(Packing packing, RowOrder order)
     {
-        var expected = _corpus.Expected(packing);
+        var expected = _corpus.Expected(packing, order);
         for (var ranks = 2; ranks <= 4; ranks++)
         {
-            Assert.Equal(expected, Hashes(packing, ranks));
+            Assert.Equal(expected, Hashes(packing, order, ranks));
         }
 
-        Assert.Equal(expected, Hashes(packing, ranks: 1, config => config with { ReaderThreads = 4 }));
-        Assert.Equal(expected, Hashes(packing, ranks: 4, config => config with { ReaderThreads = 4, PrefetchBatches = 1 }));
-        Assert.Equal(expected, Hashes(packing, ranks: 3, config => config with { MicroBatch = 1, PrefetchBatches = 64 }));
+        Assert.Equal(expected, Hashes(packing, order, ranks: 1, config => config with { ReaderThreads = 4 }));
+        Assert.Equal(expected, Hashes(packing, order, ranks: 4, config => config with { ReaderThreads = 4, PrefetchBatches = 1 }));
+        Assert.Equal(expected, Hashes(packing, order, ranks: 3, config => config with { MicroBatch = 1, PrefetchBatches = 64 }));
     }
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void ResumingDoesNotChangeIt(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    [InlineData(Packing.Pad, RowOrder.Sequential)]
+    public void ResumingDoesNotChangeIt(Packing packing, RowOrder order)
     {
-        var expected = _corpus.Expected(packing);
+        var expected = _corpus.Expected(packing, order);
         foreach (var step in (int[])[1, 37, 500])
         {
-            Assert.Equal(expected[step..], Hashes(packing, ranks: 2, firstStep: step));
+            Assert.Equal(expected[step..], Hashes(packing, order, ranks: 2, firstStep: step));
         }
 
         // Three launches that stop after 1, 37 and 500 steps, each on another number of ranks, and a fourth one.
-        var resumed = Hashes(packing, ranks: 1, firstStep: 0, lastStep: 1)
-            .Concat(Hashes(packing, ranks: 3, firstStep: 1, lastStep: 37))
-            .Concat(Hashes(packing, ranks: 2, config => config with { ReaderThreads = 4 }, firstStep: 37, lastStep: 500))
-            .Concat(Hashes(packing, ranks: 4, firstStep: 500));
+        var resumed = Hashes(packing, order, ranks: 1, firstStep: 0, lastStep: 1)
+            .Concat(Hashes(packing, order, ranks: 3, firstStep: 1, lastStep: 37))
+            .Concat(Hashes(packing, order, ranks: 2, config => config with { ReaderThreads = 4 }, firstStep: 37, lastStep: 500))
+            .Concat(Hashes(packing, order, ranks: 4, firstStep: 500));
         Assert.Equal(expected, resumed);
     }
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void SourcesAreMixedExactlyAtEveryPrefix(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    [InlineData(Packing.Pad, RowOrder.Sequential)]
+    public void SourcesAreMixedExactlyAtEveryPrefix(Packing packing, RowOrder order)
     {
-        var config = _corpus.ConfigOf(packing) with { GlobalBatch = 1, MicroBatch = 1 };
+        var config = _corpus.ConfigOf(packing, order) with { GlobalBatch = 1, MicroBatch = 1 };
         using var batches = new TrainingBatches(_corpus.CatalogOf(packing), config, seed: 7, Vocabulary, DataShare.Whole);
         var second = 0;
         for (var row = 1; row <= 12 * Steps; row++)
@@ -71,11 +77,13 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
     }
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void ItIsTheDocumentedOne(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    [InlineData(Packing.Pad, RowOrder.Sequential)]
+    public void ItIsTheDocumentedOne(Packing packing, RowOrder order)
     {
-        var config = _corpus.ConfigOf(packing) with { GlobalBatch = 1, MicroBatch = 1 };
+        var config = _corpus.ConfigOf(packing, order) with { GlobalBatch = 1, MicroBatch = 1 };
         var catalog = _corpus.CatalogOf(packing);
         int[][][][] documents = [.. catalog.Sources.Select(source => source.Shards.SelectMany(RowGroupsOf).ToArray())];
         using var batches = new TrainingBatches(catalog, config, seed: 7, Vocabulary, DataShare.Whole);
@@ -99,12 +107,13 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
     }
 
     [Fact]
-    public void SeedEpochWeightAndPackingDoChangeIt()
+    public void SeedEpochWeightPackingAndRowOrderDoChangeIt()
     {
-        var expected = _corpus.Expected(Packing.Concatenate);
+        var expected = _corpus.Expected(Packing.Concatenate, RowOrder.Shuffled);
 
-        Assert.NotEqual(expected[0], _corpus.Expected(Packing.Pad)[0]);
-        Assert.NotEqual(expected[0], Hashes(Packing.Concatenate, ranks: 1, lastStep: 1, seed: 8)[0]);
+        Assert.NotEqual(expected[0], _corpus.Expected(Packing.Pad, RowOrder.Shuffled)[0]);
+        Assert.NotEqual(expected[0], _corpus.Expected(Packing.Concatenate, RowOrder.Sequential)[0]);
+        Assert.NotEqual(expected[0], Hashes(Packing.Concatenate, RowOrder.Shuffled, ranks: 1, lastStep: 1, seed: 8)[0]);
 
         // No batch comes twice, although the sources are read through several times.
         Assert.Equal(Steps, expected.Distinct().Count());
@@ -112,8 +121,9 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
     }
 
     private string[] Hashes(
-        Packing packing, int ranks, Func<DataConfig, DataConfig>? change = null, int firstStep = 0, int lastStep = Steps, long seed = 7)
-        => _corpus.Hashes(packing, ranks, change, firstStep, lastStep, seed);
+        Packing packing, RowOrder order, int ranks, Func<DataConfig, DataConfig>? change = null, int firstStep = 0, int lastStep = Steps,
+        long seed = 7)
+        => _corpus.Hashes(packing, order, ranks, change, firstStep, lastStep, seed);
 
     /// <summary>Two sources of shards with row groups of about 300 tokens, and the hashes that one reader finds.</summary>
     public sealed class Corpus : IDisposable
@@ -121,7 +131,7 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
         private readonly ShardFolder _first = new();
         private readonly ShardFolder _second = new();
         private readonly Dictionary<Packing, ShardCatalog> _catalogs = [];
-        private readonly Dictionary<Packing, string[]> _expected = [];
+        private readonly Dictionary<(Packing, RowOrder), string[]> _expected = [];
 
         public Corpus()
         {
@@ -137,21 +147,25 @@ public sealed class GlobalOrderTests : IClassFixture<GlobalOrderTests.Corpus>
                 _catalogs[packing] = ShardCatalog.Open(
                     [new DataSource(_first.Glob, 0.7), new DataSource(_second.Glob, 0.3)],
                     new CountingOptions { PaddedContext = packing == Packing.Pad ? 16 : null });
-                _expected[packing] = Hashes(packing, 1, null, 0, Steps, seed: 7);
+                foreach (var order in (RowOrder[])[RowOrder.Shuffled, RowOrder.Sequential])
+                {
+                    _expected[(packing, order)] = Hashes(packing, order, 1, null, 0, Steps, seed: 7);
+                }
             }
         }
 
-        public string[] Expected(Packing packing) => _expected[packing];
+        public string[] Expected(Packing packing, RowOrder order) => _expected[(packing, order)];
 
         public ShardCatalog CatalogOf(Packing packing) => _catalogs[packing];
 
-        public DataConfig ConfigOf(Packing packing)
-            => new() { Packing = packing, Context = 16, GlobalBatch = 12, MicroBatch = 5, ShuffleRowGroups = 3, ReaderThreads = 1 };
+        public DataConfig ConfigOf(Packing packing, RowOrder order)
+            => new() { Packing = packing, RowOrder = order, Context = 16, GlobalBatch = 12, MicroBatch = 5, ShuffleRowGroups = 3, ReaderThreads = 1 };
 
         /// <summary>A hash over inputs, targets and positions of each global batch, put together from as many readers as there are ranks.</summary>
-        public string[] Hashes(Packing packing, int ranks, Func<DataConfig, DataConfig>? change, int firstStep, int lastStep, long seed)
+        public string[] Hashes(
+            Packing packing, RowOrder order, int ranks, Func<DataConfig, DataConfig>? change, int firstStep, int lastStep, long seed)
         {
-            var config = ConfigOf(packing);
+            var config = ConfigOf(packing, order);
             config = change?.Invoke(config) ?? config;
             TrainingBatches[] readers = [.. Enumerable.Range(0, ranks).Select(rank => new TrainingBatches(
                 CatalogOf(packing), config, seed, Vocabulary, new DataShare(rank, ranks), firstStep))];

@@ -46,6 +46,7 @@ public sealed class LoaderStateTests
         Assert.Equal("data.global_batch was 8 and is 16", Saved.DifferenceFrom(Saved with { GlobalBatch = 16 }));
         Assert.Equal("data.shuffle_row_groups was 4 and is 1", Saved.DifferenceFrom(Saved with { ShuffleRowGroups = 1 }));
         Assert.Equal("data.document_mask was true and is false", Saved.DifferenceFrom(Saved with { DocumentMask = false }));
+        Assert.Equal("data.row_order was sequential and is shuffled", Saved.DifferenceFrom(Saved with { RowOrder = RowOrder.Shuffled }));
         Assert.Equal("data.train had 2 sources and has 1", Saved.DifferenceFrom(Saved with { Sources = [Saved.Sources[0]] }));
         Assert.Equal(
             "data.train[1] (b/*.parquet): 1 files with 5 documents and 60 tokens then; 1 files with 5 documents and 61 tokens now",

@@ -13,13 +13,15 @@ public sealed class RowOriginsTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void TokensOfTheOriginsAreThoseOfTheRows(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    [InlineData(Packing.Pad, RowOrder.Sequential)]
+    public void TokensOfTheOriginsAreThoseOfTheRows(Packing packing, RowOrder order)
     {
         int[] lengths = [3, 1, 20, 0, 7, 2, 2, 15, 1, 30, 11, 4];
         _folder.Write("a.parquet", ShardFolder.Numbered(lengths), rowGroupTokens: 25);
-        var config = new DataConfig { Context = 8, GlobalBatch = 4, MicroBatch = 4, Packing = packing, ShuffleRowGroups = 2 };
+        var config = new DataConfig { Context = 8, GlobalBatch = 4, MicroBatch = 4, Packing = packing, RowOrder = order, ShuffleRowGroups = 2 };
         var counting = new CountingOptions { PaddedContext = packing == Packing.Pad ? config.Context : null };
         var catalog = ShardCatalog.Open([new DataSource(_folder.Glob)], counting);
         using var batches = new TrainingBatches(catalog, config, 7, 100_000, DataShare.Whole);

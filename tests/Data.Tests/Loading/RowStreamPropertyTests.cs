@@ -28,14 +28,15 @@ public sealed class RowStreamPropertyTests
         from threads in Gen.Choose(1, 3)
         from epoch in Gen.Choose(0, 3)
         from key in Gen.Choose(0, int.MaxValue)
+        from order in Gen.Elements(RowOrder.Shuffled, RowOrder.Sequential)
         where lengths.Sum() > context + 1 && lengths.Any(length => length > 1)
-        select new Case([.. lengths], context, rowGroupTokens, window, threads, epoch, (ulong)key);
+        select new Case([.. lengths], context, rowGroupTokens, window, threads, epoch, (ulong)key, order);
 
     [Fact]
     public void ConcatenatedEpochIsItsDocumentsInSomeOrderCutIntoRows() => Check.One(Cases, Prop.ForAll(AnyCase.ToArbitrary(), given =>
     {
         using var folder = new ShardFolder();
-        var rows = given.ReadEpoch(given.Write(folder), Packing.Concatenate);
+        var rows = InSequence(given, given.ReadEpoch(given.Write(folder), Packing.Concatenate));
         Assert.All(rows, row => Assert.Equal(given.Context + 1, row.Tokens.Length));
 
         // Neighbours share a token: without the first of each row but the first one, the rows are the stream of tokens.
@@ -67,7 +68,7 @@ public sealed class RowStreamPropertyTests
     public void PaddedEpochHasEveryTargetOnce() => Check.One(Cases, Prop.ForAll(AnyCase.ToArbitrary(), given =>
     {
         using var folder = new ShardFolder();
-        var rows = given.ReadEpoch(given.Write(folder), Packing.Pad);
+        var rows = InSequence(given, given.ReadEpoch(given.Write(folder), Packing.Pad));
 
         Assert.Equal(given.Lengths.Sum(length => (Math.Max(length - 1, 0) + given.Context - 1) / given.Context), rows.Length);
         var targets = new List<int>();
@@ -103,6 +104,39 @@ public sealed class RowStreamPropertyTests
     }));
 
     [Fact]
+    public void MixedRowsOfAWindowAreTheSequentialOnesAndAWindowComesAfterTheOther() => Check.One(Cases, Prop.ForAll(AnyCase.ToArbitrary(), given =>
+    {
+        // With all row groups in a window of their own, or all in one, both orders have the same windows.
+        foreach (var window in (int[])[1, 1000])
+        {
+            using var folder = new ShardFolder();
+            var same = given with { Window = window };
+            var catalog = same.Write(folder);
+            foreach (var packing in (Packing[])[Packing.Concatenate, Packing.Pad])
+            {
+                var sequential = (same with { Order = RowOrder.Sequential }).ReadEpoch(catalog, packing).Select(Name).ToArray();
+                var mixed = (same with { Order = RowOrder.Shuffled }).ReadEpoch(catalog, packing).Select(Name).ToArray();
+
+                Assert.Equal(sequential.Order(), mixed.Order());
+                if (window == 1)
+                {
+                    // The window of a row is that of its first token.
+                    Assert.Equal(sequential.Select(GroupOf), mixed.Select(GroupOf));
+                }
+            }
+
+            int GroupOf(string row)
+            {
+                var id = int.Parse(row.Split(' ')[0], CultureInfo.InvariantCulture);
+                return catalog.Sources[0].Shards.SelectMany(shard => shard.RowGroups)
+                    .Aggregate((Group: -1, Id: id), (at, group) => at.Id < 0 ? at : (at.Group + 1, at.Id - group.Tokens)).Group;
+            }
+        }
+
+        static string Name(Row row) => string.Join(' ', row.Tokens);
+    }));
+
+    [Fact]
     public void PermutationHasEveryNumberOnce() => Check.One(Repeatable, Prop.ForAll(
         Gen.Choose(0, 5000).ToArbitrary(), Gen.Choose(0, int.MaxValue).ToArbitrary(), (count, key) =>
         {
@@ -111,11 +145,34 @@ public sealed class RowStreamPropertyTests
             Assert.Equal(Enumerable.Range(0, count), order.Order());
         }));
 
+    // Mixed rows in the order of the stream that they were cut from: one begins with the last token of the one before, or with a document.
+    private static Row[] InSequence(Case given, Row[] rows)
+    {
+        if (given.Order == RowOrder.Sequential)
+        {
+            return rows;
+        }
+
+        var byFirst = rows.ToDictionary(row => row.Tokens[0]);
+        var lasts = rows.Select(row => row.Tokens[^1]).ToHashSet();
+        var chains = rows.Where(row => !lasts.Contains(row.Tokens[0])).SelectMany(Chain).ToArray();
+        Assert.Equal(rows.Length, chains.Length);
+        return chains;
+
+        IEnumerable<Row> Chain(Row row)
+        {
+            for (var next = row; next is not null; next = byFirst.GetValueOrDefault(next.Tokens[^1]))
+            {
+                yield return next;
+            }
+        }
+    }
+
     /// <summary>A row: its ids and where documents begin in it.</summary>
     public sealed record Row(int[] Tokens, int[] Starts);
 
     /// <summary>Documents whose ids count up through all of them, and how to read them.</summary>
-    public sealed record Case(int[] Lengths, int Context, int RowGroupTokens, int Window, int Threads, int Epoch, ulong Key)
+    public sealed record Case(int[] Lengths, int Context, int RowGroupTokens, int Window, int Threads, int Epoch, ulong Key, RowOrder Order)
     {
         public int FirstId(int document) => Lengths.Take(document).Sum();
 
@@ -146,7 +203,8 @@ public sealed class RowStreamPropertyTests
         public Row[] ReadFrom(ShardCatalog catalog, Packing packing, int row, int count)
         {
             using var readers = new RowGroupReaders(Threads, Vocabulary, new ReadAccess());
-            var stream = new RowStream(catalog.Sources[0], Context, packing, Key, Window, readers);
+            var stream = new RowStream(catalog.Sources[0],
+                new DataConfig { Context = Context, Packing = packing, ShuffleRowGroups = Window, RowOrder = Order }, Key, readers);
             var rows = new Row[count];
             for (var i = 0; i < count; i++)
             {
@@ -159,7 +217,7 @@ public sealed class RowStreamPropertyTests
         }
 
         public override string ToString()
-            => $"lengths {string.Join(' ', Lengths)}; context {Context}, row groups of {RowGroupTokens}, window {Window}, epoch {Epoch}, key {Key}";
+            => $"lengths {string.Join(' ', Lengths)}; context {Context}, row groups of {RowGroupTokens}, window {Window}, epoch {Epoch}, key {Key}, {Order}";
 
         private int RowsPerEpoch(Packing packing) => packing == Packing.Pad
             ? Lengths.Sum(length => RowLayout.PaddedRows(length, Context))

@@ -16,14 +16,15 @@ public sealed class SteadyStateTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(Packing.Concatenate)]
-    [InlineData(Packing.Pad)]
-    public void NoThreadAllocatesPerBatch(Packing packing)
+    [InlineData(Packing.Concatenate, RowOrder.Shuffled)]
+    [InlineData(Packing.Concatenate, RowOrder.Sequential)]
+    [InlineData(Packing.Pad, RowOrder.Shuffled)]
+    public void NoThreadAllocatesPerBatch(Packing packing, RowOrder order)
     {
         const int Batches = 4000;
         // One window of 160,000 tokens in documents of 50: 10,000 rows of 16 concatenated, 12,800 padded, of which 4,400 * 2 are read.
         _folder.Write("a.parquet", ShardFolder.Consecutive(0, [.. Enumerable.Repeat(50, 3200)]), options: ShardFolder.Options(Vocabulary));
-        var config = new DataConfig { Packing = packing, Context = 16, GlobalBatch = 2, MicroBatch = 2, PrefetchBatches = 8 };
+        var config = new DataConfig { Packing = packing, RowOrder = order, Context = 16, GlobalBatch = 2, MicroBatch = 2, PrefetchBatches = 8 };
         var catalog = ShardCatalog.Open([new DataSource(_folder.Glob)], new CountingOptions { PaddedContext = 16 });
         // The smallest object has 24 bytes. The test host may write a line or two meanwhile, hence not zero; and more at times, hence three rounds.
         var least = long.MaxValue;

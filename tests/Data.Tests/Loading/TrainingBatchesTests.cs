@@ -17,7 +17,7 @@ public sealed class TrainingBatchesTests : IDisposable
     public void RowsShareOneTokenWithTheirNeighbours()
     {
         _folder.Write("a.parquet", ShardFolder.Consecutive(0, 22));
-        var config = new DataConfig { Context = 5, GlobalBatch = 2, MicroBatch = 2 };
+        var config = new DataConfig { Context = 5, GlobalBatch = 2, MicroBatch = 2, RowOrder = RowOrder.Sequential };
         using var batches = Open(config);
 
         using var first = batches.Next();
@@ -84,7 +84,7 @@ public sealed class TrainingBatchesTests : IDisposable
 
         foreach (var epoch in new[] { first, second })
         {
-            Assert.Equal(216, epoch.Targets.Append(epoch.Inputs[0]).Distinct().Count() - 1);
+            Assert.Equal(216, epoch.Targets.Distinct().Count());
             Assert.All(epoch.Targets, id => Assert.InRange(id, 0, 219));
         }
 
@@ -136,14 +136,17 @@ public sealed class TrainingBatchesTests : IDisposable
         }
     }
 
-    [Fact]
-    public void RowsCanBeReadInAnyOrder()
+    [Theory]
+    [InlineData(RowOrder.Shuffled)]
+    [InlineData(RowOrder.Sequential)]
+    public void RowsCanBeReadInAnyOrder(RowOrder order)
     {
         WriteCorpus();
         using var readers = new RowGroupReaders(2, Vocabulary, new ReadAccess());
         var source = _folder.Catalog().Sources[0];
-        var forward = new RowStream(source, context: 8, Packing.Concatenate, key: 1, windowRowGroups: 2, readers);
-        var backward = new RowStream(source, context: 8, Packing.Concatenate, key: 1, windowRowGroups: 2, readers);
+        var config = new DataConfig { Context = 8, ShuffleRowGroups = 2, RowOrder = order };
+        var forward = new RowStream(source, config, key: 1, readers);
+        var backward = new RowStream(source, config, key: 1, readers);
         int[][] ReadRows(RowStream stream, IEnumerable<int> rows) => [.. rows.Select(row =>
         {
             var (tokens, starts) = (new int[9], new int[8]);
@@ -155,6 +158,47 @@ public sealed class TrainingBatchesTests : IDisposable
         var expected = ReadRows(forward, Enumerable.Range(0, 170));
 
         Assert.Equal(expected.Reverse(), ReadRows(backward, Enumerable.Range(0, 170).Reverse()));
+    }
+
+    [Theory]
+    [InlineData(Packing.Concatenate)]
+    [InlineData(Packing.Pad)]
+    public void RowsOfALongDocumentAreSpreadOverItsWindowAndOtherwiseFollowEachOther(Packing packing)
+    {
+        // Nine row groups of a document of 2,000 tokens and 60 of 50 each: 250 rows of 8 of a long document, of 625 or more.
+        int[] lengths = [.. Enumerable.Range(0, 9).SelectMany(_ => Enumerable.Repeat(50, 60).Append(2000))];
+        _folder.Write("a.parquet", ShardFolder.Consecutive(0, lengths), options: ShardFolder.Options(Vocabulary, rowGroupTokens: 5000));
+        var config = new DataConfig { Context = 8, GlobalBatch = 10, MicroBatch = 10, Packing = packing };
+        var catalog = ShardCatalog.Open([new DataSource(_folder.Glob)], new CountingOptions { PaddedContext = 8 });
+        Assert.Equal(9, catalog.Sources[0].Shards[0].RowGroups.Count);
+
+        // In sequence there are many batches of nothing else.
+        var (onEnd, _) = LongRows(RowOrder.Sequential);
+        Assert.InRange(onEnd, 240, 9 * 250);
+
+        // Mixed, 200 rows of 500 are of long documents on average, with a standard deviation of about 11; ten on end come by chance.
+        var (byChance, counts) = LongRows(RowOrder.Shuffled);
+        Assert.InRange(byChance, 1, 27);
+        Assert.All(counts, count => Assert.InRange(count, 130, 270));
+
+        // The most rows of long documents on end in an epoch, and how many there are in each 50 batches of 10.
+        (int OnEnd, int[] Counts) LongRows(RowOrder order)
+        {
+            using var batches = new TrainingBatches(catalog, config with { RowOrder = order }, seed: 1, Vocabulary, DataShare.Whole);
+            var (most, onEnd, counts) = (0, 0, new int[11]);
+            for (var step = 0; step < 550; step++)
+            {
+                using var batch = batches.Next();
+                for (var row = 0; row < 10; row++)
+                {
+                    onEnd = batch.Inputs[row * 8] % 5000 >= 3000 ? onEnd + 1 : 0;
+                    most = Math.Max(most, onEnd);
+                    counts[step / 50] += onEnd > 0 ? 1 : 0;
+                }
+            }
+
+            return (most, counts);
+        }
     }
 
     [Fact]
@@ -324,7 +368,7 @@ public sealed class TrainingBatchesTests : IDisposable
     {
         _folder.Write("a.parquet", ShardFolder.Consecutive(0, [.. Enumerable.Repeat(60, 1000)]));
         using var readers = new RowGroupReaders(2, Vocabulary, new ReadAccess());
-        var stream = new RowStream(_folder.Catalog().Sources[0], context: 16, Packing.Concatenate, key: 1, windowRowGroups: 1, readers);
+        var stream = new RowStream(_folder.Catalog().Sources[0], new DataConfig { Context = 16, ShuffleRowGroups = 1 }, key: 1, readers);
         var tokens = new int[17];
         var starts = new int[16];
         stream.Read(0, tokens, starts);

@@ -1,78 +1,80 @@
-using System.IO.Compression;
+using KvShiftScale.Data.Shards;
+using KvShiftScale.Data.Tests.Shards;
 using Parquet;
 using Parquet.Schema;
+using ParquetSharp;
 
 namespace KvShiftScale.Data.Tests.Parquet;
 
 /// <summary>Files whose parts are each well formed but contradict one another: made from good files by changing a few bytes.</summary>
 public sealed class ContradictoryFileTests : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly ShardFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
-    [Theory]
-    [InlineData(CompressionMethod.Snappy)]
-    [InlineData(CompressionMethod.Gzip)]
-    [InlineData(CompressionMethod.Brotli)]
-    [InlineData(CompressionMethod.Zstd)]
-    [InlineData(CompressionMethod.Lz4Raw)]
-    public async Task A_page_cannot_claim_two_gibibytes(CompressionMethod method)
+    [Fact]
+    public void LevelsMustBeginAsManyRowsAsTheGroupHas()
     {
-        var file = await WriteTokensAsync(method);
-
-        // Page header: 0x15 type, 0x15 uncompressed size, 0x15 stored size. 2^31 - 1 as a zigzag varint takes five bytes.
-        Assert.Equal([0x15, 0x00, 0x15], file[4..7]);
-        var sizeEnd = 7 + Array.FindIndex(file[7..], part => part < 0x80) + 1;
-        byte[] changed = [.. file[..7], 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, .. file[sizeEnd..]];
-        await AssertRefusedAsync(changed, "the 2147483647 bytes that the page header states");
+        // 100 is C8 01 as a zigzag varint; it stands in the footer as rows of the file and rows of the group. 99 is C6 01, 101 is CA 01.
+        var file = Tokens(CompressionMethod.Zstd);
+        AssertRefused(Replace(file, [0x16, 0xC8, 0x01], [0x16, 0xC6, 0x01], times: 2), "its pages hold more documents than the 99 of the footer");
+        AssertRefused(Replace(file, [0x16, 0xC8, 0x01], [0x16, 0xCA, 0x01], times: 2), "its pages hold 100 documents, the footer states 101");
     }
 
     [Fact]
-    public async Task Levels_must_begin_as_many_rows_as_the_group_has()
-    {
-        // 100 is C8 01 as a zigzag varint; it stands in the footer as rows of the file and rows of the group. 99 is C6 01.
-        var file = Replace(await WriteTokensAsync(CompressionMethod.Zstd), [0x16, 0xC8, 0x01], [0x16, 0xC6, 0x01], times: 2);
-        await AssertRefusedAsync(file, "its levels begin 100 rows where the row group has 99");
-    }
-
-    [Fact]
-    public async Task Levels_must_not_exceed_what_the_schema_allows()
+    public void LevelsMustNotExceedWhatTheSchemaAllows()
     {
         // The list (name: 0x18, length 9) becomes required (0) instead of optional (1), so that its highest level is 1.
         var name = "\u0018\u0009input_ids"u8.ToArray();
-        var file = Replace(await WriteTokensAsync(CompressionMethod.Zstd), [0x35, 0x02, .. name], [0x35, 0x00, .. name], times: 1);
-        await AssertRefusedAsync(file, "level 2 where the column's highest is 1");
+        AssertRefused(Replace(Tokens(CompressionMethod.Zstd), [0x35, 0x02, .. name], [0x35, 0x00, .. name], times: 1), "row group 0");
+    }
+
+    [Theory]
+    [InlineData(16, "document 0: token 1 is 70000, beyond the column's type")]
+    [InlineData(8, "document 0: token 1 is 70000, beyond the column's type")]
+    public void NumbersMustFitTheWidthThatTheSchemaStates(byte bits, string expected)
+    {
+        var column = new ListField("input_ids", new DataField<uint>("element", nullable: false));
+        var path = _folder.WriteForeign<uint>("wide.parquet", column, [1, 70_000], [2, 2], [0, 1]);
+
+        // Integer annotation: 0x13 bit width, 0x12 unsigned; and the older one, of which 13 stands for 32 bits.
+        var file = Replace(File.ReadAllBytes(path), [0x13, 32, 0x12], [0x13, bits, 0x12], times: 1);
+        file = Replace(file, [0x25, 0x1A], [0x25, (byte)(bits == 16 ? 0x18 : 0x16)], times: 1);
+        AssertRefused(file, expected);
     }
 
     [Fact]
-    public async Task Numbers_must_fit_the_width_that_the_schema_states()
+    public void UnsignedIdsBeyondInt32AreNamedAsTheyAre()
     {
-        var field = new DataField<uint>("input_ids");
-        var stream = new MemoryStream();
-        await using (var writer = await ParquetWriter.CreateAsync(new ParquetSchema(field), stream))
+        var column = new ListField("input_ids", new DataField<uint>("element", nullable: false));
+        var small = _folder.WriteForeign<uint>("uint.parquet", column, [1, 2, uint.MaxValue], [2, 2, 2], [0, 0, 1]);
+        AssertRefused(File.ReadAllBytes(small), "document 1: token 1 is 4294967295, beyond int32");
+
+        var wide = new ListField("input_ids", new DataField<ulong>("element", nullable: false));
+        var large = _folder.WriteForeign<ulong>("ulong.parquet", wide, [1, ulong.MaxValue], [2, 2], [0, 1]);
+        AssertRefused(File.ReadAllBytes(large), "document 0: token 1 is 18446744073709551615, beyond int32");
+    }
+
+    [Fact]
+    public void ChecksumsMustMatchTheRowGroups()
+    {
+        var path = _folder.PathOf("a.parquet");
+        File.WriteAllBytes(path, Tokens(CompressionMethod.Zstd));
+        using (var reader = new ParquetFileReader(path))
         {
-            using var group = writer.CreateRowGroup();
-            await group.WriteAsync<uint>(field, new uint[] { 1, 70_000 }.AsMemory());
+            var text = reader.FileMetaData.KeyValueMetadata[TokenShard.ChecksumsKey];
+            var changed = Replace(File.ReadAllBytes(path), System.Text.Encoding.ASCII.GetBytes(text), "not hexa"u8.ToArray(), times: 1);
+            File.WriteAllBytes(path, changed);
         }
 
-        // Integer annotation: 0x13 bit width, 0x12 unsigned; 32 bits become 16.
-        var path = _folder.File("narrow.parquet");
-        await File.WriteAllBytesAsync(path, Replace(stream.ToArray(), [0x13, 32, 0x12], [0x13, 16, 0x12], times: 1));
-        await using var reader = await ParquetReader.CreateAsync(path);
-        using var read = reader.OpenRowGroupReader(0);
-        var error = await Assert.ThrowsAsync<ParquetException>(
-            async () => await read.ReadAsync<ushort>(reader.Schema.DataFields[0], new ushort[2].AsMemory()));
-        Assert.Contains("does not fit the column's type, UInt16", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => TokenShard.Open(path));
+        Assert.StartsWith($"{path}: file metadata kvshift.row_group_crc32c has 8 characters", error.Message, StringComparison.Ordinal);
     }
 
-    private async Task<byte[]> WriteTokensAsync(CompressionMethod method)
-    {
-        var path = _folder.File("good.parquet");
-        var options = new ParquetOptions { CompressionMethod = method, CompressionLevel = CompressionLevel.Optimal };
-        await TokenColumn.WriteAsync<int>(path, [.. Enumerable.Repeat(Enumerable.Range(0, 20).ToArray(), 100)], 100, options);
-        return await File.ReadAllBytesAsync(path);
-    }
+    private byte[] Tokens(CompressionMethod method)
+        => File.ReadAllBytes(_folder.Write("good.parquet", [.. Enumerable.Repeat(Enumerable.Range(0, 20).ToArray(), 100)],
+            options: ShardFolder.Options() with { Compression = method, Encoding = EncodingHint.Default }));
 
     private static byte[] Replace(byte[] file, byte[] from, byte[] to, int times)
     {
@@ -86,16 +88,16 @@ public sealed class ContradictoryFileTests : IDisposable
         return changed;
     }
 
-    private async Task AssertRefusedAsync(byte[] content, string expected)
+    private void AssertRefused(byte[] content, string expected)
     {
-        var path = _folder.File("changed.parquet");
-        await File.WriteAllBytesAsync(path, content);
+        var path = _folder.PathOf("changed.parquet");
+        File.WriteAllBytes(path, content);
 
-        // The path overload reads without leaving its thread, so that what it allocates can be counted.
+        // Reading does not leave its thread, so that what it allocates can be counted.
         var allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
-        var error = await Assert.ThrowsAsync<ParquetException>(() => TokenColumn.ReadAsync(path));
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocatedBefore, 0, 2 << 20);
-        Assert.StartsWith($"{path}: row group 0, column input_ids/list/element: ", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => ShardVerification.Read(path));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocatedBefore, 0, 16 << 20);
+        Assert.StartsWith($"{path}: row group 0: column input_ids/list/element: chunk at byte 4: ", error.Message, StringComparison.Ordinal);
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 }

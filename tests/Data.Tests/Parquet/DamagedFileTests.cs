@@ -1,18 +1,18 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
+using KvShiftScale.Data.Shards;
+using KvShiftScale.Data.Tests.Shards;
 using Parquet;
-using Parquet.Meta;
 
 namespace KvShiftScale.Data.Tests.Parquet;
 
 /// <summary>
-/// Nothing in a file is trusted: damage of any kind gives a ParquetException that names the file, or the right data where it does no
-/// harm; never another exception, a hang, or memory out of proportion.
+/// Nothing in a file is trusted: damage of any kind gives an exception that names the file, or the right data where it does no harm; never
+/// another exception, a hang, or memory out of proportion.
 /// </summary>
 public sealed class DamagedFileTests : IDisposable
 {
-    // The files here have a few thousand bytes. The reader's buffers for them take well below one MiB.
-    private const long LargestAllocation = 4 << 20;
+    // The files here have a few thousand bytes; a million ids are set aside for without proof.
+    private const long LargestAllocation = 16 << 20;
 
     private readonly TemporaryFolder _folder = new();
 
@@ -34,8 +34,8 @@ public sealed class DamagedFileTests : IDisposable
                 RandomAccess.SetLength(file, length);
             }
 
-            var error = await Assert.ThrowsAsync<ParquetException>(() => ParquetReader.CreateAsync(path));
-            Assert.Contains(path, error.Message, StringComparison.Ordinal);
+            var error = Assert.Throws<InvalidDataException>(() => TokenShard.Open(path));
+            Assert.StartsWith(path + ": ", error.Message, StringComparison.Ordinal);
         }
     }
 
@@ -56,10 +56,10 @@ public sealed class DamagedFileTests : IDisposable
         var content = await File.ReadAllBytesAsync(ForeignFile.PathOf(name));
         var refused = 0;
         var tried = 0;
-        await foreach (var documents in ReadDamagedAsync(content))
+        await foreach (var found in ReadDamagedAsync(content))
         {
             tried++;
-            refused += documents == null ? 1 : 0;
+            refused += found is null ? 1 : 0;
         }
 
         // Some damage must be noticed, and some (to statistics, to a writer's name) must not matter.
@@ -68,44 +68,75 @@ public sealed class DamagedFileTests : IDisposable
 
     [Theory]
     [InlineData(CompressionMethod.None, EncodingHint.Default)]
-    [InlineData(CompressionMethod.Snappy, EncodingHint.Dictionary)]
+    [InlineData(CompressionMethod.Snappy, EncodingHint.Default)]
     [InlineData(CompressionMethod.Zstd, EncodingHint.DeltaBinaryPacked)]
     public async Task Checksums_keep_flipped_bytes_out_of_the_data(CompressionMethod method, EncodingHint hint)
     {
-        var documents = DocumentFormula.Documents(150, mayBeNull: true);
-        var path = _folder.File("checked.parquet");
-        var options = new ParquetOptions { CompressionMethod = method, CompressionLevel = CompressionLevel.Optimal };
-        options.ColumnEncodingHints["input_ids/list/element"] = hint;
-        await TokenColumn.WriteAsync<int>(path, documents, 50, options);
+        using var folder = new ShardFolder();
+        int[][] documents = [.. DocumentFormula.Documents(150, mayBeNull: false).Select(ids => ids!)];
+        var path = folder.Write("checked.parquet", documents,
+            options: ShardFolder.Options(rowGroupTokens: 300) with { Compression = method, Encoding = hint });
+        var expected = ShardVerification.Read(path);
+        var content = await File.ReadAllBytesAsync(path);
+        var pagesEnd = content.Length - 8 - BinaryPrimitives.ReadInt32LittleEndian(content.AsSpan(content.Length - 8));
 
-        await foreach (var read in ReadDamagedAsync(await File.ReadAllBytesAsync(path)))
+        var position = 0;
+        await foreach (var read in ReadDamagedAsync(content))
         {
-            if (read != null)
-            {
-                Assert.Equal(documents, read);
-            }
+            Assert.True(read is null || read == expected);
+            Assert.True(read is null || position >= pagesEnd, $"byte {position} of a page is not what it was");
+            position += Math.Max(1, content.Length / 1500);
         }
     }
 
     [Fact]
     public async Task The_message_says_where_a_page_is_damaged()
     {
-        var path = _folder.File("second-group.parquet");
-        await TokenColumn.WriteAsync<int>(path, DocumentFormula.Documents(200, mayBeNull: false), 100, new());
-        ColumnMetaData chunk;
-        await using (var reader = await ParquetReader.CreateAsync(path))
+        using var folder = new ShardFolder();
+        var path = folder.Write("groups.parquet", ShardFolder.Consecutive(0, 300, 300, 300), rowGroupTokens: 300);
+        long start, length;
+        using (var shard = TokenShard.Open(path))
         {
-            chunk = reader.Metadata!.RowGroups[1].Columns[0].MetaData!;
+            (start, length) = (shard.Footer.Chunks[1].Start, shard.Footer.Chunks[1].StoredBytes);
         }
 
-        var lastByte = chunk.DataPageOffset + chunk.TotalCompressedSize - 1;
-        SetByte(path, lastByte, (byte)((await File.ReadAllBytesAsync(path))[lastByte] ^ 0xFF));
+        var content = await File.ReadAllBytesAsync(path);
+        SetByte(path, start + length - 1, (byte)(content[start + length - 1] ^ 0xFF));
+        AssertMessage($"its {length} bytes have checksum ");
 
-        var error = await Assert.ThrowsAsync<ParquetException>(() => TokenColumn.ReadAsync(path));
-        Assert.StartsWith(
-            $"{path}: row group 1, column input_ids/list/element: page 0 at byte {chunk.DataPageOffset}: checksum ",
-            error.Message,
-            StringComparison.Ordinal);
+        // Without checksums the page's own header and codec tell.
+        HideChecksums(path);
+        AssertMessage("");
+        SetByte(path, start, 0xFF);
+        AssertMessage($"page 0 at byte {start}: ");
+
+        void AssertMessage(string expected)
+        {
+            using var shard = TokenShard.Open(path);
+            var error = Assert.Throws<InvalidDataException>(() => shard.ReadRowGroup(1));
+            Assert.StartsWith($"{path}: row group 1: column input_ids/list/element: chunk at byte {start}: {expected}", error.Message, StringComparison.Ordinal);
+            Assert.Equal(300, shard.ReadRowGroup(0).TokenCount);
+            Assert.Equal(300, shard.ReadRowGroup(2).TokenCount);
+        }
+    }
+
+    [Fact]
+    public void Checksums_of_pages_that_others_write_are_verified()
+    {
+        // hyparquet keeps none, DuckDB and arrow-rs neither: a page of ours gets one, the CRC-32 of its bytes, as the format has it.
+        using var folder = new ShardFolder();
+        int[] ids = [.. Enumerable.Range(0, 1000).Select(i => i * 7919 % 5000)];
+        var path = folder.Write("plain.parquet", [ids], options: ShardFolder.Options() with { Compression = CompressionMethod.None, Encoding = EncodingHint.Default });
+        HideChecksums(path);
+        var expected = ShardVerification.Read(path);
+        PageChecksum.Insert(path);
+        Assert.Equal(expected, ShardVerification.Read(path));
+
+        using var shard = TokenShard.Open(path);
+        SetByte(path, shard.Footer.Chunks[0].Start + shard.Footer.Chunks[0].StoredBytes - 10, 0x77);
+        var error = Assert.Throws<InvalidDataException>(() => ShardVerification.Read(path));
+        Assert.Contains("row group 0: column input_ids/list/element: chunk at byte 4: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("checksum", error.Message, StringComparison.OrdinalIgnoreCase);
     }
 
     [Theory]
@@ -154,42 +185,32 @@ public sealed class DamagedFileTests : IDisposable
         }
     }
 
-    /// <summary>Damages one byte after the other, reads everything, and yields the documents, or null where the file was refused.</summary>
-    private async IAsyncEnumerable<int[]?[]?> ReadDamagedAsync(byte[] content)
+    /// <summary>Damages one byte after the other, reads everything, and yields what was found, or null where the file was refused.</summary>
+    private async IAsyncEnumerable<ShardVerification?> ReadDamagedAsync(byte[] content)
     {
         var path = _folder.File("flipped.parquet");
         await File.WriteAllBytesAsync(path, content);
+        ShardVerification.Read(path);
         var step = Math.Max(1, content.Length / 1500);
         for (var position = 0; position < content.Length; position += step)
         {
             var flip = position / step % 3 == 0 ? 0xFF : 1 << (position % 8);
             SetByte(path, position, (byte)(content[position] ^ flip));
-            yield return await ReadOrRefuseAsync(path, position);
+            yield return ReadOrRefuse(path, position);
             SetByte(path, position, content[position]);
         }
     }
 
-    // The path overload reads without leaving its thread, so that what it allocates can be counted.
-    private static async Task<int[]?[]?> ReadOrRefuseAsync(string path, int position)
+    private static ShardVerification? ReadOrRefuse(string path, int position)
     {
         var allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
         try
         {
-            await using var reader = await ParquetReader.CreateAsync(path);
-
-            // A caller has to look before it sets buffers aside: these files have fewer than 5000 slots.
-            if (reader.Metadata!.RowGroups.Any(group => group.Columns.Any(chunk => chunk.MetaData?.NumValues > 10_000))
-                || reader.Schema.DataFields.Count(field => field.Path.FirstPart == "input_ids") != 1
-                || TokenColumn.Find(reader).ClrType is var type && type != typeof(int) && type != typeof(ushort))
-            {
-                return null;
-            }
-
-            return await TokenColumn.ReadAsync(reader);
+            return ShardVerification.Read(path);
         }
-        catch (ParquetException e)
+        catch (InvalidDataException exception)
         {
-            Assert.Contains(path, e.Message, StringComparison.Ordinal);
+            Assert.StartsWith(path + ": ", exception.Message, StringComparison.Ordinal);
             return null;
         }
         finally
@@ -197,6 +218,14 @@ public sealed class DamagedFileTests : IDisposable
             var allocated = GC.GetAllocatedBytesForCurrentThread() - allocatedBefore;
             Assert.True(allocated < LargestAllocation, $"{allocated} bytes of memory taken after damage at byte {position}");
         }
+    }
+
+    private static void HideChecksums(string path)
+    {
+        var content = File.ReadAllBytes(path);
+        var key = System.Text.Encoding.ASCII.GetBytes(TokenShard.ChecksumsKey);
+        content.AsSpan(content.AsSpan().IndexOf(key), key.Length).Fill((byte)'x');
+        File.WriteAllBytes(path, content);
     }
 
     private static void SetByte(string path, long position, byte value)
@@ -209,7 +238,7 @@ public sealed class DamagedFileTests : IDisposable
     {
         var path = _folder.File("bad.parquet");
         await File.WriteAllBytesAsync(path, content);
-        var error = await Assert.ThrowsAsync<ParquetException>(() => ParquetReader.CreateAsync(path));
+        var error = Assert.Throws<InvalidDataException>(() => TokenShard.Open(path));
         Assert.StartsWith(path, error.Message, StringComparison.Ordinal);
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }

@@ -17,32 +17,48 @@ public sealed class MemoryBoundTests : IDisposable
     [Theory]
     [InlineData(CompressionMethod.None, EncodingHint.Default)]
     [InlineData(CompressionMethod.Zstd, EncodingHint.Default)]
-    [InlineData(CompressionMethod.Zstd, EncodingHint.Dictionary)]
-    [InlineData(CompressionMethod.Snappy, EncodingHint.Dictionary)]
+    [InlineData(CompressionMethod.Zstd, EncodingHint.DeltaBinaryPacked)]
+    [InlineData(CompressionMethod.Gzip, EncodingHint.DeltaBinaryPacked)]
     [InlineData(CompressionMethod.Snappy, EncodingHint.DeltaBinaryPacked)]
     [InlineData(CompressionMethod.Lz4Raw, EncodingHint.Default)]
-    public void RowGroupsAfterTheFirstAllocateNothing(CompressionMethod compression, EncodingHint encoding)
+    public void RowGroupsAfterTheFirstAllocateAFewHandles(CompressionMethod compression, EncodingHint encoding)
     {
         using var shard = TokenShard.Open(WriteOwn(compression, encoding));
-        AssertNothingAllocated(shard);
+        AssertOnlyHandlesAllocated(shard);
     }
 
     [Fact]
-    public void ForeignLongsAllocateNothingEither()
+    public void ForeignLongsTakeNoMoreThanThat()
     {
         using var matrix = new ForeignMatrix();
         using var shard = TokenShard.Open(matrix.PathOf("arrow-v2-dictionary-bigint-zstd"));
-        AssertNothingAllocated(shard);
+        AssertOnlyHandlesAllocated(shard);
     }
 
     [Fact]
     public void TheMemoryOfDecodingIsReported()
     {
-        var inspection = ShardInspection.Read(WriteOwn(CompressionMethod.Zstd, EncodingHint.Dictionary));
+        // A page a row group: stored, and decompressed; then the ids and the start of each document, 4 bytes each. Batches of levels beside.
+        var path = WriteOwn(CompressionMethod.Zstd, EncodingHint.Default);
+        var inspection = ShardInspection.Read(path);
+        var largest = inspection.RowGroups.Max(group => (8L * group.Tokens) + (4 * (group.Documents + 1)));
+        Assert.InRange(inspection.PeakDecodedBytes, largest, largest + new FileInfo(path).Length + (1 << 18));
+    }
 
-        // Ids and two levels a slot, 4 bytes each, and the start of each document. Empty documents have a slot too.
-        var largest = inspection.RowGroups.Max(group => (12L * group.Tokens) + (4 * (group.Documents + 1)));
-        Assert.InRange(inspection.PeakDecodedBytes, largest, largest + (12 * inspection.RowGroups.Max(group => group.Documents)));
+    [Fact]
+    public void NativeMemoryIsGivenBack()
+    {
+        using var shard = TokenShard.Open(WriteOwn(CompressionMethod.Zstd, EncodingHint.DeltaBinaryPacked));
+        var group = new DocumentGroup();
+        ReadAll(shard, group);
+        var pool = ParquetSharp.MemoryPool.GetDefaultMemoryPool();
+        var before = pool.BytesAllocated;
+        for (var pass = 0; pass < 10; pass++)
+        {
+            ReadAll(shard, group);
+        }
+
+        Assert.Equal(before, pool.BytesAllocated);
     }
 
     [Fact]
@@ -55,8 +71,7 @@ public sealed class MemoryBoundTests : IDisposable
         var footerBytes = BinaryPrimitives.ReadInt32LittleEndian(content.AsSpan(content.Length - 8));
         Assert.InRange(footerBytes, 25 << 20, 60 << 20);
 
-        // Some 190 bytes of footer become some 900 bytes of objects; ten times the footer leaves room for lists that grow. A hundred
-        // megabytes then take less than a gigabyte and, here, below five seconds. Others may hold the cores: the fastest of three counts.
+        // The footer itself, its text and some 250 bytes a row group. Others may hold the cores: the fastest of three counts.
         var seconds = double.PositiveInfinity;
         for (var attempt = 0; attempt < 3 && seconds > 10; attempt++)
         {
@@ -64,7 +79,7 @@ public sealed class MemoryBoundTests : IDisposable
             var before = GC.GetAllocatedBytesForCurrentThread();
             OpenAndReadTheLast();
             seconds = Math.Min(seconds, watch.Elapsed.TotalSeconds);
-            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, footerBytes, 10L * footerBytes);
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 10L * footerBytes);
         }
 
         Assert.InRange(seconds, 0, 10);
@@ -101,7 +116,8 @@ public sealed class MemoryBoundTests : IDisposable
     [Fact]
     public void SlotsThatNoPageHasAreNotPaidFor()
     {
-        // Two hundred million slots: the footer's count, one of 100 with two bytes, grows to five, and so does the footer's length.
+        // Two hundred million slots: the footer's count, one of 100 with two bytes, grows to five, and so does the footer's length. The page's
+        // own count, in the same form, cannot follow.
         var path = WriteTokens(100);
         var content = File.ReadAllBytes(path);
         var footerStart = content.Length - 8 - BinaryPrimitives.ReadInt32LittleEndian(content.AsSpan(content.Length - 8));
@@ -112,11 +128,34 @@ public sealed class MemoryBoundTests : IDisposable
 
         var before = GC.GetAllocatedBytesForCurrentThread();
         var error = Assert.Throws<InvalidDataException>(() => ShardVerification.Read(path));
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 4 << 20);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 << 20);
         Assert.Contains("row group 0: column input_ids/list/element: ", error.Message, StringComparison.Ordinal);
     }
 
-    private static void AssertNothingAllocated(TokenShard shard)
+    [Fact]
+    public void SlotsThatComeOutOfAFewBytesAreMadeRoomForAsTheyCome()
+    {
+        // Three million ids in some kilobytes, read into a group that has never held any.
+        var path = _folder.File("equal.parquet");
+        using (var writer = new TokenShardWriter(path, Options(CompressionMethod.Zstd, EncodingHint.DeltaBinaryPacked) with { RowGroupTokens = 4 << 20 }))
+        {
+            for (var document = 0; document < 3; document++)
+            {
+                writer.Append([.. Enumerable.Repeat(document, 1_000_000)]);
+            }
+
+            writer.Complete();
+        }
+
+        Assert.InRange(new FileInfo(path).Length, 0, 100_000);
+        using var shard = TokenShard.Open(path);
+        var group = shard.ReadRowGroup(0);
+        Assert.Equal([0, 1_000_000, 2_000_000, 3_000_000], group.Offsets.ToArray());
+        Assert.Equal(3_000_000, group.Ids.Length);
+        Assert.All(Enumerable.Range(0, 3), document => Assert.Equal(-1, group.Document(document).IndexOfAnyExcept(document)));
+    }
+
+    private static void AssertOnlyHandlesAllocated(TokenShard shard)
     {
         Assert.True(shard.RowGroupCount > 1);
         var group = new DocumentGroup();
@@ -125,7 +164,7 @@ public sealed class MemoryBoundTests : IDisposable
 
         var before = GC.GetAllocatedBytesForCurrentThread();
         ReadAll(shard, group);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1024L * shard.RowGroupCount);
     }
 
     private static void ReadAll(TokenShard shard, DocumentGroup group)

@@ -41,7 +41,7 @@ public sealed class CorpusPreparationTests : IDisposable
 
         var result = Prepare(Options, _folder.Path("in"));
 
-        Assert.Equal(texts.Select(text => (int[])[.. _tokenizer.Encode(text), _tokenizer.EndOfTextId]), Documents());
+        Assert.Equal(texts.Select(text => (int[])[.. _tokenizer.Encode(text), _tokenizer.EndOfTextId!.Value]), Documents());
         Assert.False(result.WasFinished);
         var preparation = ShardManifest.Read(Output).Preparation!;
         Assert.Equal(["a.txt", "b.md", "c.jsonl", "d.jsonl.gz", "e.txt.zst", "f.jsonl.zst"], preparation.Inputs.Select(input => Path.GetFileName(input.Path)));
@@ -202,7 +202,7 @@ public sealed class CorpusPreparationTests : IDisposable
 
         File.WriteAllBytes(read, whole);
         Prepare(Options, _folder.Path("in"));
-        Assert.Equal([.. _tokenizer.Encode("the last file has changed"), _tokenizer.EndOfTextId], Documents()[^1]);
+        Assert.Equal([.. _tokenizer.Encode("the last file has changed"), _tokenizer.EndOfTextId!.Value], Documents()[^1]);
     }
 
     [Fact]
@@ -342,7 +342,7 @@ public sealed class CorpusPreparationTests : IDisposable
     private List<int[]> Documents()
     {
         var documents = new List<int[]>();
-        foreach (var file in ShardFiles.Of(Output))
+        foreach (var file in ShardFiles.Find(Output).Paths)
         {
             using var shard = TokenShard.Open(file);
             for (var index = 0; index < shard.RowGroupCount; index++)

@@ -161,7 +161,7 @@ public sealed class RowGroupCensusTests : IDisposable
         string writer;
         using (var shard = TokenShard.Open(path))
         {
-            writer = shard.Reader.Metadata!.CreatedBy!;
+            writer = shard.CreatedBy;
         }
 
         var bytes = File.ReadAllBytes(path);

@@ -74,14 +74,14 @@ public sealed class ShardReadingToolsTests : IDisposable
         _folder.Write("s-00001.parquet", [[7, 7]]);
         Assert.Contains("s-00001.parquet has other documents", Assert.Single(Differences()), StringComparison.Ordinal);
         _folder.Write("s-00001.parquet", [[7, 7], [1]]);
-        Assert.Equal("s-00001.parquet has 2 rows and 3 tokens, and manifest.json says 1 and 2", Assert.Single(Differences()));
+        Assert.Equal($"{_folder.PathOf("s-00001.parquet")} has 2 rows and 3 tokens, and manifest.json says 1 and 2", Assert.Single(Differences()));
         File.Move(_folder.PathOf("s-00001.parquet"), _folder.PathOf("other.parquet"));
-        Assert.Equal(["other.parquet is not in manifest.json", "s-00001.parquet is missing"], Differences());
+        Assert.Equal([$"{_folder.PathOf("other.parquet")} is not in manifest.json", $"{_folder.PathOf("s-00001.parquet")} is missing"], Differences());
 
         IReadOnlyList<string> Differences()
         {
-            var files = ShardFiles.Of(_folder.Folder);
-            return ManifestCheck.Differences(_folder.Folder, files, ShardVerification.Read(files).Files);
+            var shards = ShardFiles.Find(_folder.Folder);
+            return ManifestCheck.Differences(shards, ShardVerification.Read(shards.Paths).Files);
         }
     }
 
@@ -107,7 +107,7 @@ public sealed class ShardReadingToolsTests : IDisposable
         Assert.Equal(new DocumentLengths(7, Empty: 1, Shortest: 0, Longest: 8, 25.0 / 7), inspection.LengthSummary with { Mean = 25.0 / 7 });
         Assert.Equal(25.0 / 7, inspection.LengthSummary.Mean, 1e-12);
         Assert.Equal(
-            ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element"],
+            ["optional group input_ids (LIST)", "  repeated group list", "    required int32 element (INT_32)"],
             Assert.Single(inspection.Schemas).Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 }

@@ -15,7 +15,7 @@ public sealed class ZstdTextTests : IDisposable
         Write("b.jsonl.zst", ZstdFile.Compress("{\"text\":\"one\"}\n{\"text\":\"two\"}\n"));
         Write("c.txt.zstd", ZstdFile.Compress(""));
 
-        Assert.Equal(["# head", "one", "two", ""], Texts());
+        Assert.Equal(["# head", "one", "two"], Texts());
     }
 
     [Fact]
@@ -44,9 +44,9 @@ public sealed class ZstdTextTests : IDisposable
     [Fact]
     public void NamesWhatIsNoZstd()
     {
-        Assert.Contains("libzstd cannot decompress it", Damage("plain text"u8.ToArray()), StringComparison.Ordinal);
+        Assert.StartsWith("found plain text; wanted zstd data", Damage("plain text"u8.ToArray()), StringComparison.Ordinal);
         // A whole frame and something else behind it.
-        Assert.Contains("libzstd cannot decompress it", Damage([.. ZstdFile.Compress("text"), .. "plain text"u8]), StringComparison.Ordinal);
+        Assert.Contains("zstd cannot decompress it", Damage([.. ZstdFile.Compress("text"), .. "plain text"u8]), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -62,7 +62,8 @@ public sealed class MergingTests
         var random = new Random(letterCount);
         var letters = "abcd"[..letterCount];
         var ids = Vocabulary(RandomMerges(random, letters, 60));
-        var tokenizer = Create(ids, null);
+        var (ranked, _) = RankedMerges.Of(ids);
+        var tokenizer = Create(ids, [.. ranked.Select(merge => $"{merge.Left} {merge.Right}")]);
         foreach (var length in new[] { 1, 2, 5, 16, 64, 65, 200, 1000 })
         {
             var text = RandomText(random, letters, length);
@@ -243,12 +244,12 @@ public sealed class MergingTests
         => Create(Vocabulary(merges), merges, splitters: splitters);
 
     private static TokenizerModel Create(
-        Dictionary<string, int> vocabulary, IReadOnlyList<string>? merges, bool takesWholePieces = false, params PieceSplitter[] splitters)
+        Dictionary<string, int> vocabulary, IReadOnlyList<string> merges, bool takesWholePieces = false, params PieceSplitter[] splitters)
         => new(new TokenizerDescription
         {
             Source = "test",
             Vocabulary = new Dictionary<string, int>(vocabulary) { [TrainedBpe.EndOfText] = 1000 },
-            Merges = merges?.Select(line => VocabularyAndMerges.ReadMerge("test", line)).ToList(),
+            Merges = merges.Select(line => VocabularyAndMerges.ReadMerge("test", line)).ToList(),
             TakesWholePieces = takesWholePieces,
             Splitters = splitters,
             AddedTokens = [new AddedToken(TrainedBpe.EndOfText, 1000, IsSpecial: true, false, false, false, Normalized: false)],

@@ -1,10 +1,22 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Parallel.Tests.Collectives;
 
 /// <summary>A process alone: every operation is the identity or a copy.</summary>
 public sealed class SingleProcessTests
 {
+    [Fact]
+    public void The_kernels_need_no_MPI()
+    {
+        using var three = TorchSharp.torch.ones(3);
+        Assert.Equal(3, DenseKernels.SumOfSquares(three));
+        Assert.Throws<InvalidOperationException>(() => ParallelContext.Create(new ParallelConfig(), launchedByMpi: true));
+        var loaded = File.ReadLines("/proc/self/maps").Select(line => Path.GetFileName(line)).Distinct().ToList();
+        Assert.Contains("libkvshift.so", loaded);
+        Assert.DoesNotContain(loaded, name => name.StartsWith("libmpi", StringComparison.Ordinal) || name.StartsWith("libkvshift_collectives", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Groups_of_a_single_process_have_one_rank()
     {

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
@@ -26,7 +27,7 @@ public sealed class LayerTests
         var input = TensorValues.Make(dtype, [2, 3], 1, 0, -1, 2, 1, 0).requires_grad_();
 
         var output = layer.forward(input);
-        (output * TensorValues.Make(dtype, [2, 2], 1, 10, 100, 1000)).sum().backward();
+        BackwardPass.Run((output * TensorValues.Make(dtype, [2, 2], 1, 10, 100, 1000)).sum());
 
         Assert.Equal([-2, -2, 4, 13], TensorValues.Of(output));
         // G W: (1, 10) and (100, 1000) times the rows (1 2 3) and (4 5 6).
@@ -49,7 +50,7 @@ public sealed class LayerTests
 
         var first = layer.forward(TensorValues.Make(ScalarType.Float64, [1, 2], 1, 2).requires_grad_());
         var second = layer.forward(TensorValues.Make(ScalarType.Float64, [1, 2], 30, 40).requires_grad_());
-        (first + second * 2).sum().backward();
+        BackwardPass.Run((first + second * 2).sum());
 
         Assert.Equal([61, 82], TensorValues.Of(slot.Gradient));
     }
@@ -71,7 +72,7 @@ public sealed class LayerTests
 
         // Id 3 twice, id 1 never.
         var output = layer.forward(tensor(new[] { 3, 0, 3, 2 }));
-        (output * TensorValues.Make(dtype, [4, 2], 1, 2, 10, 20, 100, 200, -1, -2)).sum().backward();
+        BackwardPass.Run((output * TensorValues.Make(dtype, [4, 2], 1, 2, 10, 20, 100, 200, -1, -2)).sum());
 
         Assert.Equal([7, 8, 1, 2, 7, 8, 5, 6], TensorValues.Of(output));
         Assert.Equal([10, 20, 0, 0, -1, -2, 101, 202], TensorValues.Of(layer.Weight.Gradient));
@@ -93,7 +94,7 @@ public sealed class LayerTests
         // Row 1 of W, then logits against all of W; the head's weight gradient is G^T h, its input's G W.
         var hidden = layer.forward(tensor(new[] { 1 }));
         var logits = hidden.matmul(layer.Weight.AsInput().t());
-        (logits * upstream).sum().backward();
+        BackwardPass.Run((logits * upstream).sum());
 
         // h = (3, 4): logits 1*3+2*4, 9+16, 15+24. G^T h: (3 4), (30 40), (300 400); to row 1 also G W = (531, 642).
         Assert.Equal([11, 25, 39], TensorValues.Of(logits));

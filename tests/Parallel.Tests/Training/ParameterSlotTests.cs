@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -59,7 +60,7 @@ public sealed class ParameterSlotTests
         }
 
         // d(sum x^2)/dx = 2 x, and x is used twice.
-        (slot.AsInput() * slot.AsInput()).sum().backward();
+        BackwardPass.Run((slot.AsInput() * slot.AsInput()).sum());
 
         Assert.Equal([6, 10], TensorValues.Of(slot.Gradient));
         Assert.True(slot.Parameter.grad is null);

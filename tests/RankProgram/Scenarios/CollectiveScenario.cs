@@ -13,8 +13,8 @@ internal static class CollectiveScenario
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
         var world = context.World;
-        Expect.Equal(Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE"), $"{world.Size}", "ranks");
-        Expect.Equal(Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_RANK"), $"{world.Rank}", "rank");
+        Expect.Equal(Told("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"), $"{world.Size}", "ranks");
+        Expect.Equal(Told("OMPI_COMM_WORLD_RANK", "PMI_RANK"), $"{world.Rank}", "rank");
         foreach (var type in Enum.GetValues<CollectiveDataType>())
         {
             foreach (var elementCount in (int[])[0, 1, 5, 17])
@@ -32,6 +32,9 @@ internal static class CollectiveScenario
         world.Barrier();
         CheckCounters(context.Data);
     }
+
+    // Of Open MPI's mpirun, or of MPICH's.
+    private static string? Told(string openMpi, string mpich) => Environment.GetEnvironmentVariable(openMpi) ?? Environment.GetEnvironmentVariable(mpich);
 
     private static void CheckReductions(ProcessGroup group, CollectiveDataType type, int elementCount, bool isStarted)
     {

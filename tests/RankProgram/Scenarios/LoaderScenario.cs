@@ -27,9 +27,12 @@ internal static class LoaderScenario
 
         context.World.Barrier();
         DataSource[] sources = [new(Path.Combine(folder, "a*.parquet"), 0.7), new(Path.Combine(folder, "b*.parquet"), 0.3)];
-        foreach (var packing in (Packing[])[Packing.Concatenate, Packing.Pad])
+        var orders = from packing in (Packing[])[Packing.Concatenate, Packing.Pad]
+                     from order in (RowOrder[])[RowOrder.Shuffled, RowOrder.Sequential]
+                     select (packing, order);
+        foreach (var (packing, order) in orders)
         {
-            var config = Config with { Packing = packing };
+            var config = Config with { Packing = packing, RowOrder = order };
             var counting = new CountingOptions
             {
                 PaddedContext = packing == Packing.Pad ? config.Context : null,
@@ -39,14 +42,14 @@ internal static class LoaderScenario
             };
             var catalog = ShardCatalog.Open(sources, counting);
             var alone = ShardCatalog.Open(sources, new CountingOptions { PaddedContext = counting.PaddedContext });
-            Expect.Equal(alone.Sources[0].Fingerprint, catalog.Sources[0].Fingerprint, $"{packing}: counts of the ranks together");
+            Expect.Equal(alone.Sources[0].Fingerprint, catalog.Sources[0].Fingerprint, $"{packing}, {order}: counts of the ranks together");
 
             var expected = Hashes(alone, config, DataShare.Whole, 0);
             foreach (var start in (int[])[0, 1, 37, 500])
             {
                 var together = Hashes(catalog, config, new DataShare(context.Data.Rank, context.Data.Size), start);
                 Sum(context, together);
-                Expect.Equal(true, expected.AsSpan(start * config.GlobalBatch).SequenceEqual(together), $"{packing}: rows from step {start} on");
+                Expect.Equal(true, expected.AsSpan(start * config.GlobalBatch).SequenceEqual(together), $"{packing}, {order}: rows from step {start} on");
             }
         }
 

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -116,7 +117,7 @@ internal static class OverlapScenario
                 var input = Make([2, 8], i => (i + seed) % 4);
                 var hidden = (input.matmul(tied.AsInput()) * between.AsInput()).matmul(middle.AsInput());
                 var wide = hidden.matmul(large.AsInput()).sum() + hidden.matmul(tied.AsInput().t()).sum();
-                (fractions ? wide / 3 : wide).backward();
+                BackwardPass.Run(fractions ? wide / 3 : wide);
             }
             reducer.Reduce();
             foreach (var bucket in parameters.Buckets)

@@ -199,33 +199,6 @@ public sealed class CheckpointFolderTests : IDisposable
     }
 
     [Fact]
-    public void PruneDoesNotCountWhatLacksFiles()
-    {
-        Write(100);
-        Write(200);
-        Write(300);
-        Spoil(Write(400), "truncated file");
-
-        new CheckpointFolder(Root).Prune(2);
-
-        Assert.Equal(["latest", "step-00000200", "step-00000300"], Names());
-    }
-
-    [Fact]
-    public void PruneNeverDeletesTheOnlyGoodOne()
-    {
-        Write(100);
-        Write(200);
-        Spoil(Write(300), "flipped bit");
-        Spoil(Write(400), "flipped bit");
-
-        new CheckpointFolder(Root).Prune(1);
-
-        Assert.Equal(["latest", "step-00000200", "step-00000400"], Names());
-        Assert.Equal(200, _folder.FindNewestGood().Newest!.Step);
-    }
-
-    [Fact]
     public void PruneDeletesNothingWhenNothingIsGood()
     {
         Spoil(Write(100), "flipped bit");

@@ -99,7 +99,7 @@ public sealed class RunConfigReaderTests
     [Theory]
     [InlineData("steps", "steps: ten", "run.steps", "ten", "whole number")]
     [InlineData("steps", "steps: 1.5", "run.steps", "1.5", "whole number")]
-    [InlineData("steps", "steps: 3000000000", "run.steps", "3000000000", "2147483647")]
+    [InlineData("steps", "steps: 3000000000", "run.steps", "3000000000", "1000000000")]
     [InlineData("steps", "steps: \"10\"", "run.steps", "\"10\"", "not text")]
     [InlineData("steps", "steps:", "run.steps", "(nothing)", "whole number")]
     [InlineData("steps", "steps: [1, 2]", "run.steps", "(a list of 2)", "whole number")]
@@ -108,7 +108,7 @@ public sealed class RunConfigReaderTests
     [InlineData("extra", "name: ~", "run.name", "~", "text")]
     [InlineData("root", "optimizer: {lr: fast}", "optimizer.lr", "fast", "finite number")]
     [InlineData("root", "optimizer: {lr: NaN}", "optimizer.lr", "NaN", "finite number")]
-    [InlineData("root", "optimizer: {decay: linear}", "optimizer.decay", "linear", "one of: constant, cosine")]
+    [InlineData("root", "optimizer: {decay: exponential}", "optimizer.decay", "exponential", "one of: constant, cosine, linear, wsd")]
     [InlineData("root", "optimizer: adamw", "optimizer", "adamw", "section")]
     [InlineData("root", "model: [1]", "model", "(a list of 1)", "section")]
     [InlineData("root", "precision: float32", "precision", "float32", "one of: fp32, bf16, fp64")]
@@ -177,6 +177,14 @@ public sealed class RunConfigReaderTests
         Assert.Equal("configuration file", error.Key);
         Assert.Contains("must be YAML", error.Rule);
         Assert.Contains(position, error.Position);
+    }
+
+    [Fact]
+    public void ListsInListsWithoutEndAreAFault()
+    {
+        var error = Fault("data: " + new string('[', 100_000));
+
+        Assert.Contains("more than 64 times", error.Rule);
     }
 
     [Fact]
@@ -252,8 +260,8 @@ public sealed class RunConfigReaderTests
         Assert.Equal(
             "the configuration has a fault:\n" +
             "  run.steps = ten   (my.yaml, line 3, column 10)\n" +
-            "    rule:   must be a whole number from -2147483648 to 2147483647\n" +
-            "    remedy: write for example steps: 100",
+            "    rule:   must be a whole number from 1 to 1000000000\n" +
+            "    remedy: set the number of optimizer steps of the whole run",
             error.Message);
     }
 

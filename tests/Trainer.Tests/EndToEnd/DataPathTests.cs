@@ -94,7 +94,7 @@ public sealed class DataPathTests(TrainingFixture fixture)
                 .. fixture.TrainArguments("two-views", "data.train=[data/*.parquet]", "data.validation=[]", "run.validate_every=0")];
         }
 
-        using var run = ProgramRun.StartFile("mpirun",
+        using var run = ProgramRun.StartFile(MpiRun.Launcher.Program,
             ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(0, fixture.TrainingShard), ":", .. Rank(1, fixture.ValidationShard)]);
         run.WaitFor(ExitCode.Failed);
 
@@ -103,6 +103,36 @@ public sealed class DataPathTests(TrainingFixture fixture)
         // What the ranks said last may be there, of a run nothing.
         Assert.False(File.Exists(fixture.RunOf("two-views").PathOf("config.yaml")));
         Assert.False(File.Exists(fixture.RunOf("two-views").PathOf("metrics.jsonl")));
+    }
+
+    [Fact]
+    public void AFolderStandsForItsShardsInEveryVerb()
+    {
+        var folder = fixture.PathOf("by-folder");
+        Directory.CreateDirectory(Path.Combine(folder, "below"));
+        File.Copy(fixture.TrainingShard, Path.Combine(folder, "shard-00000.parquet"));
+        File.WriteAllText(Path.Combine(folder, "._shard-00000.parquet"), "what an archive of another system has left");
+        File.WriteAllText(Path.Combine(folder, ".shard-00001.parquet"), "what a writer has not finished");
+        File.CreateSymbolicLink(Path.Combine(folder, "again.parquet"), "shard-00000.parquet");
+        File.CreateSymbolicLink(Path.Combine(folder, "below", "up"), "..");
+
+        // The same data as by the pattern that the configuration has: the same bits.
+        using var run = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("by-folder", $"data.train=[{folder}]", $"data.validation=[{fixture.PathOf("validation")}]"));
+        fixture.RunOf("by-folder").AssertSameCurve(fixture.OneRank, 0);
+        var said = Assert.Single(run.Error.Split('\n'), line => line.Contains("left out", StringComparison.Ordinal));
+        Assert.Contains("data.train: left out: ", said);
+        Assert.Contains("again.parquet (the same file as ", said);
+        Assert.Contains("below/up (a link to a folder that is searched already: ..)", said);
+
+        var whole = CommandRun.Evaluate(fixture.ModelPath, fixture.TrainingShard);
+        foreach (var path in (string[])[folder, folder + "/*.parquet", folder + "/**/*.parquet"])
+        {
+            Assert.Equal(whole, CommandRun.Evaluate(fixture.ModelPath, path));
+            Assert.Contains("\"rows\":160", CommandRun.Execute(ExitCode.Done, "data", "verify", path).Output);
+            Assert.Contains("160", CommandRun.Execute(ExitCode.Done, "data", "inspect", path, "--documents", "0").Output);
+        }
+
+        Assert.Contains("\"rows\":184", CommandRun.Execute(ExitCode.Done, "data", "verify", fixture.TrainingShard, fixture.ValidationShard, folder).Output);
     }
 
     private static void Cut(string path)

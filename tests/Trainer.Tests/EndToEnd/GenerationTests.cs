@@ -153,7 +153,7 @@ public sealed class GenerationTests(TrainingFixture fixture)
         using (NewDisposeScope())
         {
             var head = model.Parameters.Slots.Single(slot => slot.Name == "lm_head.weight").Parameter;
-            head.narrow(0, tokenizer.EndOfTextId, 1).fill_(0);
+            head.narrow(0, tokenizer.EndOfTextId!.Value, 1).fill_(0);
         }
         ModelFolder.Write(destination, model, fixture.TokenizerPath);
         return destination;

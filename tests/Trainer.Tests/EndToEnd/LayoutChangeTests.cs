@@ -114,7 +114,8 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         Assert.Contains("precision = fp64", refused.Error);
         Assert.Contains("in F32", refused.Error);
 
-        ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("to-fp64", "run.steps=22", "precision=bf16")).Dispose();
+        using var accepted = ProgramRun.Execute(ExitCode.Done, [.. fixture.TrainArguments("to-fp64", "run.steps=22", "precision=bf16"), "--accept-changed-schedule"]);
+        Assert.Contains("precision was fp32 and is bf16, from step 21 on", accepted.Output);
         Assert.Equal(22, copy.Last.Step);
     }
 

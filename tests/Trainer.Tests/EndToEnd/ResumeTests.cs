@@ -1,4 +1,5 @@
 using KvShiftScale.Testing;
+using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 
@@ -141,7 +142,10 @@ public sealed class ResumeTests(TrainingFixture fixture)
         var arguments = fixture.TrainArguments("accepted-data", settings);
 
         using var refused = ProgramRun.Execute(ExitCode.Usage, arguments);
-        using var accepted = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--accept-changed-data"]);
+        using var jump = ProgramRun.Execute(ExitCode.Usage, [.. arguments, "--accept-changed-data"]);
+        Assert.Contains("run.steps was 20 and is 24", jump.Error);
+        Assert.DoesNotContain("data.train had", jump.Error.Split("rule:")[^1]);
+        using var accepted = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--accept-changed-data", "--accept-changed-schedule"]);
 
         Assert.Contains("data.train had 1 sources and has 2", refused.Error);
         Assert.Contains("--accept-changed-data goes on at the same step", refused.Error);
@@ -171,26 +175,169 @@ public sealed class ResumeTests(TrainingFixture fixture)
     [InlineData("data.global_batch=8", "data.global_batch was 4 and is 8")]
     [InlineData("data.shuffle_row_groups=2", "data.shuffle_row_groups was 8 and is 2")]
     [InlineData("data.packing=pad", "data.packing was concatenate and is pad")]
-    [InlineData("model.ffn_size=32", "must be the shape of")]
+    [InlineData("data.row_order=sequential", "data.row_order was shuffled and is sequential")]
+    [InlineData("model.ffn_size=32", "model.ffn_size = 32\n    rule:   must be what RUN has, which is 64")]
+    [InlineData("model.kv_shift=window3", "model.kv_shift = window3\n    rule:   must be what RUN has, which is kv")]
+    [InlineData("model.tie_embeddings=true", "model.tie_embeddings = true\n    rule:   must be what RUN has, which is false")]
     public void AnotherOrderOfTheDataOrAnotherShapeIsRefused(string setting, string difference)
     {
         var name = "order-" + setting.Split('=')[0];
-        fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
+        var run = fixture.OneRank.CopyTo(fixture.RunOf(name).Path);
 
         using var again = ProgramRun.Execute(ExitCode.Usage, fixture.TrainArguments(name, "run.steps=30", setting));
 
-        Assert.Contains(difference, again.Error);
+        Assert.Contains(difference.Replace("RUN", run.Checkpoint(20), StringComparison.Ordinal), again.Error);
+        // The whole record says nothing that the keys do not.
+        Assert.DoesNotContain("ModelConfig", again.Error);
     }
 
     [Fact]
     public void FinishedRunHasNothingToDo()
     {
         var run = fixture.OneRank.CopyTo(fixture.RunOf("finished").Path);
+        var written = File.GetLastWriteTimeUtc(run.PathOf("report.html"));
 
-        fixture.Train("finished");
+        using var again = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("finished"));
 
+        Assert.StartsWith("complete: all 20 steps are done; raise run.steps to go on (", again.LastLine);
+        Assert.Contains("--accept-changed-schedule", again.LastLine);
+        Assert.DoesNotContain("validation loss", again.Output);
+        Assert.Equal(written, File.GetLastWriteTimeUtc(run.PathOf("report.html")));
         run.AssertSameCurve(fixture.OneRank, 0);
         Assert.Equal(fixture.OneRank.Tensors(20), run.Tensors(20));
+    }
+
+    [Fact]
+    public void FinishedRunWithoutItsReportGetsItAgain()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("without-report").Path);
+        File.Delete(run.PathOf("report.html"));
+
+        using var again = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("without-report"));
+
+        Assert.StartsWith("done: validation ", again.LastLine);
+        Assert.True(File.Exists(run.PathOf("report.html")));
+    }
+
+    [Fact]
+    public void RunThatWasToBeShorterIsCompleteToo()
+    {
+        fixture.OneRank.CopyTo(fixture.RunOf("shortened").Path);
+
+        using var again = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("shortened", "run.steps=10"));
+
+        Assert.StartsWith("complete: 20 steps are done and run.steps is 10; set run.steps above 20 to go on", again.LastLine);
+    }
+
+    [Fact]
+    public void TheLastLineSaysWhatTheRunCameToAndWhatNext()
+    {
+        using var run = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("last-line", "run.steps=2", "run.sample_prompt=the shift"));
+
+        var trained = fixture.RunOf("last-line");
+        Assert.Matches(@"^done: validation [0-9.]+ -> [0-9.]+; report ", run.LastLine);
+        Assert.Contains($"; report {trained.PathOf("report.html")}; try: ", run.LastLine);
+        Assert.EndsWith($"kvshift generate --model {trained.Checkpoint(2)} --prompt 'the shift'", run.LastLine);
+    }
+
+    [Fact]
+    public void ALongerCosineIsRefusedUnlessItsJumpIsAccepted()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("longer-cosine").Path);
+        var arguments = fixture.TrainArguments("longer-cosine", "run.steps=24");
+
+        using var refused = ProgramRun.Execute(ExitCode.Usage, arguments);
+        Assert.Contains("run.steps was 20 and is 24, so that the learning rate of step 21 is ", refused.Error);
+        Assert.Contains(" where it was to be 3.0e-04", refused.Error);
+        Assert.Equal(20, run.Last.Step);
+
+        using var accepted = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--accept-changed-schedule"]);
+        Assert.Contains("warning: going on with another schedule of the learning rate: run.steps was 20 and is 24; ", accepted.Error);
+        Assert.Equal(24, run.Last.Step);
+    }
+
+    [Fact]
+    public void ALongerRunOnItsPlateauHasTheBitsOfOneThatWasAlwaysAsLong()
+    {
+        string[] plateau = ["optimizer.decay=wsd", "optimizer.decay_steps=4", "run.validate_every=0"];
+        var unbroken = fixture.Train("wsd-unbroken", [.. plateau, "run.steps=20"]);
+        var run = fixture.Train("wsd-longer", [.. plateau, "run.steps=12"]);
+        // What has decayed already is given up; the newest checkpoint on the plateau is that of step 8.
+        Directory.Delete(run.Checkpoint(12), recursive: true);
+
+        using var longer = ProgramRun.Execute(ExitCode.Done, fixture.TrainArguments("wsd-longer", [.. plateau, "run.steps=20"]));
+
+        Assert.Contains("run.steps was 12 and is 20; the schedule of the learning rate goes on as it was, with 3.0e-03 at step 9", longer.Output);
+        Assert.Equal([3e-3, 3e-3 - 0.25 * 2.7e-3, 3e-4], [run.Records[15].Lr, run.Records[16].Lr, run.Records[19].Lr]);
+        run.AssertSameCurve(unbroken, 0);
+        Assert.Equal(unbroken.Tensors(20), run.Tensors(20));
+    }
+
+    [Fact]
+    public void OtherHabitsOfTheOptimizerAreSaid()
+    {
+        fixture.OneRank.CopyTo(fixture.RunOf("other-optimizer").Path);
+
+        using var again = ProgramRun.Execute(ExitCode.Done,
+            fixture.TrainArguments("other-optimizer", "run.steps=21", "optimizer.weight_decay=0.2", "optimizer.beta2=0.9", "optimizer.clip_norm=0.5"));
+
+        // At the end of a cosine one step more has its last rate.
+        Assert.Contains("run.steps was 20 and is 21; the schedule of the learning rate goes on as it was", again.Output);
+        Assert.Contains("optimizer.beta2 was 0.95 and is 0.9, optimizer.weight_decay was 0.1 and is 0.2, optimizer.clip_norm was 1 and is 0.5, from step 21 on", again.Output);
+    }
+
+    [Theory]
+    [InlineData("nothing")]
+    [InlineData("a launch that never saved")]
+    [InlineData("only a checkpoint that was never finished")]
+    public void ResumeGoesOnOrFails(string before)
+    {
+        var run = fixture.RunOf("resume-" + before.Replace(' ', '-'));
+        if (before != "nothing")
+        {
+            Directory.CreateDirectory(run.PathOf("checkpoints"));
+            File.WriteAllText(run.PathOf("config.yaml"), "");
+        }
+
+        if (before.StartsWith("only", StringComparison.Ordinal))
+        {
+            Directory.CreateDirectory(run.PathOf("checkpoints", ".step-00000004.partial"));
+        }
+
+        using var refused = ProgramRun.Execute(ExitCode.Usage, [.. fixture.TrainArguments(Path.GetFileName(run.Path)), "--resume"]);
+
+        Assert.Contains($"--resume wants a run with a finished checkpoint, and {run.Path} has none", refused.Error);
+        Assert.False(File.Exists(run.PathOf("metrics.jsonl")));
+    }
+
+    [Fact]
+    public void ResumeGoesOnWhereThereIsACheckpointAndExcludesNew()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("resume-exists").Path);
+        Directory.Delete(run.Checkpoint(20), recursive: true);
+
+        using var both = ProgramRun.Execute(ExitCode.Usage, [.. fixture.TrainArguments("resume-exists"), "--resume", "--new"]);
+        Assert.Contains("found --new and --resume; wanted one of them", both.Error);
+        using var again = ProgramRun.Execute(ExitCode.Done, [.. fixture.TrainArguments("resume-exists"), "--resume"]);
+
+        Assert.Contains("going on from the checkpoint of step 16", again.Output);
+        Assert.Equal(fixture.OneRank.Tensors(20), run.Tensors(20));
+    }
+
+    [Fact]
+    public void AnotherTokenizerIsRefusedWhereShardsDoNotSayTheirs()
+    {
+        var run = fixture.OneRank.CopyTo(fixture.RunOf("other-tokenizer").Path);
+        var other = fixture.PathOf("other-tokenizer");
+        ProgramRun.Execute(ExitCode.Done, "tokenizer", "train", "--input", fixture.PathOf("validation.jsonl"), "--vocab-size", "290", "--output", other).Dispose();
+
+        var difference = ModelCompanions.TokenizerDifference(run.Checkpoint(20), other);
+
+        Assert.StartsWith("the tokenizer was ", difference);
+        Assert.EndsWith("with 290", difference);
+        Assert.Null(ModelCompanions.TokenizerDifference(run.Checkpoint(20), fixture.TokenizerPath));
+        Assert.Null(ModelCompanions.TokenizerDifference(run.Checkpoint(20), null));
+        Assert.Null(ModelCompanions.TokenizerDifference(run.PathOf("checkpoints"), other));
     }
 
     private TrainedRun Unbroken()

@@ -13,7 +13,7 @@ public sealed class SecondLaunchTests(TrainingFixture fixture)
     public void ASecondLaunchOfARunIsRefusedAndOneAfterAKillIsNot()
     {
         var arguments = fixture.TrainArguments("twice", "run.checkpoint_every=2", "run.validate_every=0", "run.stall_timeout_seconds=600");
-        using var first = ProgramRun.StartFile("mpirun", ["-x", "KVSHIFT_INJECT=stall@step:6,rank=0", .. MpiRun.ArgumentsOf(1, "kvshift.dll", arguments)]);
+        using var first = ProgramRun.StartFile(MpiRun.Launcher.Program, ["-x", "KVSHIFT_INJECT=stall@step:6,rank=0", .. MpiRun.ArgumentsOf(1, "kvshift.dll", arguments)]);
         fixture.WaitForSteps("twice", 5);
         var run = fixture.RunOf("twice");
         var heartbeats = HeartbeatsOf(run);

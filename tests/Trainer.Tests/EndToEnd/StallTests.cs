@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Liveness;
 using Xunit.Abstractions;
 
@@ -112,6 +113,31 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         NothingIsLeft("thrown");
     }
 
+    // The exception passes through libtorch's engine. The other rank waits for this one in the same collective meanwhile.
+    [Theory]
+    [InlineData(MpiFlavor.OpenMpi, false)]
+    [InlineData(MpiFlavor.OpenMpi, true)]
+    [InlineData(MpiFlavor.Mpich, false)]
+    public void ACollectiveThatFailsInsideBackwardEndsBothRanks(MpiFlavor mpi, bool recompute)
+    {
+        var name = $"backward-{mpi.Key}-{recompute}";
+        var launcher = MpiLauncher.Find(mpi);
+        using var faults = new InjectedEnvironment("throw@backward.collective:3,rank=1");
+        var started = Stopwatch.GetTimestamp();
+        using var run = ProgramRun.StartFile(launcher.Program, [.. MpiRun.ArgumentsOf(launcher, 2, "kvshift.dll",
+            fixture.TrainArguments(name, ["parallel.tensor=2", $"parallel.recompute={(recompute ? "full" : "none")}"]))]);
+
+        run.WaitFor(ExitCode.Failed);
+        output.WriteLine($"ended {Stopwatch.GetElapsedTime(started)} after the start");
+        Assert.Contains("kvshift (rank 1): injected fault at backward.collective", run.Error, StringComparison.Ordinal);
+        var folder = fixture.RunOf(name);
+        var words = Assert.Single(File.ReadAllLines(folder.PathOf(LastWords.FileName)));
+        Assert.Matches("rank 1 on .*phase backward, step 1: injected fault at backward.collective$", words);
+        // From the failure, whose time the last words have, to the end of the launch.
+        Assert.InRange(DateTime.UtcNow - File.GetLastWriteTimeUtc(folder.PathOf(LastWords.FileName)), TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        NothingIsLeft(name);
+    }
+
     [Fact]
     public void RanksEndWithTheirLauncher()
     {
@@ -134,7 +160,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
     private ProgramRun Start(string name, string fault, params string[] settings) => Launch([], name, fault, settings);
 
     private ProgramRun Launch(string[] launcher, string name, string fault, params string[] settings)
-        => ProgramRun.StartFile("mpirun",
+        => ProgramRun.StartFile(MpiRun.Launcher.Program,
         [
             "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "4", "--mca", "btl_vader_single_copy_mechanism", "none", "--mca",
             "mpi_yield_when_idle", "1", "-x", "TERM=dumb", "-x", $"KVSHIFT_INJECT={fault}", .. launcher, "dotnet", ProgramRun.KvShift,

@@ -153,7 +153,7 @@ public sealed class StorageFaultTests(TrainingFixture fixture)
     private string Faulty(string fault, int exitCode, TrainedRun run, params string[] more)
     {
         var arguments = fixture.TrainArguments(Path.GetFileName(run.Path), [.. Settings, .. more]);
-        using var process = ProgramRun.StartFile("env", [$"KVSHIFT_INJECT={fault}", "mpirun", .. MpiRun.ArgumentsOf(2, "kvshift.dll", arguments)]);
+        using var process = ProgramRun.StartFile("env", [$"KVSHIFT_INJECT={fault}", MpiRun.Launcher.Program, .. MpiRun.ArgumentsOf(2, "kvshift.dll", arguments)]);
         process.WaitFor(exitCode);
         return process.Output + process.Error;
     }

@@ -118,7 +118,7 @@ public sealed class TrainingFixture : IDisposable
     internal IReadOnlyList<int[]> Encode(IReadOnlyList<string> texts)
     {
         var tokenizer = TokenizerModel.Load(TokenizerPath);
-        return [.. texts.Select(text => (int[])[.. tokenizer.Encode(text), tokenizer.EndOfTextId])];
+        return [.. texts.Select(text => (int[])[.. tokenizer.Encode(text), tokenizer.EndOfTextId!.Value])];
     }
 
     public void Dispose() => _folder.Dispose();

@@ -61,7 +61,8 @@ public sealed class UnreadableCheckpointTests(TrainingFixture fixture)
         using var faults = new InjectedEnvironment($"throw@{point},rank=1");
 
         // 1, not 2: another launch may well see it.
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments(Path.GetFileName(run.Path), "run.steps=24"), ExitCode.Failed);
+        var output = MpiRun.Execute(2, "kvshift.dll", [.. fixture.TrainArguments(Path.GetFileName(run.Path), "run.steps=24"), "--accept-changed-schedule"],
+            ExitCode.Failed);
 
         Assert.Contains($"kvshift: rank 1 on {Environment.MachineName}: injected fault at {point[..^2]}", output);
         Assert.DoesNotContain("checkpoint rejected", output);

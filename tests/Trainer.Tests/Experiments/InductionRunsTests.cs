@@ -45,7 +45,7 @@ public sealed class InductionRunsTests
     public void FinishedRunsStayAndThoseOfOtherSettingsGo()
     {
         using var folder = new TemporaryFolder();
-        using var stop = new StopSignal();
+        using var stop = new StopSignal(_ => { });
         var runs = new InductionRuns(folder.Path, Runs);
         runs.Prepare();
         foreach (var run in runs.Claim().Take(3))
@@ -69,7 +69,7 @@ public sealed class InductionRunsTests
     public void AResultDependsOnItsRunAloneAndSurvivesTheDisk()
     {
         using var folder = new TemporaryFolder();
-        using var stop = new StopSignal();
+        using var stop = new StopSignal(_ => { });
         var (run, other) = (Runs[0], Runs[1]);
         var training = new InductionTraining(stop);
         var alone = training.Execute(run, _ => { })!;
@@ -91,7 +91,7 @@ public sealed class InductionRunsTests
     [Fact]
     public void MicroBatchesOfAnotherSizeTrainTheSame()
     {
-        using var stop = new StopSignal();
+        using var stop = new StopSignal(_ => { });
         var (whole, parts) = (Runs[0], Runs[0] with { Study = Runs[0].Study with { MicroBatch = 32 } });
 
         var (one, four) = (new InductionTraining(stop).Execute(whole, _ => { })!, new InductionTraining(stop).Execute(parts, _ => { })!);

@@ -172,13 +172,142 @@ public sealed class DamagedFolderTests : IDisposable
     }
 
     [Fact]
-    public void WeightsThatNothingReadsAreRefused()
+    public void ABiasIsRefused()
     {
         Rewrite(_single, tensors => tensors.Add("model.layers.1.self_attn.q_proj.bias", (SafetensorsType.F32, [4], new byte[16])));
 
         var error = Assert.Throws<InvalidDataException>(() => Build(_single)).Message;
 
         Assert.Contains("'model.layers.1.self_attn.q_proj.bias' (F32 [4]) has no place", error);
+    }
+
+    [Theory]
+    [InlineData("model.layers.1.self_attn.k_proj.bias", "[16]", "A part of the model would be left out")]
+    [InlineData("model.layers.1.self_attn.q_norm.weight", "[8]", "A part of the model would be left out")]
+    [InlineData("model.layers.3.input_layernorm.weight", "[24]", "It says num_hidden_layers: 3, so that layers from 3 on would be left out")]
+    [InlineData("model.layers.0.self_attn.q_shift", "[4, 2]", "A part of the model would be left out")]
+    [InlineData("model.layers.0.self_attn.conv_k", "[2]", "A part of the model would be left out")]
+    [InlineData("score.weight", "[2, 24]", "A part of the model would be left out")]
+    public void EveryTensorThatNothingReadsIsNamed(string name, string shape, string reason)
+    {
+        long[] extents = [.. shape.Trim('[', ']').Split(',').Select(long.Parse)];
+        Rewrite(_single, tensors => tensors.Add(name, (SafetensorsType.F32, extents, new byte[4 * extents.Aggregate(1L, (product, extent) => product * extent)])));
+
+        var error = Assert.Throws<InvalidDataException>(() => Build(_single)).Message;
+
+        Assert.Contains($"'{name}' (F32 {shape}) has no place", error);
+        Assert.Contains(reason, error);
+    }
+
+    [Fact]
+    public void SeveralTensorsThatNothingReadsAreNamedAndCounted()
+    {
+        EditConfig(_single, config => config["num_hidden_layers"] = 1);
+
+        var error = Assert.Throws<InvalidDataException>(() => Build(_single)).Message;
+
+        Assert.Contains("'model.layers.1.input_layernorm.weight'", error);
+        Assert.Contains("Nor have 'model.layers.1.mlp.down_proj.weight', ", error);
+        // Of 22 the first, eight beside it, and the rest as a number.
+        Assert.Contains(" and 13 more.", error);
+    }
+
+    [Theory]
+    [InlineData("none", "'model.layers.0.self_attn.k_shift' (F32 [2, 2]) has no place", "It says kv_shift: none")]
+    [InlineData("v", "'model.layers.0.self_attn.k_shift' (F32 [2, 2]) has no place", "")]
+    [InlineData("window3", "'model.layers.0.self_attn.k_shift' is F32 [2, 2]; config.json makes it [2, 3]", "")]
+    [InlineData("gate", "'model.layers.0.self_attn.k_shift' is F32 [2, 2]; config.json makes it [2, 1]", "")]
+    [InlineData("qkv", "has no tensor 'model.layers.0.self_attn.q_shift'", "")]
+    public void ShiftThatTheConfigurationContradictsIsNamed(string variant, string expected, string reason)
+    {
+        EditConfig(_single, config => config["kv_shift"] = variant);
+
+        var error = Assert.Throws<InvalidDataException>(() => Build(_single)).Message;
+
+        Assert.Contains(expected, error);
+        Assert.Contains(reason, error);
+    }
+
+    [Fact]
+    public void FrequenciesThatTheConfigurationGivesAreLeftOutWithAWord()
+    {
+        using var source = ModelSource.Open(_sharded);
+        source.Build().Dispose();
+
+        Assert.Contains("has 3 tensor(s) rotary_emb.inv_freq, which are not read", source.Note);
+    }
+
+    [Fact]
+    public void KeysThatNobodyHereKnowsAreNamedAndKept()
+    {
+        EditConfig(_sharded, config =>
+        {
+            config["frobnication_depth"] = 7;
+            config["pad_token_id"] = 0;
+            config["use_cache"] = true;
+            config["another_feature"] = false;
+        });
+        using var source = ModelSource.Open(_sharded);
+
+        Assert.EndsWith("has keys that are not understood and change nothing here: frobnication_depth", source.Note);
+        Assert.Equal(7, (int)source.Description.Others["frobnication_depth"]!);
+    }
+
+    [Fact]
+    public void HeadThatIsTheEmbeddingIsDropped()
+    {
+        EditConfig(_single, config => config["tie_word_embeddings"] = true);
+        Rewrite(_single, tensors => tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]);
+
+        using var source = ModelSource.Open(_single);
+        using var model = source.Build();
+
+        Assert.DoesNotContain(model.Parameters.Slots, slot => slot.Name == "lm_head.weight");
+    }
+
+    // The same numbers in another element type, so far as it holds them.
+    [Fact]
+    public void HeadThatIsTheEmbeddingInAnotherTypeIsDropped()
+    {
+        EditConfig(_single, config => config["tie_word_embeddings"] = true);
+        Rewrite(_single, tensors =>
+        {
+            var embedding = tensors["model.embed_tokens.weight"];
+            var values = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(embedding.Bytes).ToArray();
+            var wide = values.SelectMany(value => BitConverter.GetBytes((double)value)).ToArray();
+            tensors["lm_head.weight"] = (SafetensorsType.F64, embedding.Shape, wide);
+        });
+
+        Build(_single);
+    }
+
+    [Theory]
+    [InlineData("other values", "from row 0 on")]
+    [InlineData("one row", "from row 96 on")]
+    [InlineData("other shape", "(F32 [4, 24]) is not 'model.embed_tokens.weight' (F32 [97, 24])")]
+    public void AnotherHeadBesideTiedEmbeddingsIsRefused(string kind, string expected)
+    {
+        EditConfig(_single, config => config["tie_word_embeddings"] = true);
+        Rewrite(_single, tensors =>
+        {
+            var embedding = tensors["model.embed_tokens.weight"];
+            if (kind == "one row")
+            {
+                var bytes = embedding.Bytes.ToArray();
+                bytes[^1] ^= 1;
+                tensors["lm_head.weight"] = embedding with { Bytes = bytes };
+            }
+            else if (kind == "other shape")
+            {
+                tensors["lm_head.weight"] = (SafetensorsType.F32, [4, 24], new byte[4 * 4 * 24]);
+            }
+        });
+
+        var error = Assert.Throws<InvalidDataException>(() => Build(_single)).Message;
+
+        Assert.Contains("'lm_head.weight'", error);
+        Assert.Contains(expected, error);
+        Assert.Contains("tie_word_embeddings: false", error);
     }
 
     [Fact]

@@ -120,6 +120,8 @@ public sealed class ModelDescriptionTests : IDisposable
     [InlineData("\"sliding_window\": 4096", 1e4)]
     [InlineData("\"sliding_window\": 1024, \"use_sliding_window\": false", 1e4)]
     [InlineData("\"partial_rotary_factor\": 1.0", 1e4)]
+    [InlineData("\"use_qkv_bias\": false, \"residual_multiplier\": 1.0, \"encoder_no_repeat_ngram_size\": 0, \"kv_lora_rank\": null", 1e4)]
+    [InlineData("\"position_embedding_type\": \"rope\", \"hidden_activation\": \"silu\"", 1e4)]
     public void HarmlessKeysAreUnderstood(string more, double ropeBase) => Assert.Equal(ropeBase, Read(With(more)).Model.RopeBase);
 
     [Theory]
@@ -131,6 +133,24 @@ public sealed class ModelDescriptionTests : IDisposable
     [InlineData("\"attention_bias\": true", "'attention_bias'")]
     [InlineData("\"mlp_bias\": true", "'mlp_bias'")]
     [InlineData("\"hidden_act\": \"gelu\"", "'hidden_act'", "silu")]
+    [InlineData("\"attn_logit_softcapping\": 50.0", "'attn_logit_softcapping' is 50.0")]
+    [InlineData("\"logit_soft_cap\": 30", "'logit_soft_cap'")]
+    [InlineData("\"partial_rotary_factor\": 0.5", "'partial_rotary_factor' is 0.5")]
+    [InlineData("\"rotary_pct\": 0.25", "'rotary_pct'")]
+    [InlineData("\"use_qkv_bias\": true", "'use_qkv_bias' is true")]
+    [InlineData("\"hidden_activation\": \"gelu_pytorch_tanh\"", "'hidden_activation' is \"gelu_pytorch_tanh\"", "silu")]
+    [InlineData("\"query_pre_attn_scalar\": 256", "'query_pre_attn_scalar'")]
+    [InlineData("\"embedding_multiplier\": 12.0", "'embedding_multiplier'")]
+    [InlineData("\"no_rope_layers\": [1, 1, 1, 0]", "'no_rope_layers'")]
+    [InlineData("\"rope_interleaved\": true", "'rope_interleaved'")]
+    [InlineData("\"layer_norm_eps\": 1e-5", "'layer_norm_eps'")]
+    [InlineData("\"qk_layernorm\": true", "'qk_layernorm'")]
+    [InlineData("\"attention_chunk_size\": 8192", "'attention_chunk_size'")]
+    [InlineData("\"kv_lora_rank\": 512", "'kv_lora_rank'")]
+    [InlineData("\"num_experts_per_tok\": 2", "'num_experts_per_tok'")]
+    [InlineData("\"position_embedding_type\": \"alibi\"", "'position_embedding_type'")]
+    [InlineData("\"clip_qkv\": 8.0", "'clip_qkv'")]
+    [InlineData("\"sliding_window_pattern\": 6", "'sliding_window_pattern'")]
     [InlineData("\"model_type\": \"gemma\"", "'model_type' is 'gemma'")]
     [InlineData("\"quantization_config\": {\"bits\": 4}", "'quantization_config'")]
     [InlineData("\"num_local_experts\": 8", "'num_local_experts'")]
@@ -164,13 +184,13 @@ public sealed class ModelDescriptionTests : IDisposable
     public void StopIdsComeFromBothFiles()
     {
         var description = Read(With("\"eos_token_id\": [2, 7]"));
-        Assert.Equal([2, 7], StopIds.Of(_folder.Path, description).Order());
+        Assert.Equal([2, 7], TokenIds.EndsOf(_folder.Path, description).Order());
 
-        File.WriteAllText(_folder.PathOf(StopIds.GenerationFileName), """{ "eos_token_id": [7, 11], "temperature": 0.6 }""");
-        Assert.Equal([2, 7, 11], StopIds.Of(_folder.Path, description).Order());
+        File.WriteAllText(_folder.PathOf(TokenIds.GenerationFileName), """{ "eos_token_id": [7, 11], "temperature": 0.6 }""");
+        Assert.Equal([2, 7, 11], TokenIds.EndsOf(_folder.Path, description).Order());
 
-        File.WriteAllText(_folder.PathOf(StopIds.GenerationFileName), """{ "eos_token_id": -1 }""");
-        Assert.Contains("'eos_token_id'", Assert.Throws<InvalidDataException>(() => StopIds.Of(_folder.Path, description)).Message);
+        File.WriteAllText(_folder.PathOf(TokenIds.GenerationFileName), """{ "eos_token_id": -1 }""");
+        Assert.Contains("'eos_token_id'", Assert.Throws<InvalidDataException>(() => TokenIds.EndsOf(_folder.Path, description)).Message);
     }
 
     // Llama's file with keys replaced or added.

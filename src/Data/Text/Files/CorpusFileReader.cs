@@ -10,13 +10,12 @@ internal sealed class CorpusFileReader : IDisposable
 {
     private readonly string _path;
     private readonly TracedFileStream _file;
-    private readonly Stream _content;
+    private Stream? _content;
 
     public CorpusFileReader(string path)
     {
         _path = path;
         _file = new TracedFileStream(path);
-        _content = CorpusFileName.IsGZip(path) ? new CompleteGZipStream(_file) : CorpusFileName.IsZstd(path) ? new ZstdReadStream(_file) : _file;
     }
 
     /// <summary>Bytes read of the file as it is stored.</summary>
@@ -37,12 +36,17 @@ internal sealed class CorpusFileReader : IDisposable
     /// <summary>After the last document: the SHA-256 of the file as it is stored.</summary>
     public string Finish() => Guarded(_file.Finish);
 
-    public void Dispose() => _content.Dispose();
+    public void Dispose()
+    {
+        _content?.Dispose();
+        _file.Dispose();
+    }
 
     private IEnumerable<RawDocument> Whole(long skip)
     {
-        var content = Guarded(() => ReadAll(Utf8()));
-        if (skip == 0)
+        var content = ReadAll();
+        // Nothing is no document.
+        if (skip == 0 && content.Length > 0)
         {
             yield return new RawDocument(_path, 0, content);
         }
@@ -50,7 +54,7 @@ internal sealed class CorpusFileReader : IDisposable
 
     private IEnumerable<RawDocument> Lines(long skip)
     {
-        var lines = new Utf8Lines(Guarded(Utf8));
+        var lines = new Utf8Lines(Utf8());
         var index = 0L;
         for (var number = 1L; ; number++)
         {
@@ -78,11 +82,11 @@ internal sealed class CorpusFileReader : IDisposable
     private IEnumerable<RawDocument> XmlDocuments(long skip)
     {
         // What the XML is can be known only by reading into it, so all of it is there first.
-        var content = Guarded(() => ReadAll(Utf8()));
+        var content = ReadAll();
         var index = 0L;
         if (!XmlDocumentationText.IsDocumentation(new StreamReader(new MemoryStream(content))))
         {
-            if (skip == 0)
+            if (skip == 0 && content.Length > 0)
             {
                 yield return new RawDocument(_path, index, content);
             }
@@ -101,23 +105,44 @@ internal sealed class CorpusFileReader : IDisposable
     }
 
     /// <summary>The content in UTF-8 without a byte order mark.</summary>
+    /// <exception cref="InvalidDataException">The file holds something other than its name says, or is damaged.</exception>
     private Stream Utf8()
     {
-        var mark = new byte[4];
-        var count = _content.ReadAtLeast(mark, mark.Length, throwOnEndOfStream: false);
-        var head = mark.AsSpan(0, count);
+        var content = _content = Decompressed();
+        var start = Guarded(() => Head(content));
         // UTF-32's mark begins with UTF-16's.
         foreach (var encoding in (Encoding[])[Encoding.UTF8, Encoding.UTF32, new UTF32Encoding(bigEndian: true, byteOrderMark: true), Encoding.Unicode,
             Encoding.BigEndianUnicode])
         {
-            if (head.StartsWith(encoding.Preamble))
+            if (start.AsSpan().StartsWith(encoding.Preamble))
             {
-                var rest = new PrefixedStream(mark[encoding.Preamble.Length..count], _content);
+                var rest = new PrefixedStream(start[encoding.Preamble.Length..], content);
                 return encoding is UTF8Encoding ? rest : Encoding.CreateTranscodingStream(rest, encoding, Encoding.UTF8);
             }
         }
 
-        return new PrefixedStream(mark[..count], _content);
+        ContentCheck.RequireText(_path, start);
+        return new PrefixedStream(start, content);
+    }
+
+    private Stream Decompressed()
+    {
+        var start = Guarded(() => Head(_file));
+        ContentCheck.RequireForm(_path, start);
+        var stored = new PrefixedStream(start, _file);
+        return CorpusFileName.IsGZip(_path) ? new CompleteGZipStream(stored) : CorpusFileName.IsZstd(_path) ? new ZstdReadStream(stored) : stored;
+    }
+
+    private static byte[] Head(Stream stream)
+    {
+        var start = new byte[ContentCheck.HeadBytes];
+        return start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+    }
+
+    private byte[] ReadAll()
+    {
+        var text = Utf8();
+        return Guarded(() => ReadAll(text));
     }
 
     private static byte[] ReadAll(Stream stream)

@@ -1,58 +1,56 @@
+using KvShiftScale.Data.Finding;
+
 namespace KvShiftScale.Data.Text.Files;
 
-/// <summary>The files that patterns stand for.</summary>
-internal static class CorpusFiles
+/// <summary>The files of text that paths stand for.</summary>
+/// <param name="Paths">In the order of the paths given, those of one of them in ordinal order, each file once.</param>
+/// <param name="LeftOut">Names that were found and are not read, and why.</param>
+public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<LeftOutName> LeftOut)
 {
-    /// <summary>
-    /// Files in the order of the patterns, those of one pattern in ordinal order of their paths, a file that several patterns match only once. A
-    /// pattern that is a folder stands for the files of known kinds in it and below it.
-    /// </summary>
-    /// <exception cref="FileNotFoundException">A pattern matches no file.</exception>
-    /// <exception cref="InvalidDataException">A pattern other than a folder matches a file of an unknown kind.</exception>
-    public static IReadOnlyList<string> Find(IEnumerable<string> globs)
+    /// <summary>Finds them; see <see cref="DataPath"/> for what a path may be.</summary>
+    /// <param name="given">Files, folders and patterns.</param>
+    /// <param name="ownFile">What a file is that this program has written itself, and that is no input; null for others.</param>
+    /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
+    /// <exception cref="InvalidDataException">A name or a pattern is that of a file of an unknown kind.</exception>
+    internal static CorpusFiles Find(IEnumerable<string> given, Func<string, string?>? ownFile = null)
     {
+        var once = new FilesOnce();
         var files = new List<string>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var glob in globs)
+        var ownNames = new List<LeftOutName>();
+        foreach (var path in given)
         {
-            foreach (var path in Directory.Exists(glob) ? InFolder(glob) : Matching(glob))
+            var found = DataPath.Find(path, DataFileKind.Text);
+            var others = ownFile is null ? found : found with { Files = [.. found.Files.Where(name => !IsOwn(Path.Combine(found.Folder, name)))] };
+            if (others.Files.Count == 0)
             {
-                if (seen.Add(path))
-                {
-                    files.Add(path);
-                }
+                throw new FileNotFoundException(
+                    $"'{path}' has no text but what this program has written: {LeftOutName.Describe(ownNames)}. Name the text that is to be read.", path);
+            }
+
+            foreach (var name in once.Add(others).Files)
+            {
+                files.Add(Known(Path.Combine(found.Folder, name), path));
             }
         }
 
-        return files;
-    }
+        return new CorpusFiles(files, [.. once.LeftOut, .. ownNames]);
 
-    private static List<string> InFolder(string given)
-    {
-        var (folder, all) = FileGlob.Expand(given.TrimEnd('/') + "/**/*");
-        var known = all.Select(name => Path.Combine(folder, name)).Where(path => CorpusFileName.KindOf(path) is not null).ToList();
-        return known.Count > 0
-            ? known
-            : throw new FileNotFoundException($"'{given}' is a folder of {all.Count} files, none of a known kind; expected {CorpusFileName.Known}.", given);
-    }
-
-    private static IEnumerable<string> Matching(string glob)
-    {
-        var (folder, matches) = FileGlob.Expand(glob);
-        if (matches.Count == 0)
+        bool IsOwn(string path)
         {
-            var reason = Directory.Exists(folder) ? $"no such file in {folder}" : $"the folder {folder} does not exist";
-            throw new FileNotFoundException($"'{glob}' matches no file: {reason}.", glob);
-        }
+            if (ownFile(path) is not { } what)
+            {
+                return false;
+            }
 
-        foreach (var match in matches)
-        {
-            var path = Path.Combine(folder, match);
-            yield return CorpusFileName.KindOf(path) is not null
-                ? path
-                : throw new InvalidDataException(
-                    $"{path}: found by '{glob}', but of no known kind; expected {CorpusFileName.Known}. Narrow the pattern to such files, or name the "
-                    + "folder, of which only they are read.");
+            ownNames.Add(new LeftOutName(path, LeftOutReason.OwnOutput, what));
+            return true;
         }
     }
+
+    private static string Known(string path, string given)
+        => CorpusFileName.KindOf(path) is not null
+            ? path
+            : throw new InvalidDataException(
+                $"{path}: found by '{given}', but of no known kind; expected {CorpusFileName.Known}. Narrow the pattern to such files, or name the "
+                + "folder, of which only they are read.");
 }

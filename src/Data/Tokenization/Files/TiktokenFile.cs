@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Splitting.Expressions;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 
@@ -29,9 +30,22 @@ internal static class TiktokenFile
     public static TokenizerDescription Read(string path)
     {
         var (pattern, specialTokens) = Settings(path);
+        return Read(path, File.ReadLines(path), pattern, specialTokens);
+    }
+
+    /// <summary>A published encoding from the lines of its file.</summary>
+    public static TokenizerDescription ReadPublished(string name, IEnumerable<string> lines)
+    {
+        var (pattern, specialTokens) = Published[name];
+        return Read(name, lines, pattern, specialTokens);
+    }
+
+    private static TokenizerDescription Read(
+        string source, IEnumerable<string> lines, string pattern, IReadOnlyList<(string Name, int Id)> specialTokens)
+    {
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var number = 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in lines)
         {
             number++;
             if (line.Length == 0)
@@ -39,28 +53,30 @@ internal static class TiktokenFile
                 continue;
             }
 
-            var (token, rank) = ReadLine($"{path}, line {number}", line);
+            var (token, rank) = ReadLine($"{source}, line {number}", line);
             if (!vocabulary.TryAdd(token, rank))
             {
-                throw new InvalidDataException($"{path}, line {number}: the token of '{line}' stands twice.");
+                throw new InvalidDataException($"{source}, line {number}: the token of '{line}' stands twice.");
             }
         }
 
+        var (merges, reachesAll) = RankedMerges.Of(vocabulary);
         foreach (var (name, id) in specialTokens)
         {
             if (!vocabulary.TryAdd(name, id))
             {
-                throw new InvalidDataException($"{path}: the special token '{name}' is an ordinary token, too.");
+                throw new InvalidDataException($"{source}: the special token '{name}' is an ordinary token, too.");
             }
         }
 
-        var (splitter, splitterName) = TokenizerSplitJson.Splitter(path, pattern);
+        var (splitter, splitterName) = TokenizerSplitJson.Splitter(source, pattern, ExpressionDialect.Rust);
         return new TokenizerDescription
         {
-            Source = path,
+            Source = source,
             Vocabulary = vocabulary,
-            Merges = null,
-            TakesWholePieces = true,
+            Merges = merges,
+            TiktokenPattern = pattern,
+            TakesWholePieces = !reachesAll,
             Splitters = [splitter],
             SplitterNames = [splitterName],
             AddedTokens = [.. specialTokens.Select(token => new AddedToken(token.Name, token.Id, IsSpecial: true, false, false, false, false))],
@@ -77,7 +93,13 @@ internal static class TiktokenFile
             throw new InvalidDataException($"{place}: found '{line}', expected the base64 of a token, a blank and its rank.");
         }
 
-        return (string.Concat(bytes.Take(length).Select(ByteAlphabet.Character)), rank);
+        return (string.Create(length, bytes, (token, content) =>
+        {
+            for (var i = 0; i < token.Length; i++)
+            {
+                token[i] = ByteAlphabet.Character(content[i]);
+            }
+        }), rank);
     }
 
     private static (string Pattern, IReadOnlyList<(string Name, int Id)> SpecialTokens) Settings(string path)

@@ -1,22 +1,21 @@
 using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
-using KvShiftScale.Data.Tokenization.Training;
 namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>A byte-pair encoding as its files state it.</summary>
 internal sealed record TokenizerDescription
 {
-    /// <summary>Spellings of the end of text in published vocabularies, the first that is found counts.</summary>
-    private static readonly string[] EndOfTextNames = [TrainedBpe.EndOfText, "<|end_of_text|>", "</s>", "<eos>"];
-
     /// <summary>The folder or file it was read from, for messages.</summary>
     public required string Source { get; init; }
 
     /// <summary>Token string to id, added tokens included.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 
-    /// <summary>Two tokens and, by place in the list, their rank. Null: two tokens merge where the vocabulary has both joined, ranked by its id.</summary>
-    public required IReadOnlyList<(string Left, string Right)>? Merges { get; init; }
+    /// <summary>Two tokens and, by place in the list, their rank.</summary>
+    public required IReadOnlyList<(string Left, string Right)> Merges { get; init; }
+
+    /// <summary>The split expression of a tiktoken encoding; null for others. <see cref="Merges"/> then come from its ranks.</summary>
+    public string? TiktokenPattern { get; init; }
 
     public SymbolKind Symbols { get; init; } = SymbolKind.Bytes;
 
@@ -43,12 +42,11 @@ internal sealed record TokenizerDescription
     /// <summary>Decoding leaves out the blank that encoding put first.</summary>
     public bool DecodingDropsFirstBlank { get; init; }
 
-    /// <summary>The token that ends a document.</summary>
-    /// <exception cref="InvalidDataException">None of the known spellings is in the vocabulary.</exception>
-    public string FindEndOfText() => Array.Find(EndOfTextNames, Vocabulary.ContainsKey)
-        ?? throw new InvalidDataException(
-            $"{Source}: the vocabulary has no token that ends a document; expected one of {string.Join(' ', EndOfTextNames)}. "
-            + "Add one to the vocabulary as its last id.");
+    /// <summary>The token that ends a document; null as long as nobody has looked for it.</summary>
+    public TokenRole? EndOfText { get; init; }
+
+    /// <summary>The token that begins a document; null as long as nobody has looked for it.</summary>
+    public TokenRole? BeginOfText { get; init; }
 
     /// <summary>All that decides about ids beside vocabulary, merges and added tokens, in words.</summary>
     public string Manner()
@@ -69,11 +67,6 @@ internal sealed record TokenizerDescription
         if (TakesWholePieces)
         {
             parts.Add("whole pieces");
-        }
-
-        if (Merges is null)
-        {
-            parts.Add("ranked by id");
         }
 
         return string.Join(", ", parts);

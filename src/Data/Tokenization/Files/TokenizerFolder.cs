@@ -58,6 +58,15 @@ public static class TokenizerFolder
         }
     }
 
+    /// <summary>
+    /// The files, by name, with which a folder such as a model's loads as the same tokenizer, here and in other programs: those of its folder,
+    /// and <c>tokenizer.json</c> for a tiktoken encoding.
+    /// </summary>
+    /// <param name="path">As <see cref="TokenizerModel.Load"/> takes it.</param>
+    /// <exception cref="FileNotFoundException">The path or the files in it do not exist.</exception>
+    /// <exception cref="InvalidDataException">The files are damaged, or describe a tokenizer that works in another way.</exception>
+    public static IReadOnlyDictionary<string, byte[]> FilesOf(string path) => TokenizerFiles.Of(path);
+
     private static void WriteVocabulary(TrainedBpe trained, Stream stream)
     {
         using var writer = new Utf8JsonWriter(stream, JsonOptions with { Indented = false });

@@ -7,10 +7,18 @@ namespace KvShiftScale.Data.Tokenization.Files;
 /// <summary>A fingerprint of everything that decides which ids a text gets.</summary>
 internal static class TokenizerHash
 {
-    public static string Of(TokenizerDescription description, TokenTable tokens)
+    public static string Of(TokenizerDescription description, TokenTable tokens) => Of(description, tokens, description.Manner(), description.Merges);
+
+    /// <summary>
+    /// That of a tiktoken encoding in shards of versions which had no merges of it; null for other encodings. It names the same ids.
+    /// </summary>
+    public static string? FormerOf(TokenizerDescription description, TokenTable tokens) => description.TiktokenPattern is null ? null
+        : Of(description, tokens, (description with { TakesWholePieces = true }).Manner() + ", ranked by id", []);
+
+    private static string Of(TokenizerDescription description, TokenTable tokens, string manner, IReadOnlyList<(string Left, string Right)> merges)
     {
         using var sha256 = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Append(Encoding.UTF8.GetBytes(description.Manner()));
+        Append(Encoding.UTF8.GetBytes(manner));
         for (var id = 0; id < tokens.Count; id++)
         {
             if (tokens.TryGet(id, out var token))
@@ -20,7 +28,6 @@ internal static class TokenizerHash
             }
         }
 
-        var merges = description.Merges ?? [];
         AppendNumber(merges.Count);
         foreach (var (left, right) in merges)
         {

@@ -114,18 +114,21 @@ internal static class TokenizerJsonReader
             }
 
             vocabulary[content] = id;
-            added.Add(new AddedToken(
-                content,
-                id,
-                IsSpecial: token.Flag("special", absent: false),
-                SingleWord: token.Flag("single_word", absent: false),
-                TakesBlanksBefore: token.Flag("lstrip", absent: false),
-                TakesBlanksAfter: token.Flag("rstrip", absent: false),
-                Normalized: token.Flag("normalized", absent: true)));
+            added.Add(ReadAddedToken(token, content, id));
         }
 
         return added;
     }
+
+    /// <summary>A token with the settings that an object states.</summary>
+    public static AddedToken ReadAddedToken(TokenizerJsonValue token, string content, int id) => new(
+        content,
+        id,
+        IsSpecial: token.Flag("special", absent: false),
+        SingleWord: token.Flag("single_word", absent: false),
+        TakesBlanksBefore: token.Flag("lstrip", absent: false),
+        TakesBlanksAfter: token.Flag("rstrip", absent: false),
+        Normalized: token.Flag("normalized", absent: true));
 
     /// <summary>The decoder only says which bytes a token stands for, which is known; and whether the first blank was put there by encoding.</summary>
     private static bool DropsFirstBlank(TokenizerJsonValue root, SymbolKind symbols)
@@ -154,7 +157,7 @@ internal static class TokenizerJsonReader
     private static TokenizerDescription CutAtBlanks(TokenizerDescription description)
     {
         var isOnePiece = description is { Symbols: SymbolKind.CharactersOrBytes, Splitters.Count: 0, TakesWholePieces: false };
-        return isOnePiece && !description.Merges!.Any(merge => HasInnerBlank(merge.Left + merge.Right))
+        return isOnePiece && !description.Merges.Any(merge => HasInnerBlank(merge.Left + merge.Right))
             ? description with { Splitters = [new MetaspaceScanner(keepRuns: true)] }
             : description;
 

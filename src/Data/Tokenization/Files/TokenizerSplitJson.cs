@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Splitting.Expressions;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 
@@ -36,8 +37,8 @@ internal static class TokenizerSplitJson
     }
 
     /// <summary>The scanner that does what a published expression says; else the expression itself.</summary>
-    /// <exception cref="InvalidDataException">.NET does not know the expression.</exception>
-    public static (PieceSplitter Splitter, string Name) Splitter(string place, string expression)
+    /// <exception cref="InvalidDataException">The expression has a part that is not known here.</exception>
+    public static (PieceSplitter Splitter, string Name) Splitter(string place, string expression, ExpressionDialect dialect)
     {
         if (SplitExpressions.TryFind(expression, out var scanner, out var name))
         {
@@ -46,12 +47,13 @@ internal static class TokenizerSplitJson
 
         try
         {
-            return (new RegexSplitter(expression), $"split '{expression}'");
+            return (new RegexSplitter(expression, dialect), $"split '{expression}'");
         }
-        catch (ArgumentException error)
+        catch (FormatException error)
         {
             throw new InvalidDataException(
-                $"{place}: the split expression is none of the published ones, and .NET cannot read it: {error.Message}", error);
+                $"{place}: the split expression '{expression}' is none of the published ones, and it cannot be followed exactly: {error.Message}. "
+                + "Other ids than its own library's would be of no use.", error);
         }
     }
 
@@ -99,7 +101,7 @@ internal static class TokenizerSplitJson
     {
         var pattern = part.Find("pattern") ?? throw part.Error("has no pattern");
         var expression = pattern.FindText("Regex") ?? Regex.Escape(pattern.Text("String"));
-        var (splitter, name) = Splitter($"{part.File}: {pattern.Key}", expression);
+        var (splitter, name) = Splitter($"{part.File}: {pattern.Key}", expression, ExpressionDialect.Oniguruma);
         // Everything is a match of a published expression: what matches is kept either way.
         return (part.Text("behavior"), part.Flag("invert", absent: false)) switch
         {

@@ -1,9 +1,13 @@
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 
-/// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>: byte-level, split as GPT-2 does.</summary>
+/// <summary>
+/// Reads <c>vocab.json</c> and <c>merges.txt</c>: byte-level, split as GPT-2 does, or as the class does that <c>tokenizer_config.json</c> beside
+/// them names.
+/// </summary>
 internal static class VocabularyAndMerges
 {
     /// <exception cref="InvalidDataException">A file is not what its name says.</exception>
@@ -27,19 +31,38 @@ internal static class VocabularyAndMerges
             .Where(line => line.Length > 0 && !line.StartsWith("#version", StringComparison.Ordinal))
             .Select(line => ReadMerge(mergesPath, line))
             .ToList();
-        var description = new TokenizerDescription
+        return InManner(TokenizerCompanions.ReadFile(directory, TokenizerCompanions.ConfigurationFile), new TokenizerDescription
         {
             Source = directory,
             Vocabulary = vocabulary,
             Merges = merges,
             Splitters = [Gpt2Scanner.Instance],
             SplitterNames = [SplitExpressions.Gpt2Name],
-        };
-        var endOfText = description.FindEndOfText();
-        return description with
+        });
+    }
+
+    /// <summary>Neither file says how text is split; the class that is named beside them does.</summary>
+    private static TokenizerDescription InManner(TokenizerJsonValue? configuration, TokenizerDescription description)
+    {
+        if (configuration is not { } root)
         {
-            AddedTokens = [new AddedToken(endOfText, vocabulary[endOfText], IsSpecial: true, false, false, false, Normalized: false)],
-        };
+            return description;
+        }
+
+        var name = root.FindText("tokenizer_class") ?? "GPT2Tokenizer";
+        var bare = name.EndsWith("Fast", StringComparison.Ordinal) ? name[..^"Fast".Length] : name;
+        switch (bare)
+        {
+            case "GPT2Tokenizer" or "RobertaTokenizer" or "BartTokenizer" or "LongformerTokenizer" or "CodeGenTokenizer":
+                return description with { AddsPrefixBlank = root.Flag("add_prefix_space", absent: false) };
+            case "Qwen2Tokenizer":
+                SplitExpressions.TryFind(SplitExpressions.Qwen2, out var scanner, out var scannerName);
+                return description with { Normalization = [new ComposeStep()], Splitters = [scanner!], SplitterNames = [scannerName!] };
+            default:
+                throw root.Error($"is '{name}', whose way to split is not known here without {TokenizerFolder.TokenizerFile}; known are GPT2Tokenizer, "
+                    + "RobertaTokenizer, BartTokenizer, LongformerTokenizer, CodeGenTokenizer and Qwen2Tokenizer. Save the tokenizer with that file",
+                    "tokenizer_class");
+        }
     }
 
     public static Dictionary<string, int> ReadVocabulary(string place, JsonElement element)

@@ -1,39 +1,44 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
+using KvShiftScale.Data.Tokenization.Splitting.Expressions;
 
 namespace KvShiftScale.Data.Tokenization.Splitting;
 
 /// <summary>Splits by an expression that has no scanner: each match is a piece, and so is what lies between two matches.</summary>
 /// <remarks>
-/// .NET's expressions see UTF-16 units. So that a character above U+FFFF is seen as the letter, digit or sign that it is, the expression is
-/// given a character of the same general category below it in its place; ranges of such characters in an expression match nothing.
+/// The expression means what its own library takes it for. .NET runs it over kinds of characters, see <see cref="ExpressionTranslation"/>, so
+/// that a character above U+FFFF is one, and sets are those of the library.
 /// </remarks>
 internal sealed class RegexSplitter : PieceSplitter
 {
     private static readonly TimeSpan LongestSearch = TimeSpan.FromSeconds(10);
 
-    private static readonly char[] StandIns = FindStandIns();
-
+    private readonly string _text;
     private readonly Regex _expression;
+    private readonly char[] _kinds;
 
-    /// <exception cref="ArgumentException">.NET does not know the expression.</exception>
-    public RegexSplitter(string expression)
-        : this(expression, LongestSearch)
+    /// <exception cref="FormatException">The expression has a part that is not known here.</exception>
+    public RegexSplitter(string expression, ExpressionDialect dialect)
+        : this(expression, dialect, LongestSearch)
     {
     }
 
-    internal RegexSplitter(string expression, TimeSpan longestSearch)
-        => _expression = new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.Compiled, longestSearch);
+    internal RegexSplitter(string expression, ExpressionDialect dialect, TimeSpan longestSearch)
+    {
+        _text = expression;
+        (var translated, _kinds) = ExpressionTranslation.Of(expression, dialect);
+        _expression = new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.Compiled, longestSearch);
+    }
 
     public override void Split(ReadOnlySpan<byte> text, List<int> ends, int offset)
     {
         var characters = new char[text.Length];
         var lengths = new byte[text.Length];
+        var kinds = _kinds;
         var count = 0;
         for (var index = 0; index < text.Length; count++)
         {
             var codePoint = CharacterClasses.CodePointAt(text, index, out var length);
-            characters[count] = codePoint <= char.MaxValue ? (char)codePoint : StandIns[(int)CharUnicodeInfo.GetUnicodeCategory(codePoint)];
+            characters[count] = kinds[codePoint];
             lengths[count] = (byte)length;
             index += length;
         }
@@ -50,7 +55,7 @@ internal sealed class RegexSplitter : PieceSplitter
         catch (RegexMatchTimeoutException error)
         {
             throw new InvalidDataException(
-                $"The tokenizer's split expression '{_expression}' found no piece within {_expression.MatchTimeout.TotalSeconds} s in a text of "
+                $"The tokenizer's split expression '{_text}' found no piece within {_expression.MatchTimeout.TotalSeconds} s in a text of "
                 + $"{text.Length} bytes. Use a tokenizer with a published expression, or shorter documents.",
                 error);
         }
@@ -71,17 +76,5 @@ internal sealed class RegexSplitter : PieceSplitter
 
             ends.Add(offset + end);
         }
-    }
-
-    /// <summary>By general category, the last character of the first plane that is in it.</summary>
-    private static char[] FindStandIns()
-    {
-        var standIns = new char[(int)UnicodeCategory.OtherNotAssigned + 1];
-        for (var codePoint = 0; codePoint <= char.MaxValue; codePoint++)
-        {
-            standIns[(int)CharUnicodeInfo.GetUnicodeCategory(codePoint)] = (char)codePoint;
-        }
-
-        return standIns;
     }
 }

@@ -34,6 +34,7 @@ internal static class SplitExpressions
         [Qwen2] = (new Cl100kScanner(1), "qwen2 split"),
     };
 
+    /// <remarks>They mean the same in every dialect.</remarks>
     public static bool TryFind(string expression, [NotNullWhen(true)] out PieceScanner? scanner, [NotNullWhen(true)] out string? name)
     {
         var found = Known.TryGetValue(expression, out var known);

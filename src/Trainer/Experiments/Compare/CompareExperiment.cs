@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
@@ -14,14 +15,14 @@ namespace KvShiftScale.Trainer.Experiments.Compare;
 /// Trains every run of a comparison with the product's own training, one after the other on all ranks, and reports. A run that is
 /// finished, or was stopped, goes on from its checkpoint as any run does.
 /// </summary>
-internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<CompareRun> runs, string folder)
+internal sealed class CompareExperiment(RankEnvironment launch, StopSignal stop, EarlyEnd early, IReadOnlyList<CompareRun> runs, string folder)
 {
     /// <summary>Returns the exit code.</summary>
     public int Execute()
     {
-        using var stop = new StopSignal();
+        launch.LoadMpi();
         using var ranks = ParallelContext.Create(runs[0].Config.Parallel, launch.LaunchedByMpi);
-        return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));
+        return FaultReport.Guard(launch, ranks, () => Execute(ranks));
     }
 
     /// <summary>Checks every run before any work.</summary>
@@ -33,18 +34,27 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
         foreach (var run in runs)
         {
             RunConfigRules.Check(run.Config, ranks);
+            MachineRules.CheckThreads(run.Config);
             var path = new RunFolder(run.Config).Configuration;
-            if (File.Exists(path) && File.ReadAllText(path) != RunConfigWriter.Write(run.Config))
+            if (File.Exists(path) && Saved(path) != RunConfigWriter.Write(run.Config))
             {
                 throw new UsageException($"found a run of other settings in {path}; choose another --output, or delete {folder} to begin again");
             }
         }
     }
 
-    private int Execute(ParallelContext ranks, StopSignal stop)
+    // With the keys that there are now: what an earlier version did not have stands for what it did.
+    private static string Saved(string path)
+    {
+        var config = RunConfigReader.Read(path, []);
+        return RunConfigWriter.Write(config with { Data = config.Data with { RowOrder = config.Data.RowOrder ?? RowOrder.Sequential } });
+    }
+
+    private int Execute(ParallelContext ranks)
     {
         var started = Stopwatch.GetTimestamp();
         launch.RequireWorld(ranks.World);
+        early.KnowRanks(ranks);
         Check(ranks.World.Size);
         var threads = ComputeThreads.Set(runs[0].Config.Parallel.ThreadsPerRank, RankAddress.Gather(ranks.World), ranks.World.Rank);
         var isFirst = ranks.World.Rank == 0;
@@ -53,13 +63,16 @@ internal sealed class CompareExperiment(RankEnvironment launch, IReadOnlyList<Co
         {
             var reporter = new Reporter(progress, FormattableString.Invariant(
                 $"compare: run {i + 1} of {runs.Count}, {ShiftName.Of(runs[i].Variant)}, seed {runs[i].Seed}"), runs[i].Config.Run.Steps);
+            early.KnowFolder(runs[i].Config.Run.Folder);
+            stop.EndUnanswered(early.End, EarlyEnd.Patience);
             using var hold = new RunLock(runs[i].Config.Run.Folder);
             if (ranks.BroadcastText(isFirst ? hold.TryTake() ?? "" : "") is { Length: > 0 } refusal)
             {
                 throw new UsageException(refusal);
             }
 
-            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, acceptChangedData: false).Execute();
+            early.HoldFolder();
+            var code = new TrainingRun(new LaunchedRun(runs[i].Config, ranks, reporter, stop), threads, new ResumptionRules()).Execute();
             if (code != ExitCode.Done)
             {
                 return code;

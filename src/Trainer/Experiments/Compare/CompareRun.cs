@@ -1,5 +1,7 @@
+using KvShiftScale.Data;
 using KvShiftScale.Models;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 
@@ -11,8 +13,14 @@ internal sealed record CompareRun(KvShiftVariant Variant, long Seed, RunConfig C
     /// <param name="folder">Folder that holds their folders.</param>
     /// <param name="variants">Shifts to compare with none.</param>
     /// <param name="seeds">Number of seeds; they count up from the configuration's own.</param>
+    /// <exception cref="UsageException">They would count beyond the largest number.</exception>
     public static IReadOnlyList<CompareRun> Plan(RunConfig config, string folder, IReadOnlyList<KvShiftVariant> variants, int seeds)
     {
+        if (config.Run.Seed > long.MaxValue - seeds)
+        {
+            throw new UsageException(FormattableString.Invariant($"found run.seed={config.Run.Seed}, from which no {seeds} seeds count up; wanted at most {long.MaxValue - seeds}"));
+        }
+
         var runs = new List<CompareRun>();
         for (var seed = config.Run.Seed; seed < config.Run.Seed + seeds; seed++)
         {
@@ -26,6 +34,9 @@ internal sealed record CompareRun(KvShiftVariant Variant, long Seed, RunConfig C
                 }));
             }
         }
-        return runs;
+        // Both arms read the same rows in the same order: that of the runs which are there, if any are.
+        var order = config.Data.RowOrder ?? runs.Select(run => new RunFolder(run.Config).ReadRowOrder()).FirstOrDefault(begun => begun is not null)
+            ?? DataConfig.DefaultRowOrder;
+        return [.. runs.Select(run => run with { Config = run.Config with { Data = run.Config.Data with { RowOrder = order } } })];
     }
 }

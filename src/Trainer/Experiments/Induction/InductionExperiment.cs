@@ -10,7 +10,7 @@ using KvShiftScale.Trainer.Verbs;
 namespace KvShiftScale.Trainer.Experiments.Induction;
 
 /// <summary>One rank of the experiment: trains what it can claim; the first rank also waits for all, and reports.</summary>
-internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<InductionStudy> studies, string folder)
+internal sealed class InductionExperiment(RankEnvironment launch, StopSignal stop, EarlyEnd early, IReadOnlyList<InductionStudy> studies, string folder)
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(100);
 
@@ -19,9 +19,9 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
     /// <summary>Returns the exit code.</summary>
     public int Execute()
     {
-        using var stop = new StopSignal();
+        launch.LoadMpi();
         using var ranks = ParallelContext.Create(new ParallelConfig(), launch.LaunchedByMpi);
-        return FaultReport.Guard(launch, ranks, () => Execute(ranks, stop));
+        return FaultReport.Guard(launch, ranks, () => Execute(ranks));
     }
 
     /// <summary>Checks every model before any work, by the rules of a run's configuration.</summary>
@@ -36,10 +36,11 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         }
     }
 
-    private int Execute(ParallelContext ranks, StopSignal stop)
+    private int Execute(ParallelContext ranks)
     {
         var started = Stopwatch.GetTimestamp();
         launch.RequireWorld(ranks.World);
+        early.KnowRanks(ranks);
         var isFirst = ranks.World.Rank == 0;
         // One thread each, however many ranks there are: the order of sums, and so the result, is the same.
         var threads = ComputeThreads.Set(configured: 1);
@@ -54,15 +55,16 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         // Nobody claims before old claims are gone.
         ranks.World.Barrier();
 
+        stop.BeginWork(_ => Console.Error.WriteLine("kvshift: a signal to stop has come; ranks leave after their step"));
         using var progress = isFirst ? new ProgressLine() : null;
-        Train(runs, stop, progress);
+        Train(runs, progress);
         // The end of MPI joins the ranks. No barrier before it: a signal may reach one rank before it and another behind it.
         if (!isFirst)
         {
             return stop.IsRequested ? ExitCode.Stopped : ExitCode.Done;
         }
 
-        WaitForOthers(runs, stop, progress);
+        WaitForOthers(runs, progress);
         if (runs.CountDone() < _all.Length)
         {
             Console.Error.WriteLine(FormattableString.Invariant(
@@ -78,7 +80,7 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
         return ExitCode.Done;
     }
 
-    private void Train(InductionRuns runs, StopSignal stop, ProgressLine? progress)
+    private void Train(InductionRuns runs, ProgressLine? progress)
     {
         var training = new InductionTraining(stop);
         foreach (var run in runs.Claim())
@@ -95,7 +97,7 @@ internal sealed class InductionExperiment(RankEnvironment launch, IReadOnlyList<
     }
 
     // Waiting in a collective would burn a core that another rank may need.
-    private void WaitForOthers(InductionRuns runs, StopSignal stop, ProgressLine? progress)
+    private void WaitForOthers(InductionRuns runs, ProgressLine? progress)
     {
         while (!stop.IsRequested && runs.CountDone() is var done && done < _all.Length)
         {

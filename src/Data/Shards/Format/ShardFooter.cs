@@ -1,0 +1,454 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using KvShiftScale.Data.Files;
+
+namespace KvShiftScale.Data.Shards.Format;
+
+/// <summary>
+/// A look through a file's footer before the package is asked to read it: that it is complete and within bounds, and what the package
+/// does not tell (where pages lie, histograms of levels). Source: the Parquet format's parquet.thrift.
+/// </summary>
+/// <remarks>
+/// What is fenced off: lists longer than the footer, which would be set aside; schemas that are deep or do not add up, which are followed
+/// by recursion; chunks that lie outside of the file.
+/// </remarks>
+internal sealed class ShardFooter
+{
+    private const int TailBytes = 8;
+
+    // Lists within lists within structures, ever so often; real schemas have less than ten levels.
+    private const int DeepestSchema = 64;
+
+    private SchemaElement[] _schema = [];
+    private IdChunk[]? _chunks;
+    private int _leafCount;
+    private int _idLeafLevel;
+
+    private ShardFooter(long start, int length)
+    {
+        Start = start;
+        Length = length;
+    }
+
+    private static ReadOnlySpan<byte> Magic => "PAR1"u8;
+
+    private static ReadOnlySpan<byte> EncryptedMagic => "PARE"u8;
+
+    /// <summary>Byte of the file at which the footer begins, before which all pages lie.</summary>
+    public long Start { get; }
+
+    /// <summary>Bytes of the footer, without its length and the magic that close the file.</summary>
+    public int Length { get; }
+
+    /// <summary>The schema's nodes, depth first; the first is the root.</summary>
+    public IReadOnlyList<SchemaElement> Schema => _schema;
+
+    /// <summary>Number of the first leaf below the column of the ids; -1 when there is none.</summary>
+    public int IdLeaf { get; private set; } = -1;
+
+    /// <summary>The ids of each row group; empty when there is no column of ids.</summary>
+    public IReadOnlyList<IdChunk> Chunks => _chunks ?? [];
+
+    /// <summary>Reads a file's footer.</summary>
+    /// <param name="file">The file; the footer is read once.</param>
+    /// <param name="bytes">Takes the footer and what closes the file; to be given back to <see cref="ArrayPool{T}.Shared"/>.</param>
+    /// <exception cref="InvalidDataException">It is no footer, cut, or contradicts itself; the message has no path.</exception>
+    public static ShardFooter Read(ShardFile file, out byte[] bytes)
+    {
+        if (file.Length < Magic.Length + TailBytes)
+        {
+            throw new InvalidDataException($"{file.Length} bytes are too few for a Parquet file.");
+        }
+
+        Span<byte> ends = stackalloc byte[Magic.Length + TailBytes];
+        ReadAt(file, 0, ends[..Magic.Length]);
+        ReadAt(file, file.Length - TailBytes, ends[Magic.Length..]);
+        RequireMagic("begins", ends[..Magic.Length]);
+        RequireMagic("ends", ends[^Magic.Length..]);
+        var length = BinaryPrimitives.ReadInt32LittleEndian(ends[Magic.Length..]);
+        var start = file.Length - TailBytes - length;
+        if (length <= 0 || start < Magic.Length)
+        {
+            throw new InvalidDataException(
+                $"its tail states a footer of {length} bytes in a file of {file.Length}; the file is damaged or cut.");
+        }
+
+        var footer = new ShardFooter(start, length);
+        bytes = ArrayPool<byte>.Shared.Rent(length + TailBytes);
+        try
+        {
+            ReadAt(file, start, bytes.AsSpan(0, length + TailBytes));
+            footer.Parse(bytes.AsSpan(0, length));
+            return footer;
+        }
+        catch (InvalidDataException exception)
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            throw new InvalidDataException($"footer at byte {start}: {exception.Message}.", exception);
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            throw;
+        }
+    }
+
+    private static void ReadAt(ShardFile file, long offset, Span<byte> target)
+    {
+        file.Position = offset;
+        file.ReadExactly(target);
+    }
+
+    private static void RequireMagic(string verb, ReadOnlySpan<byte> found)
+    {
+        if (found.SequenceEqual(EncryptedMagic))
+        {
+            throw new InvalidDataException("the file is encrypted (PARE); encryption is not supported.");
+        }
+
+        if (!found.SequenceEqual(Magic))
+        {
+            throw new InvalidDataException($"the file {verb} with {Convert.ToHexString(found)} instead of 50415231 (PAR1); it is cut, or no Parquet file.");
+        }
+    }
+
+    private void Parse(ReadOnlySpan<byte> bytes)
+    {
+        var reader = new ThriftReader(bytes);
+        long? rows = null;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 2:
+                    ReadSchema(ref reader, id, kind);
+                    break;
+                case 3:
+                    rows = reader.Int64(id, kind);
+                    break;
+                case 4:
+                    ReadRowGroups(ref reader, id, kind);
+                    break;
+                case 8:
+                    throw new InvalidDataException("the file is encrypted; encryption is not supported");
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        if (_schema.Length == 0 || rows is null || _chunks is null)
+        {
+            throw new InvalidDataException("it lacks its schema, its number of rows or its row groups");
+        }
+
+        var found = _chunks.Aggregate(0L, (sum, chunk) => unchecked(sum + chunk.Rows));
+        if (IdLeaf >= 0 && found != rows)
+        {
+            throw new InvalidDataException($"{rows} rows stated where the row groups have {found}");
+        }
+    }
+
+    private void ReadSchema(ref ThriftReader reader, int id, ThriftReader.Kind kind)
+    {
+        if (_schema.Length > 0)
+        {
+            throw new InvalidDataException("two schemas");
+        }
+
+        _schema = new SchemaElement[reader.List(id, kind, ThriftReader.Kind.Struct)];
+        for (var index = 0; index < _schema.Length; index++)
+        {
+            _schema[index] = ReadSchemaElement(ref reader);
+        }
+
+        var next = 1;
+        for (var child = 0; _schema.Length > 0 && child < _schema[0].Children; child++)
+        {
+            VisitNode(ref next, next < _schema.Length && _schema[next].Name == TokenShard.ColumnName, level: 0, depth: 1);
+        }
+
+        if (next != _schema.Length)
+        {
+            throw new InvalidDataException($"a schema of {_schema.Length} nodes of which {next} hang together");
+        }
+    }
+
+    private void VisitNode(ref int next, bool isIds, int level, int depth)
+    {
+        if (next >= _schema.Length || depth > DeepestSchema)
+        {
+            throw new InvalidDataException(depth > DeepestSchema
+                ? $"a schema of more than {DeepestSchema} levels"
+                : $"a schema of {_schema.Length} nodes that names more");
+        }
+
+        var element = _schema[next++];
+        level += element.IsOptional || element.IsRepeated ? 1 : 0;
+        if (element.Type is null)
+        {
+            for (var child = 0; child < element.Children; child++)
+            {
+                VisitNode(ref next, isIds, level, depth + 1);
+            }
+
+            return;
+        }
+
+        if (element.Children > 0)
+        {
+            throw new InvalidDataException($"schema node {element.Name} has both a type and {element.Children} children");
+        }
+
+        if (isIds && IdLeaf < 0)
+        {
+            (IdLeaf, _idLeafLevel) = (_leafCount, level);
+        }
+
+        _leafCount++;
+    }
+
+    private static SchemaElement ReadSchemaElement(ref ThriftReader reader)
+    {
+        string? name = null;
+        int? type = null, repetition = null, converted = null;
+        var children = 0;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    type = reader.Int32(id, kind);
+                    break;
+                case 3:
+                    repetition = reader.Int32(id, kind);
+                    break;
+                case 4:
+                    name = reader.String(id, kind);
+                    break;
+                case 5:
+                    children = reader.Int32(id, kind);
+                    break;
+                case 6:
+                    converted = reader.Int32(id, kind);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        if (name is null || children < 0 || type is < 0 or > 7 || repetition is < 0 or > 2)
+        {
+            throw new InvalidDataException($"schema node {name ?? "without a name"} with type {type}, repetition {repetition} and {children} children");
+        }
+
+        return new SchemaElement(name, type, repetition, children, converted);
+    }
+
+    private void ReadRowGroups(ref ThriftReader reader, int id, ThriftReader.Kind kind)
+    {
+        if (_schema.Length == 0 || _chunks is not null)
+        {
+            throw new InvalidDataException(_schema.Length == 0 ? "row groups before their schema" : "row groups twice");
+        }
+
+        var count = reader.List(id, kind, ThriftReader.Kind.Struct);
+        var chunks = new List<IdChunk>(count);
+        for (var group = 0; group < count; group++)
+        {
+            chunks.Add(ReadRowGroup(ref reader, group));
+        }
+
+        _chunks = IdLeaf >= 0 ? [.. chunks] : [];
+    }
+
+    private IdChunk ReadRowGroup(ref ThriftReader reader, int group)
+    {
+        IdChunk chunk = default;
+        var columns = -1;
+        long? rows = null;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    columns = reader.List(id, kind, ThriftReader.Kind.Struct);
+                    for (var column = 0; column < columns; column++)
+                    {
+                        var read = ReadColumnChunk(ref reader);
+                        chunk = column == IdLeaf ? read : chunk;
+                    }
+
+                    break;
+                case 3:
+                    rows = reader.Int64(id, kind);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        if (columns != _leafCount || rows is not >= 0)
+        {
+            throw new InvalidDataException($"row group {group} with {columns} columns and {rows} rows, where the schema has {_leafCount} columns");
+        }
+
+        return chunk with { Rows = rows.Value };
+    }
+
+    private IdChunk ReadColumnChunk(ref ThriftReader reader)
+    {
+        IdChunk? chunk = null;
+        string? otherFile = null;
+        var isEncrypted = false;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    otherFile = reader.String(id, kind);
+                    break;
+                case 3:
+                    reader.Struct(id, kind);
+                    chunk = ReadColumnMetaData(ref reader);
+                    break;
+                case 8 or 9:
+                    isEncrypted = true;
+                    reader.Skip(kind);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        return chunk.GetValueOrDefault() with { OtherFile = otherFile, IsHidden = isEncrypted || chunk is null };
+    }
+
+    private IdChunk ReadColumnMetaData(ref ThriftReader reader)
+    {
+        int? type = null, codec = null;
+        long? values = null, stored = null, dataStart = null, dictionaryStart = null;
+        var (nulls, idsByLevel) = (-1L, -1L);
+        StatedBounds bounds = default;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    type = reader.Int32(id, kind);
+                    break;
+                case 4:
+                    codec = reader.Int32(id, kind);
+                    break;
+                case 5:
+                    values = reader.Int64(id, kind);
+                    break;
+                case 7:
+                    stored = reader.Int64(id, kind);
+                    break;
+                case 9:
+                    dataStart = reader.Int64(id, kind);
+                    break;
+                case 11:
+                    dictionaryStart = reader.Int64(id, kind);
+                    break;
+                case 12:
+                    reader.Struct(id, kind);
+                    nulls = ReadStatistics(ref reader, out bounds);
+                    break;
+                case 16:
+                    reader.Struct(id, kind);
+                    idsByLevel = ReadIdsByLevel(ref reader);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        if (type is null || codec is null || values is null || stored is null || dataStart is null)
+        {
+            throw new InvalidDataException("column metadata without type, codec, number of values, size or place");
+        }
+
+        return new IdChunk
+        {
+            Rows = 0,
+            Values = values.Value,
+            Start = dictionaryStart is > 0 && dictionaryStart < dataStart ? dictionaryStart.Value : dataStart.Value,
+            StoredBytes = stored.Value,
+            Codec = (Codec)codec.Value,
+            Type = type.Value,
+            Nulls = nulls,
+            Bounds = bounds,
+            IdsByLevel = idsByLevel,
+            OtherFile = null,
+            IsHidden = false,
+        };
+    }
+
+    private static long ReadStatistics(ref ThriftReader reader, out StatedBounds bounds)
+    {
+        var nulls = -1L;
+        var (smallestIsExact, largestIsExact) = (true, true);
+        bounds = default;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    bounds = bounds with { OlderLargest = reader.Number(id, kind) };
+                    break;
+                case 2:
+                    bounds = bounds with { OlderSmallest = reader.Number(id, kind) };
+                    break;
+                case 3:
+                    nulls = reader.Int64(id, kind);
+                    break;
+                case 5:
+                    bounds = bounds with { Largest = reader.Number(id, kind) };
+                    break;
+                case 6:
+                    bounds = bounds with { Smallest = reader.Number(id, kind) };
+                    break;
+                case 7:
+                    largestIsExact = reader.Bool(id, kind);
+                    break;
+                case 8:
+                    smallestIsExact = reader.Bool(id, kind);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        bounds = smallestIsExact && largestIsExact ? bounds : default;
+        return nulls;
+    }
+
+    private long ReadIdsByLevel(ref ThriftReader reader)
+    {
+        var ids = -1L;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            if (id != 3)
+            {
+                reader.Skip(kind);
+                continue;
+            }
+
+            var count = reader.List(id, kind, ThriftReader.Kind.Int64);
+            for (var level = 0; level < count; level++)
+            {
+                var slots = reader.Int64Element();
+                ids = count == _idLeafLevel + 1 && level == _idLeafLevel ? slots : ids;
+            }
+        }
+
+        return ids;
+    }
+}
