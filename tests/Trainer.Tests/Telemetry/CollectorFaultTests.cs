@@ -82,13 +82,22 @@ public sealed class CollectorFaultTests
     [InlineData(13, "gRPC status 13", "log")]
     public void StatusOfGrpcHasItsSentence(int status, string what, string remedy)
     {
-        using var collector = new GrpcReceiver(status, "because: so");
+        var settings = TelemetrySettings.Resolve(
+            new TelemetrySection { OtlpEndpoint = "http://collector:4317", OtlpProtocol = OtlpProtocol.Grpc }, TelemetryEnvironment.Empty);
+        // In the headers of an answer without a body, or behind a body.
+        foreach (var isBehind in (bool[])[false, true])
+        {
+            using var answer = new HttpResponseMessage(HttpStatusCode.OK);
+            var headers = isBehind ? answer.TrailingHeaders : answer.Headers;
+            headers.Add("grpc-status", $"{status}");
+            headers.Add("grpc-message", Uri.EscapeDataString("because: so"));
 
-        var warning = Assert.Single(Export(collector.Endpoint, OtlpProtocol.Grpc));
+            var warning = CollectorFault.Of(answer, [], settings)!.Describe(settings.ShownEndpoint);
 
-        Assert.Contains(what, warning);
-        Assert.Contains(remedy, warning);
-        Assert.Contains("because: so", warning);
+            Assert.Contains(what, warning);
+            Assert.Contains(remedy, warning);
+            Assert.Contains("because: so", warning);
+        }
     }
 
     [Fact]
@@ -125,7 +134,8 @@ public sealed class CollectorFaultTests
     [Fact]
     public void HttpGoesToAServerOfGrpc()
     {
-        using var collector = new GrpcReceiver();
+        using var collector = new OtlpReceiver(
+            _ => CollectorAnswer.Text(400, "An HTTP/1.x request was sent to an HTTP/2 only endpoint."));
 
         var warning = Assert.Single(Export(collector.Endpoint));
 
