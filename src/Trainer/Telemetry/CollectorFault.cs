@@ -81,7 +81,8 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
                 : Partial(body);
         }
 
-        var isText = type == "text/plain" || type.EndsWith("json", StringComparison.Ordinal);
+        // Without a type it may be a server's own sentence.
+        var isText = type is "text/plain" or "" || type.EndsWith("json", StringComparison.Ordinal);
         var said = isText ? Quote(Encoding.UTF8.GetString(body)) : "";
         return answer.StatusCode switch
         {
@@ -95,6 +96,9 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
                         + "to it. An address that needs no addition goes into OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
             HttpStatusCode.UnsupportedMediaType or HttpStatusCode.HttpVersionNotSupported or HttpStatusCode.UpgradeRequired
                 or HttpStatusCode.NotAcceptable => WrongProtocol(settings, settings.Endpoint!.Scheme == Uri.UriSchemeHttps, $"status {status}{said}"),
+            // What servers of gRPC answer to HTTP/1.1, where they answer at all.
+            HttpStatusCode.BadRequest when said.Contains("HTTP/2", StringComparison.Ordinal)
+                => WrongProtocol(settings, settings.Endpoint!.Scheme == Uri.UriSchemeHttps, $"status {status}{said}"),
             HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableContent => Refused($"status {status}{said}"),
             HttpStatusCode.RequestEntityTooLarge => new("size", $"the metrics are too large for it (status {status}{said})",
                 "Raise its limit of a request, or set OTEL_EXPORTER_OTLP_COMPRESSION=gzip"),

@@ -82,13 +82,22 @@ public sealed class CollectorFaultTests
     [InlineData(13, "gRPC status 13", "log")]
     public void StatusOfGrpcHasItsSentence(int status, string what, string remedy)
     {
-        using var collector = new GrpcReceiver(status, "because: so");
+        var settings = TelemetrySettings.Resolve(
+            new TelemetrySection { OtlpEndpoint = "http://collector:4317", OtlpProtocol = OtlpProtocol.Grpc }, TelemetryEnvironment.Empty);
+        // In the headers of an answer without a body, or behind a body.
+        foreach (var isBehind in (bool[])[false, true])
+        {
+            using var answer = new HttpResponseMessage(HttpStatusCode.OK);
+            var headers = isBehind ? answer.TrailingHeaders : answer.Headers;
+            headers.Add("grpc-status", $"{status}");
+            headers.Add("grpc-message", Uri.EscapeDataString("because: so"));
 
-        var warning = Assert.Single(Export(collector.Endpoint, OtlpProtocol.Grpc));
+            var warning = CollectorFault.Of(answer, [], settings)!.Describe(settings.ShownEndpoint);
 
-        Assert.Contains(what, warning);
-        Assert.Contains(remedy, warning);
-        Assert.Contains("because: so", warning);
+            Assert.Contains(what, warning);
+            Assert.Contains(remedy, warning);
+            Assert.Contains("because: so", warning);
+        }
     }
 
     [Fact]
@@ -125,12 +134,32 @@ public sealed class CollectorFaultTests
     [Fact]
     public void HttpGoesToAServerOfGrpc()
     {
-        using var collector = new GrpcReceiver();
+        using var collector = new OtlpReceiver(
+            _ => CollectorAnswer.Text(400, "An HTTP/1.x request was sent to an HTTP/2 only endpoint."));
 
         var warning = Assert.Single(Export(collector.Endpoint));
 
         Assert.Contains("does not speak OTLP over HTTP there", warning);
         Assert.Contains("telemetry.otlp_protocol: grpc", warning);
+    }
+
+    [Fact]
+    public void HttpGoesToAServerThatSpeaksFramesAtOnce()
+    {
+        // As servers of gRPC in Go and C++ do: settings, then good-bye with a protocol error.
+        byte[] frames = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        using var server = new PlainServer(frames);
+
+        Assert.Contains("does not speak OTLP over HTTP there", Assert.Single(Export(server.Endpoint)));
+    }
+
+    [Fact]
+    public void SomethingElseListens()
+    {
+        using var server = new PlainServer("SSH-2.0-OpenSSH_9.2\r\n"u8.ToArray());
+
+        Assert.Contains("does not speak OTLP over HTTP there", Assert.Single(Export(server.Endpoint)));
+        Assert.Contains("does not speak gRPC there", Assert.Single(Export(server.Endpoint, OtlpProtocol.Grpc)));
     }
 
     [Fact]
@@ -211,6 +240,56 @@ public sealed class CollectorFaultTests
         }
 
         return [.. _warnings];
+    }
+
+    /// <summary>Says the same to everybody and hangs up.</summary>
+    private sealed class PlainServer : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly Thread _thread;
+
+        public PlainServer(byte[] greeting)
+        {
+            _listener.Start();
+            _thread = new Thread(() => Serve(greeting)) { IsBackground = true };
+            _thread.Start();
+        }
+
+        public string Endpoint => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}";
+
+        public void Dispose()
+        {
+            _listener.Stop();
+            _thread.Join();
+        }
+
+        private void Serve(byte[] greeting)
+        {
+            while (true)
+            {
+                try
+                {
+                    using var client = _listener.AcceptTcpClient();
+                    using var stream = client.GetStream();
+                    stream.ReadTimeout = 200;
+                    // What is left unread would reset the connection before the greeting is heard.
+                    Assert.True(stream.Read(new byte[1 << 16]) >= 0);
+                    stream.Write(greeting);
+                    client.Client.Shutdown(SocketShutdown.Send);
+                    while (stream.Read(new byte[1 << 16]) > 0)
+                    {
+                    }
+                }
+                catch (IOException)
+                {
+                    // The client has hung up first.
+                }
+                catch (SocketException)
+                {
+                    return;
+                }
+            }
+        }
     }
 
     /// <summary>Answers every request over TLS with an empty 200.</summary>

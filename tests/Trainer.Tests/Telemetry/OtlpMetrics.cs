@@ -40,7 +40,8 @@ internal sealed class OtlpMetrics
         const int Sum = 7;
         const int Histogram = 9;
         const int Exponential = 10;
-        foreach (var resourceMetrics in request.Messages(1))
+        // One that is sent before there is anything to send names no process.
+        foreach (var resourceMetrics in request.Messages(1).Where(resourceMetrics => resourceMetrics.Messages(2).Any()))
         {
             Resource = resourceMetrics.Messages(1).Single().Messages(1).ToDictionary(
                 attribute => attribute.Text(1), attribute => Value(attribute.Messages(2).Single()));

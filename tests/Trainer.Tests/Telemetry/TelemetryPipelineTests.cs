@@ -81,7 +81,7 @@ public sealed class TelemetryPipelineTests
             meter.Count(new StepTally(100, 0.5, IsSkipped: false));
         }
 
-        Assert.Equal(["one-id", "one-id", "one-id"], collector.Metrics.Resources.Values.Select(resource => resource.GetValueOrDefault("kvshift.run.id") + string.Join(',', resource.Values)));
+        Assert.Equal(3, collector.Metrics.Resources.Count);
         Assert.Equal(300, collector.Metrics.SumOf("kvshift.train.tokens"));
         Assert.Single(collector.Metrics.Resources.Values.Select(resource => resource["kvshift.run.id"]).Distinct());
     }
