@@ -26,7 +26,7 @@ public sealed record ShardWriterOptions
     public int? BeginOfTextId { get; init; }
 
     /// <summary>
-    /// Tokens after which a row group is closed. A reader decodes a row group at a time, so this bounds its memory (about 12 bytes a
+    /// Tokens after which a row group is closed. A reader decodes a row group at a time, so this bounds its memory (some 10 bytes a
     /// token) and is the distance over which documents are shuffled.
     /// </summary>
     public int RowGroupTokens { get; init; } = 1 << 20;
