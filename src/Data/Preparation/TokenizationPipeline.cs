@@ -133,19 +133,10 @@ internal sealed class TokenizationPipeline
 
     private Outcome Tokenize(RawDocument document, List<int> ids)
     {
-        DocumentText text;
-        try
+        var text = document.Read(_options.Field, _options.SkipsBadLines, out var leftOut);
+        if (leftOut is not null)
         {
-            text = document.Read(_options.Field);
-        }
-        catch (UnusableLineException bad)
-        {
-            return _options.SkipsBadLines ? new Outcome(ids.Count, 0, 0, bad.Line) : throw bad.ToFault();
-        }
-
-        if (text.Absence is { } absence)
-        {
-            return new Outcome(ids.Count, 0, 0, new LeftOutLine(document.Source, document.JsonLine, absence));
+            return new Outcome(ids.Count, 0, 0, leftOut);
         }
 
         if (_options.BeginOfTextId is { } begin)

@@ -16,43 +16,43 @@ internal static class JsonLineText
     /// one counts; null there is no document. Broken UTF-8, and an escape for half of a surrogate pair, become U+FFFD. NaN and Infinity, which
     /// are no JSON but which Python writes, are passed over like numbers.
     /// </summary>
-    /// <exception cref="UnusableLineException">The line is not such an object; the message has the place and what was found.</exception>
-    public static DocumentText Read(byte[] line, string field, string source, long number)
+    /// <returns>The text; or that there is none; or what was found in place of such an object.</returns>
+    public static DocumentText Read(byte[] line, string field)
     {
         try
         {
-            return Find(line, field, source, number);
+            return Find(line, field);
         }
-        catch (JsonException) when (WithZerosForNonFinite(line) is not null)
+        catch (JsonException error) when (WithZerosForNonFinite(line) is null)
         {
+            return NotJson(line, field, error);
         }
-        catch (JsonException error)
+        catch (JsonException)
         {
-            throw NotJson(line, field, source, number, error);
+            // It may be JSON but for them.
         }
 
         try
         {
-            return Find(WithZerosForNonFinite(line)!, field, source, number);
+            return Find(WithZerosForNonFinite(line)!, field);
         }
         catch (JsonException error)
         {
-            throw NotJson(line, field, source, number, error);
+            return NotJson(line, field, error);
         }
     }
 
-    private static UnusableLineException NotJson(byte[] line, string field, string source, long number, JsonException error) => new(source, number,
-        $"found {Excerpt(line)}, which is not JSON ({WithoutLine(error.Message)}); expected one object a line with the text in '{field}'.", error);
+    private static DocumentText NotJson(byte[] line, string field, JsonException error) => DocumentText.Bad(
+        $"found {Excerpt(line)}, which is not JSON ({WithoutLine(error.Message)}); expected one object a line with the text in '{field}'.");
 
-    private static DocumentText Find(byte[] line, string field, string source, long number)
+    private static DocumentText Find(byte[] line, string field)
     {
         // The reader does not look into strings, so that they may hold broken sequences.
         var reader = new Utf8JsonReader(line, Options);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            throw new UnusableLineException(source, number,
-                $"found {NameOf(reader.TokenType)} ({Excerpt(line)}), expected an object with the text in '{field}'.");
+            return DocumentText.Bad($"found {NameOf(reader.TokenType)} ({Excerpt(line)}), expected an object with the text in '{field}'.");
         }
 
         DocumentText text = default;
@@ -67,7 +67,7 @@ internal static class JsonLineText
                 {
                     JsonTokenType.String => reader.ValueIsEscaped ? Unescape(ref reader) : DocumentText.Of(reader.ValueSpan),
                     JsonTokenType.Null => DocumentText.None($"field '{field}' is null"),
-                    var other => throw new UnusableLineException(source, number, $"field '{field}' is {NameOf(other)}, expected a string."),
+                    var other => DocumentText.Bad($"field '{field}' is {NameOf(other)}, expected a string."),
                 };
                 isFound = true;
             }
@@ -77,7 +77,7 @@ internal static class JsonLineText
 
         // Whatever follows the object makes this throw.
         reader.Read();
-        return isFound ? text : throw Missing(line, field, source, number);
+        return isFound ? text : DocumentText.Bad($"no field '{field}'; found {Names(line)}. Name the field that holds the text.");
     }
 
     private static DocumentText Unescape(scoped ref Utf8JsonReader reader)
@@ -175,7 +175,7 @@ internal static class JsonLineText
     private static int NonFiniteLength(ReadOnlySpan<byte> text)
         => text.StartsWith("NaN"u8) ? 3 : text.StartsWith("Infinity"u8) ? 8 : text.StartsWith("-Infinity"u8) ? 9 : 0;
 
-    private static UnusableLineException Missing(byte[] line, string field, string source, long number)
+    private static string Names(byte[] line)
     {
         var reader = new Utf8JsonReader(line, Options);
         reader.Read();
@@ -187,8 +187,7 @@ internal static class JsonLineText
             reader.Skip();
         }
 
-        var found = names.Count > 0 ? string.Join(", ", names) : "an empty object";
-        return new UnusableLineException(source, number, $"no field '{field}'; found {found}. Name the field that holds the text.");
+        return names.Count > 0 ? string.Join(", ", names) : "an empty object";
     }
 
     private static string Excerpt(ReadOnlySpan<byte> line)

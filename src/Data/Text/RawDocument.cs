@@ -25,8 +25,15 @@ internal sealed class RawDocument
     /// <summary>Bytes as stored.</summary>
     public int ByteCount => _content.Length;
 
-    /// <summary>The text.</summary>
+    /// <summary>The text; or why no document is made of it.</summary>
     /// <param name="field">Field of a JSON line that holds the text.</param>
-    /// <exception cref="UnusableLineException">The line is not JSON, or lacks the field.</exception>
-    public DocumentText Read(string field) => JsonLine == 0 ? DocumentText.Of(_content) : JsonLineText.Read(_content, field, Source, JsonLine);
+    /// <param name="skipsBadLines">A line that is not JSON, or lacks the field, is none; else it is a fault.</param>
+    /// <param name="leftOut">Set where no document is made of it.</param>
+    /// <exception cref="InvalidDataException">The line is not JSON, or lacks the field.</exception>
+    public DocumentText Read(string field, bool skipsBadLines, out LeftOutLine? leftOut)
+    {
+        var text = JsonLine == 0 ? DocumentText.Of(_content) : JsonLineText.Read(_content, field);
+        leftOut = (text.Fault ?? text.Absence) is { } reason ? new LeftOutLine(Source, JsonLine, reason) : null;
+        return text.Fault is null || skipsBadLines ? text : throw new InvalidDataException(leftOut!.ToString());
+    }
 }

@@ -71,26 +71,13 @@ public static class TextDocuments
 
     private static string? Text(RawDocument document, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
     {
-        try
+        var text = document.Read(field, skipsBadLines, out var line);
+        if (line is null)
         {
-            var text = document.Read(field);
-            if (text.Absence is { } absence)
-            {
-                leftOut?.Invoke(new LeftOutLine(document.Source, document.JsonLine, absence));
-                return null;
-            }
-
             return Encoding.UTF8.GetString(text.Utf8);
         }
-        catch (UnusableLineException bad)
-        {
-            if (!skipsBadLines)
-            {
-                throw bad.ToFault();
-            }
 
-            leftOut?.Invoke(bad.Line);
-            return null;
-        }
+        leftOut?.Invoke(line);
+        return null;
     }
 }

@@ -177,10 +177,11 @@ internal static class DataPrepareVerb
                 throw new UsageException($"{tokenizer.EndOfTextMissing}. Name it with --end-of-text TOKEN or ID, or leave it out with --no-end-of-text");
             }
 
-            int? begin = !Begins ? null : Begin is not null ? Find(tokenizer, "--begin-of-text", Begin)
-                : tokenizer.BeginOfTextId ?? throw new UsageException($"{tokenizer.BeginOfTextMissing}. Name it with --begin-of-text TOKEN or ID");
-            return options with { EndOfTextId = options.AppendEndOfText ? end : null, BeginOfTextId = begin };
+            return options with { EndOfTextId = options.AppendEndOfText ? end : null, BeginOfTextId = Begins ? Beginning(tokenizer) : null };
         }
+
+        private int Beginning(TokenizerModel tokenizer) => Begin is not null ? Find(tokenizer, "--begin-of-text", Begin)
+            : tokenizer.BeginOfTextId ?? throw new UsageException($"{tokenizer.BeginOfTextMissing}. Name it with --begin-of-text TOKEN or ID");
 
         private static int Find(TokenizerModel tokenizer, string option, string tokenOrId)
         {

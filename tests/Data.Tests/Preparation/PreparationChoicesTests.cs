@@ -45,7 +45,8 @@ public sealed class PreparationChoicesTests : IDisposable
         var manifest = Prepare(Options with { AppendEndOfText = ends, EndOfTextId = end, BeginOfTextId = begin }).Manifest;
 
         Assert.Equal([[.. before, .. _tokenizer.Encode("one two"), .. after], [.. before, .. after]], Documents());
-        Assert.Equal((int?[])[ends ? after[0] : null, begin], [manifest.Preparation!.EndOfTextId, manifest.Preparation.BeginOfTextId]);
+        Assert.Equal(ends ? after[0] : null, manifest.Preparation!.EndOfTextId);
+        Assert.Equal(begin, manifest.Preparation.BeginOfTextId);
         Assert.Equal((ends ? $"{after[0]}" : null, begin is null ? null : $"{begin}"), (Metadata("kvshift.end_of_text_id"), Metadata("kvshift.begin_of_text_id")));
     }
 

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -19,12 +16,5 @@ internal static class StoredTexts
         return node.GetValueKind() == JsonValueKind.String
             ? node.GetValue<string>()
             : Encoding.UTF8.GetString(Convert.FromBase64String(node["base64"]!.GetValue<string>()));
-    }
-
-    /// <summary>The number of ids, and 16 hexadecimal digits of the SHA-256 of them as little-endian int32.</summary>
-    public static string Digest(ReadOnlySpan<int> ids)
-    {
-        var hash = SHA256.HashData(MemoryMarshal.AsBytes(ids));
-        return string.Create(CultureInfo.InvariantCulture, $"{ids.Length} {Convert.ToHexStringLower(hash.AsSpan(0, 8))}");
     }
 }
