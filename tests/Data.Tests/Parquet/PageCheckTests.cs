@@ -107,6 +107,7 @@ public sealed class PageCheckTests
             Codec = (Codec)codec,
             Type = 1,
             Nulls = -1,
+            Bounds = default,
             IdsByLevel = -1,
             OtherFile = null,
             IsHidden = false,

@@ -223,7 +223,7 @@ public sealed class InputFaultTests : IDisposable
 
     private PreparationResult Run(string output, params string[] paths) => new CorpusPreparation(_tokenizer, Options).Run(paths, output);
 
-    private int[] Encode(string text) => [.. _tokenizer.Encode(text), _tokenizer.EndOfTextId];
+    private int[] Encode(string text) => [.. _tokenizer.Encode(text), _tokenizer.EndOfTextId!.Value];
 
     private (string Path, string[] Texts)[] Files()
         => [.. ((string[])["a.jsonl", "b.txt", "c.jsonl", "d.jsonl.gz", "e.jsonl.zst", "f.jsonl"])

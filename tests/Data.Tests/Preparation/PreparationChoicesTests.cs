@@ -7,7 +7,6 @@ using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Training;
-using Parquet;
 
 namespace KvShiftScale.Data.Tests.Preparation;
 
@@ -253,9 +252,8 @@ public sealed class PreparationChoicesTests : IDisposable
 
     private string? Metadata(string key)
     {
-        using var file = File.OpenRead(Directory.GetFiles(Output, "*.parquet")[0]);
-        using var reader = ParquetReader.CreateAsync(file).GetAwaiter().GetResult();
-        return reader.CustomMetadata.GetValueOrDefault(key);
+        using var reader = new ParquetSharp.ParquetFileReader(Directory.GetFiles(Output, "*.parquet")[0]);
+        return reader.FileMetaData.KeyValueMetadata.GetValueOrDefault(key);
     }
 
     private List<int[]> Documents()

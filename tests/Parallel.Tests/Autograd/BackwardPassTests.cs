@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Native;
 using KvShiftScale.Testing;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -345,7 +346,7 @@ public sealed class BackwardPassTests
     {
         using var scope = NewDisposeScope();
         var elsewhere = zeros([2, 2], ScalarType.Float32, new Device(DeviceType.META));
-        var exception = Assert.Throws<NotSupportedException>(() => Native.TensorMemory.Address(elsewhere));
+        var exception = Assert.Throws<NotSupportedException>(() => TensorMemory.Address(elsewhere));
         Assert.Contains("meta", exception.Message, StringComparison.Ordinal);
         Assert.Throws<NotSupportedException>(() => ProcessGroup.Solo("world").AllReduce(elsewhere));
         Assert.Throws<NotSupportedException>(() => ProcessGroup.Solo("world").AllGatherRows(elsewhere));

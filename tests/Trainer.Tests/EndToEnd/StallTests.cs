@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using KvShiftScale.Parallel.Native;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Liveness;
 using Xunit.Abstractions;
 
