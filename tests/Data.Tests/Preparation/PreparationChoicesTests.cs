@@ -13,6 +13,9 @@ namespace KvShiftScale.Data.Tests.Preparation;
 /// <summary>What ends and begins documents, special tokens in text, lines that are no documents, and text that is not UTF-8.</summary>
 public sealed class PreparationChoicesTests : IDisposable
 {
+    // Twice, so that every pair of its letters is one to merge.
+    private const string Words = "one two three four five six seven keys values token";
+
     private static readonly PreparationOptions Options = new() { ShardTokens = 200, Workers = 2, PortionBytes = 100 };
 
     private readonly TemporaryFolder _folder = new();
@@ -21,7 +24,7 @@ public sealed class PreparationChoicesTests : IDisposable
     public PreparationChoicesTests()
     {
         // 279 is <|endoftext|>; two more special ones.
-        TokenizerFolder.Save(ByteLevelBpeTrainer.Train(["one two three four five six seven keys values token", "one two three"], 280), _folder.Path("tokenizer"));
+        TokenizerFolder.Save(ByteLevelBpeTrainer.Train([Words, Words], 280), _folder.Path("tokenizer"));
         _folder.Write("tokenizer/added_tokens.json", """{"<s>": 280, "</s>": 281}""");
         _folder.Write("tokenizer/special_tokens_map.json", """{"bos_token": "<s>", "eos_token": "</s>"}""");
         _tokenizer = TokenizerModel.Load(_folder.Path("tokenizer"));

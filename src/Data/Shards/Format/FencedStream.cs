@@ -63,12 +63,17 @@ internal sealed class FencedStream(ShardFile file) : Stream
         {
             return ReadChecked(buffer);
         }
-        catch (Exception exception)
+        catch (Exception exception) when (Keep(exception))
         {
-            // Whoever asked the package rethrows it.
-            _failure = ExceptionDispatchInfo.Capture(exception);
             throw;
         }
+    }
+
+    // Whoever asked the package rethrows it.
+    private bool Keep(Exception exception)
+    {
+        _failure = ExceptionDispatchInfo.Capture(exception);
+        return true;
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));

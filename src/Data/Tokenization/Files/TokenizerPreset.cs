@@ -26,15 +26,22 @@ internal static class TokenizerPreset
         var resource = $"{name}.tiktoken.deflate";
         using var content = Assembly.Load(package).GetManifestResourceStream(resource)
             ?? throw new InvalidDataException($"The package {package} has no {resource}; use the version in Directory.Packages.props.");
-        using var lines = new StreamReader(new DeflateStream(content, CompressionMode.Decompress));
-        return TiktokenFile.ReadPublished(name, Lines(lines));
+        using var reader = new StreamReader(new DeflateStream(content, CompressionMode.Decompress));
+        return TiktokenFile.ReadPublished(name, Lines(reader));
     }
 
+    // As a file of tiktoken's has them. The package has the number of tokens in a first line, and tokens without their ranks, which count from 0.
     private static IEnumerable<string> Lines(StreamReader reader)
     {
-        while (reader.ReadLine() is { } line)
+        for (var rank = 0; reader.ReadLine() is { } line;)
         {
-            yield return line;
+            if (line.StartsWith("Capacity:", StringComparison.Ordinal))
+            {
+                continue;
+            }
+
+            yield return line.Length == 0 || line.Contains(' ', StringComparison.Ordinal) ? line : FormattableString.Invariant($"{line} {rank}");
+            rank++;
         }
     }
 }
