@@ -244,7 +244,7 @@ public sealed class TokenizerModelTests : IDisposable
         File.WriteAllText(_folder.Path("vocab.json"), "{\"a\":1");
         AssertFails<InvalidDataException>(_folder.Root, "vocab.json: not JSON");
         File.WriteAllText(_folder.Path("vocab.json"), "{\"a\":1}");
-        AssertFails<InvalidDataException>(_folder.Root, "the vocabulary ");
+        AssertFails<InvalidDataException>(_folder.Root, "the vocabulary has no token");
 
         static void AssertFails<TException>(string path, string message)
             where TException : Exception
