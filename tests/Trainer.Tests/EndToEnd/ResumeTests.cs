@@ -70,6 +70,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
         var script = fixture.PathOf("checkout", "launch", "train");
         Directory.CreateDirectory(Path.GetDirectoryName(script)!);
         File.Copy(LaunchScript(), script);
+        File.Copy(Path.Combine(Path.GetDirectoryName(LaunchScript())!, "mpirun"), fixture.PathOf("checkout", "launch", "mpirun"));
 
         using var faults = new InjectedEnvironment(NotTooFast);
         using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, Long).Skip(1)]);
