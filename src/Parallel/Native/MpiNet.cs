@@ -27,8 +27,10 @@ internal sealed partial class MpiNet : IDisposable
     public static int WorldSize => Call(() => Communicator.world.Size);
 
     /// <summary>Starts MPI, or joins one that is under way. Collective.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="MpiLibrary.Load"/> was not called.</exception>
     public static MpiNet Start()
     {
+        _ = MpiLibrary.MsMpiPath;
         string[] arguments = [];
         return new MpiNet(Call(() => new MPI.Environment(ref arguments, Threading.Multiple)));
     }
