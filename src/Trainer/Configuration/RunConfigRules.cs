@@ -357,7 +357,7 @@ public sealed partial class RunConfigRules
         Require(optimizer.DecaySteps <= 0 || optimizer.Decay == LearningRateDecay.Wsd, "optimizer.decay_steps", optimizer.DecaySteps,
             Format($"belongs to optimizer.decay = wsd, and that is {ConfigKeys.NameOf(optimizer.Decay.ToString())}, which falls from warm-up to the last step"),
             "set optimizer.decay: wsd, or optimizer.decay_steps: 0");
-        Require(optimizer.DecaySteps <= 0 || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
+        Require(optimizer.DecaySteps <= 0 || optimizer.Decay != LearningRateDecay.Wsd || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
             optimizer.DecaySteps, Format($"must fit behind optimizer.warmup_steps = {optimizer.WarmupSteps} into run.steps = {_config.Run.Steps}"),
             "use fewer steps of warm-up or decay, or more run.steps");
     }

@@ -174,10 +174,10 @@ public sealed class ExportTests(TrainingFixture fixture)
 
         // The same address in the environment has what is masked, and the same command as before has all of it.
         var requests = collector.Heads.Count;
-        using var told = ProgramRun.StartFile("env", [$"OTEL_EXPORTER_OTLP_ENDPOINT={address}", "dotnet", ProgramRun.KvShift, "train", saved, "--set", "run.steps=5"]);
+        using var told = ProgramRun.StartFile("env", [$"OTEL_EXPORTER_OTLP_ENDPOINT={address}", "dotnet", ProgramRun.KvShift, "train", saved, "--set", "run.steps=5", "--accept-changed-schedule"]);
         told.WaitFor(ExitCode.Done);
         Assert.InRange(collector.Heads.Count, requests + 1, int.MaxValue);
-        using var again = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--set", "run.steps=7"]);
+        using var again = ProgramRun.Execute(ExitCode.Done, [.. arguments, "--set", "run.steps=7", "--accept-changed-schedule"]);
         Assert.All(collector.Heads, head => Assert.Equal("Basic " + Convert.ToBase64String("reader:g@heim"u8), head.Headers["authorization"]));
         AssertKeepsSecrets(told, again, refused, replayed);
     }

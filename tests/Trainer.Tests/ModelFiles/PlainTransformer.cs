@@ -65,7 +65,7 @@ internal sealed class PlainTransformer : IDisposable
             {
                 var beside = Path.Combine(folder, "tensor.pt");
                 _stored[entry.Name].save(beside);
-                using var loaded = Tensor.Load(beside);
+                using var loaded = load(beside);
                 File.Delete(beside);
                 writer.Write(entry.Name, loaded.contiguous().bytes);
                 map[entry.Name] = file;

@@ -158,8 +158,9 @@ public sealed class CollectorFaultTests
     {
         using var server = new PlainServer("SSH-2.0-OpenSSH_9.2\r\n"u8.ToArray());
 
-        Assert.Contains("does not speak OTLP over HTTP there", Assert.Single(Export(server.Endpoint)));
-        Assert.Contains("does not speak gRPC there", Assert.Single(Export(server.Endpoint, OtlpProtocol.Grpc)));
+        // A client that writes on is reset before it has heard the greeting, which is another cause, said beside this one.
+        Assert.Contains(Export(server.Endpoint), warning => warning.Contains("does not speak OTLP over HTTP there", StringComparison.Ordinal));
+        Assert.Contains(Export(server.Endpoint, OtlpProtocol.Grpc), warning => warning.Contains("does not speak gRPC there", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -284,8 +285,9 @@ public sealed class CollectorFaultTests
                 {
                     // The client has hung up first.
                 }
-                catch (SocketException)
+                catch (Exception stopped) when (stopped is SocketException or InvalidOperationException)
                 {
+                    // Stopped while it waited, or just before.
                     return;
                 }
             }
@@ -324,8 +326,9 @@ public sealed class CollectorFaultTests
                 {
                     client = _listener.AcceptTcpClient();
                 }
-                catch (SocketException)
+                catch (Exception stopped) when (stopped is SocketException or InvalidOperationException)
                 {
+                    // Stopped while it waited, or just before.
                     return;
                 }
 
