@@ -72,7 +72,7 @@ internal static class NumberBounds
         ["parallel.canonical_leaves"] = new Whole(0, 1 << 24, "use 0 for one leaf for each micro-batch"),
         ["parallel.bucket_mebibytes"] = new Whole(1, 65_536, "set the size of a gradient bucket, for example 32"),
         ["parallel.threads_per_rank"] = new Whole(0, MostThreads, "use 0 to divide the cores among the ranks of the machine"),
-        ["optimizer.lr"] = new Real(0, 1000, "use for example 2e-4", IsOpenBelow: true),
+        ["optimizer.lr"] = new Real(0, 1e30, "use for example 2e-4", IsOpenBelow: true),
         ["optimizer.warmup_steps"] = new Whole(0, MostSteps, "use 0 to start at the peak learning rate"),
         ["optimizer.decay_steps"] = new Whole(0, MostSteps, "use 0 for a tenth of run.steps"),
         ["optimizer.final_lr_fraction"] = new Real(0, 1, "use for example 0.1"),
