@@ -59,7 +59,7 @@ public sealed class LongDocumentTests(TrainingFixture fixture)
     {
         using var inspect = ProgramRun.Execute(ExitCode.Usage, "data", "inspect", fixture.TrainingShard, option, value);
 
-        Assert.Contains($"found {option} {value}; wanted 1 or more", inspect.Error, StringComparison.Ordinal);
+        Assert.Contains($"found {option} {value}; wanted at least 1", inspect.Error, StringComparison.Ordinal);
     }
 
     // Every training text in one document, and each of them once more.
