@@ -27,12 +27,9 @@ internal static class DataInspectVerb
             path, tokenizer, documents, context, batch,
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path), parsed.GetValue(tokenizer), parsed.GetValue(documents),
-            sizes with { Context = Positive("--context", parsed.GetValue(context)), GlobalBatch = Positive("--global-batch", parsed.GetValue(batch)) }));
+            sizes with { Context = parsed.GetValue(context), GlobalBatch = parsed.GetValue(batch) }));
         return command;
     }
-
-    private static int Positive(string name, int value)
-        => value > 0 ? value : throw new UsageException($"found {name} {value}; wanted 1 or more");
 
     private static int Run(string[] paths, string? tokenizerPath, int documents, DataConfig sizes)
     {

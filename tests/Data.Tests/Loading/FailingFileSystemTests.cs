@@ -223,8 +223,7 @@ public sealed class FailingFileSystemTests : IDisposable
             }
         }
 
-        Assert.Fail("nothing failed");
-        throw null!;
+        throw new Xunit.Sdk.XunitException("nothing failed");
     }
 
     private static IEnumerable<int[]> RowsOf(TokenBatch batch) => batch.Inputs.Chunk(batch.Context).ToArray();
