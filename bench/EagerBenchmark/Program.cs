@@ -4,7 +4,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using EagerBenchmark;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 const int Context = 512;

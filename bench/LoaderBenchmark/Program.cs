@@ -8,7 +8,7 @@
 //   join FOLDER TOKENIZER MOST_TOKENS       the same text in long ones
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using LoaderBenchmark;

@@ -5,9 +5,14 @@
 // --dtype fp32 or bf16; --recompute 0 keeps every activation, 1 makes again what costs little, 2 all but the inputs of blocks.
 using System.Diagnostics;
 using System.Globalization;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;

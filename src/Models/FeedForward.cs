@@ -1,7 +1,8 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Operations;
-using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

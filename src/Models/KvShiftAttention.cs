@@ -1,8 +1,9 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
-using KvShiftScale.Models.Probing;
-using KvShiftScale.Parallel;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

@@ -1,9 +1,11 @@
-using KvShiftScale.Models.Initialization;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
-using KvShiftScale.Models.Probing;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;
@@ -82,9 +84,6 @@ public sealed class KvShiftTransformer : nn.Module
             }
         }
     }
-
-    /// <summary>Fills the parameters: a pure function of (seed, parameter name, element).</summary>
-    public void Initialize(long seed) => WeightInitializer.Fill(this, seed);
 
     /// <summary>Sum over valid targets of the negative log-likelihood, in nats.</summary>
     /// <param name="ids">int32 [batch * tokens].</param>

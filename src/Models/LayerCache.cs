@@ -1,3 +1,4 @@
+using KvShiftScale.Models.Configuration;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

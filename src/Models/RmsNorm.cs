@@ -1,7 +1,6 @@
 using KvShiftScale.Models.Operations;
-using KvShiftScale.Parallel;
-using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

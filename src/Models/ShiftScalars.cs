@@ -1,3 +1,4 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Parameters;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,7 +1,7 @@
-using KvShiftScale.Models.Probing;
-using KvShiftScale.Parallel;
-using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

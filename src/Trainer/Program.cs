@@ -1,3 +1,3 @@
-using KvShiftScale.Trainer;
+using KvShiftScale.Trainer.Commands;
 
 return CommandLine.Run(args);

@@ -1,3 +1,5 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Tests;

@@ -1,3 +1,5 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using System.Globalization;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Tests;

@@ -1,7 +1,7 @@
-using KvShiftScale.Parallel.Autograd;
 using System.Globalization;
 using KvShiftScale.Models.Operations;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Parameters;
 using Xunit.Abstractions;
 using static TorchSharp.torch;

@@ -1,3 +1,5 @@
+using KvShiftScale.Models.Configuration;
+
 namespace KvShiftScale.Models.Tests;
 
 public sealed class ModelCostTests

@@ -1,5 +1,7 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

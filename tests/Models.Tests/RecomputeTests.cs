@@ -1,5 +1,6 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;
 

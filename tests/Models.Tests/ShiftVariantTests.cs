@@ -1,5 +1,6 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Tests.Reference;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Tests;

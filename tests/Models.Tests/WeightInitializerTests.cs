@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using static TorchSharp.torch;
 
@@ -118,7 +120,7 @@ public sealed class WeightInitializerTests
     [Fact]
     public void NormalDrawsHaveTheMomentsOfANormal()
     {
-        var random = new CounterRandom(11, "moments");
+        var random = new NamedRandom(11, "moments");
         const int count = 200_000;
         var (sum, squares, fourth) = (0.0, 0.0, 0.0);
         for (var i = 0; i < count; i++)
@@ -138,7 +140,7 @@ public sealed class WeightInitializerTests
     private static IEnumerable<double[]> StartingWeights(KvShiftVariant variant, KvShiftInitialization initialization, int heads)
     {
         var scalars = new double[heads * ShiftPlan.Of(variant).ScalarsPerHead];
-        ShiftInitializer.Fill(scalars, heads, variant, initialization, new CounterRandom(3, "model.layers.0.self_attn.k_shift"));
+        ShiftInitializer.Fill(scalars, heads, variant, initialization, new NamedRandom(3, "model.layers.0.self_attn.k_shift"));
         return scalars.Chunk(scalars.Length / heads).Select(own => variant == KvShiftVariant.Gate
             ? new[] { 1 / (1 + Math.Exp(own[0])), 1 / (1 + Math.Exp(-own[0])) }
             : own);

@@ -1,15 +1,18 @@
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Session;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;

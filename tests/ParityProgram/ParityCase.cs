@@ -1,5 +1,5 @@
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.ParityProgram;
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.ParityProgram;
 

@@ -1,14 +1,17 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Session;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;

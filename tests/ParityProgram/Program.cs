@@ -1,5 +1,6 @@
 using System.Globalization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.ParityProgram;
 using static TorchSharp.torch;

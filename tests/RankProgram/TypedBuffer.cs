@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.RankProgram;
 

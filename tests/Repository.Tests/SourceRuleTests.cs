@@ -19,14 +19,14 @@ public sealed partial class SourceRuleTests
     [Fact]
     public void TheEnvironmentIsReadAtTheEntryOnly()
         => AssertNowhere(@"\bGetEnvironmentVariables?\b", Sources("src").Where(file =>
-            file is not ("src/Trainer/Program.cs" or "src/Trainer/CommandLine.cs")
+            file is not ("src/Trainer/Program.cs" or "src/Trainer/Commands/CommandLine.cs")
             && !file.StartsWith("src/Trainer/Launch/", StringComparison.Ordinal)));
 
     // A thread's body hands whatever it meets to the step that waits for it; what a node of the graph meets is thrown where the step called backward.
     [Fact]
     public void EverythingIsCaughtAtTheEntryOnly()
         => AssertNowhere(@"catch \(Exception\b[^)]*\)\s*$", Sources("src").Where(file =>
-            file is not ("src/Trainer/CommandLine.cs" or "src/Trainer/Checkpoints/Crew.cs" or "src/Parallel/CommunicationThread.cs"
+            file is not ("src/Trainer/Commands/CommandLine.cs" or "src/Core/Files/Crew.cs" or "src/Parallel/Gradients/CommunicationThread.cs"
                 or "src/Parallel/Autograd/BackwardPass.cs")));
 
     // Exceptions of our functions come out of there alone.

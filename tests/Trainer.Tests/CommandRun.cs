@@ -1,4 +1,6 @@
 using System.Text.Json;
+using KvShiftScale.Core;
+using KvShiftScale.Trainer.Commands;
 using Xunit.Sdk;
 
 namespace KvShiftScale.Trainer.Tests;

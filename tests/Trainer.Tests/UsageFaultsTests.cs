@@ -1,4 +1,6 @@
+using KvShiftScale.Trainer.Commands;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Tests;
 

@@ -1,5 +1,3 @@
-using KvShiftScale.Data.Text.Files;
-
 namespace KvShiftScale.Data.Finding;
 
 /// <summary>What is looked for where a path of data is given.</summary>

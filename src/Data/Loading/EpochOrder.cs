@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Numbers;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>

@@ -1,4 +1,5 @@
 using System.Collections;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Shards;
 

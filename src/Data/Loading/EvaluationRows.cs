@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Configuration;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>Packs windows into rows, in order, and the rows of one share into batches.</summary>

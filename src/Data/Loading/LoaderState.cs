@@ -1,4 +1,6 @@
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>

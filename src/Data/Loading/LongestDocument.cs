@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Data.Loading;

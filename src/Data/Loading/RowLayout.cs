@@ -3,9 +3,6 @@ namespace KvShiftScale.Data.Loading;
 /// <summary>Turns a row of tokens into inputs, targets and positions.</summary>
 internal static class RowLayout
 {
-    /// <summary>Rows that a document takes when it is padded: each has at most context targets, and the first token is no target.</summary>
-    public static int PaddedRows(int documentLength, int context) => (int)((Math.Max(documentLength - 1L, 0) + context - 1) / context);
-
     /// <summary>Fills one row of a batch.</summary>
     /// <param name="tokens">2 to context + 1 ids; what they leave free of the row is padded.</param>
     /// <param name="documentStarts">Ascending places in [1, context] at which a document begins.</param>

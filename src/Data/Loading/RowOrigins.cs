@@ -1,5 +1,8 @@
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Shards;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>Finds out which documents rows of the training order are made of, by reading the row groups of their windows once more.</summary>

@@ -1,4 +1,7 @@
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
+
 namespace KvShiftScale.Data.Loading;
 
 /// <summary>

@@ -1,4 +1,6 @@
 using System.Runtime.ExceptionServices;
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 
 namespace KvShiftScale.Data.Loading;
@@ -94,7 +96,7 @@ internal sealed class ShuffleWindow
         for (var place = 0; place < count; place++)
         {
             var length = Length(place);
-            _starts[place + 1] = _starts[place] + (packing == Packing.Pad ? RowLayout.PaddedRows(length, context) : length);
+            _starts[place + 1] = _starts[place] + (packing == Packing.Pad ? DocumentLengths.PaddedRows(length, context) : length);
         }
     }
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Shards;
 

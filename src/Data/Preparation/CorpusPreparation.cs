@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;

@@ -1,5 +1,6 @@
+using KvShiftScale.Data.Corpus;
+using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Text;
-using KvShiftScale.Data.Text.Files;
 
 namespace KvShiftScale.Data.Preparation;
 

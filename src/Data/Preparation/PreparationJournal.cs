@@ -10,7 +10,7 @@ namespace KvShiftScale.Data.Preparation;
 /// <param name="Documents">Documents of that file that are in shards.</param>
 internal sealed record PreparationJournal(ShardManifest Done, int Input, long Documents)
 {
-    public const string FileName = "unfinished.json";
+    public const string FileName = ShardPath.UnfinishedName;
 
     /// <summary>The journal of a folder, or null when it has none.</summary>
     /// <exception cref="InvalidDataException">It is damaged, or the shards that it lists are not there.</exception>

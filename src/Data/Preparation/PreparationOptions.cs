@@ -1,4 +1,4 @@
-using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Tokenization;
 
 namespace KvShiftScale.Data.Preparation;

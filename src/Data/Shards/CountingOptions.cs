@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Configuration;
+
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>

@@ -11,6 +11,9 @@ public sealed record DocumentLengths(long Documents, long Empty, int Shortest, i
     /// <summary>No documents.</summary>
     public static DocumentLengths None { get; } = new(0, 0, 0, 0, 0);
 
+    /// <summary>Rows that a document takes when it is padded: each has at most context targets, and the first token is no target.</summary>
+    public static int PaddedRows(int documentLength, int context) => (int)((Math.Max(documentLength - 1L, 0) + context - 1) / context);
+
     /// <summary>These documents and others.</summary>
     public DocumentLengths And(DocumentLengths others)
     {

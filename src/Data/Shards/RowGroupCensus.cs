@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
 using KvShiftScale.Data.Files;
-using KvShiftScale.Data.Loading;
 
 namespace KvShiftScale.Data.Shards;
 
@@ -120,7 +119,7 @@ internal sealed class RowGroupCensus
         var rows = 0L;
         for (var document = 0; document < group.DocumentCount; document++)
         {
-            rows += RowLayout.PaddedRows(group.Length(document), context);
+            rows += DocumentLengths.PaddedRows(group.Length(document), context);
         }
 
         return rows;

@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 
 namespace KvShiftScale.Data.Shards;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using KvShiftScale.Data.Preparation;
 
 namespace KvShiftScale.Data.Shards;
 

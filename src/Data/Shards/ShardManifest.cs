@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using KvShiftScale.Data.Preparation;
 
 namespace KvShiftScale.Data.Shards;
 

@@ -1,13 +1,14 @@
 using KvShiftScale.Data.Finding;
-using KvShiftScale.Data.Preparation;
-using KvShiftScale.Data.Text.Files;
 
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>The token shards that one path stands for.</summary>
 internal static class ShardPath
 {
-    private static readonly string[] BesideShards = [ShardManifest.FileName, PreparationJournal.FileName];
+    /// <summary>What a preparation keeps beside the shards until it is done.</summary>
+    internal const string UnfinishedName = "unfinished.json";
+
+    private static readonly string[] BesideShards = [ShardManifest.FileName, UnfinishedName];
 
     /// <summary>Finds them; what stands beside shards in a folder of 'data prepare' is no match of a pattern.</summary>
     /// <exception cref="FileNotFoundException">There are none, or a file of text is among them.</exception>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Finding;
 
 namespace KvShiftScale.Data.Shards;

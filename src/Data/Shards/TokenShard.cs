@@ -17,7 +17,7 @@ namespace KvShiftScale.Data.Shards;
 public sealed class TokenShard : IDisposable
 {
     /// <summary>The column that holds the ids.</summary>
-    public const string ColumnName = "input_ids";
+    public const string ColumnName = ShardFooter.IdColumnName;
 
     /// <summary>File metadata key: hash of the tokenizer.</summary>
     public const string TokenizerKey = "kvshift.tokenizer";

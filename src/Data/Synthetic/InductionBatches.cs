@@ -1,4 +1,6 @@
+using KvShiftScale.Core.Numbers;
 using KvShiftScale.Data.Loading;
+
 namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>

@@ -1,4 +1,6 @@
+using KvShiftScale.Core.Numbers;
 using KvShiftScale.Data.Loading;
+
 namespace KvShiftScale.Data.Synthetic;
 
 /// <summary>Writes sequences of an <see cref="InductionTask"/>; each depends on its key alone. For one thread.</summary>

@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Unicode;
-using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Merging;
 using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization;
 

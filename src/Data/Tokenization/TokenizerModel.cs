@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Text;
 using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Merging;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 using Microsoft.ML.Tokenizers;
 
 namespace KvShiftScale.Data.Tokenization;

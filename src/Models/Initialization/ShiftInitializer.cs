@@ -1,3 +1,6 @@
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Models.Configuration;
+
 namespace KvShiftScale.Models.Initialization;
 
 /// <summary>
@@ -12,7 +15,7 @@ internal static class ShiftInitializer
     /// <param name="initialization">Distribution of the weights.</param>
     /// <param name="random">The parameter's own numbers.</param>
     /// <exception cref="ArgumentException">The identity is asked of a sigmoid, which never gives 1.</exception>
-    public static void Fill(Span<double> scalars, int heads, KvShiftVariant variant, KvShiftInitialization initialization, CounterRandom random)
+    public static void Fill(Span<double> scalars, int heads, KvShiftVariant variant, KvShiftInitialization initialization, NamedRandom random)
     {
         if (variant == KvShiftVariant.Gate && initialization == KvShiftInitialization.Identity)
         {
@@ -35,7 +38,7 @@ internal static class ShiftInitializer
     }
 
     // Of one head; the last weight is that of the current token, the first that of the oldest.
-    private static void Draw(Span<double> weights, int head, KvShiftInitialization initialization, CounterRandom random)
+    private static void Draw(Span<double> weights, int head, KvShiftInitialization initialization, NamedRandom random)
     {
         var taps = weights.Length;
         switch (initialization)

@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -10,8 +12,8 @@ namespace KvShiftScale.Models.Initialization;
 /// </summary>
 public static class WeightInitializer
 {
-    /// <summary>Fills every parameter of the model.</summary>
-    public static void Fill(KvShiftTransformer model, long seed)
+    /// <summary>Fills every parameter of the model: a pure function of (seed, parameter name, element).</summary>
+    public static void Initialize(this KvShiftTransformer model, long seed)
     {
         using var mode = no_grad();
         foreach (var slot in model.Parameters.Slots)
@@ -28,7 +30,7 @@ public static class WeightInitializer
             slot.Parameter.fill_(1);
             return;
         }
-        var random = new CounterRandom(seed, slot.Name);
+        var random = new NamedRandom(seed, slot.Name);
         var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(slot, config, random) : Weight(slot, config, random);
         // Padding stays 0. The rest is the element of the whole parameter, whichever part of it this rank holds.
         var values = new double[slot.Shard.ElementCount];
@@ -42,7 +44,7 @@ public static class WeightInitializer
         slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
     }
 
-    private static Func<long, double> Weight(ParameterSlot slot, ModelConfig config, CounterRandom random)
+    private static Func<long, double> Weight(ParameterSlot slot, ModelConfig config, NamedRandom random)
     {
         var deviation = Deviation(slot, config);
         return index => deviation * random.Normal(index);
@@ -61,7 +63,7 @@ public static class WeightInitializer
     }
 
     // Of all heads, which are few.
-    private static Func<long, double> ShiftScalar(ParameterSlot slot, ModelConfig config, CounterRandom random)
+    private static Func<long, double> ShiftScalar(ParameterSlot slot, ModelConfig config, NamedRandom random)
     {
         var scalars = new double[slot.Shard.GlobalShape[0] * slot.Shard.GlobalShape[1]];
         ShiftInitializer.Fill(scalars, (int)slot.Shard.GlobalShape[0], config.KvShift, config.KvShiftInit, random);

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Operations;

@@ -1,3 +1,5 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Autograd;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;

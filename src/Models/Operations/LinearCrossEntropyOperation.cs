@@ -1,6 +1,7 @@
-using KvShiftScale.Models.Native;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Kernels;
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;

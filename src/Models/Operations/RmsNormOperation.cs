@@ -1,8 +1,9 @@
-using KvShiftScale.Models.Native;
+using KvShiftScale.Models.Kernels;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

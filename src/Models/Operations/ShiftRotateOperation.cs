@@ -1,7 +1,9 @@
-using KvShiftScale.Models.Native;
+using KvShiftScale.Models.Kernels;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

@@ -1,7 +1,8 @@
-using KvShiftScale.Models.Native;
+using KvShiftScale.Models.Kernels;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Layers;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

@@ -1,5 +1,6 @@
-using KvShiftScale.Models.Native;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Kernels;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;

@@ -1,3 +1,4 @@
+using KvShiftScale.Models.Layout;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Models.Initialization;
+using KvShiftScale.Core.Numbers;
 
 namespace KvShiftScale.Models.Probing;
 
@@ -21,7 +21,7 @@ internal static class RepeatedSequences
         var ids = new int[count * 2 * length];
         for (var row = 0; row < count; row++)
         {
-            var random = new CounterRandom(Seed, $"probe.induction.{row}");
+            var random = new NamedRandom(Seed, $"probe.induction.{row}");
             var seen = new HashSet<int>();
             for (var draw = 0L; seen.Count < length; draw++)
             {

@@ -1,6 +1,7 @@
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

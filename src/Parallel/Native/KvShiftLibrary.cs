@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using KvShiftScale.Core;
 
 namespace KvShiftScale.Parallel.Native;
 
@@ -84,7 +85,7 @@ public static class KvShiftLibrary
 }
 
 /// <summary>A library of native/ cannot be used: it is missing, of other sources, or does not load on this machine.</summary>
-public class KvShiftLibraryException : Exception
+public class KvShiftLibraryException : UsageException
 {
     public KvShiftLibraryException(string message, Exception? inner = null) : base(message, inner)
     {

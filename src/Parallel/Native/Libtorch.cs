@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Core;
 
 namespace KvShiftScale.Parallel.Native;
 
@@ -97,7 +98,7 @@ public static partial class Libtorch
 }
 
 /// <summary>libtorch cannot be used: a library is missing, or does not load on this machine.</summary>
-public sealed class LibtorchException : Exception
+public sealed class LibtorchException : UsageException
 {
     public LibtorchException(string message, Exception? inner = null) : base(message, inner)
     {

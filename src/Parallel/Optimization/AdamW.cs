@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

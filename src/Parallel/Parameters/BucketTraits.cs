@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Collectives;
+
 namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>How the parameters of one bucket are reduced, counted and updated.</summary>

@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Collectives;
+
 namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Optimization;
-using KvShiftScale.Trainer.Faults;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.BadNumbers;

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 

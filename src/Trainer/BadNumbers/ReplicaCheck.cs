@@ -1,6 +1,7 @@
 using System.Globalization;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;

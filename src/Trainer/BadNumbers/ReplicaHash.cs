@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
 

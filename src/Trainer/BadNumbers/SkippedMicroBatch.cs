@@ -1,5 +1,6 @@
 using System.Globalization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 

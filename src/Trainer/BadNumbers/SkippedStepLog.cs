@@ -1,8 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using KvShiftScale.Trainer.Checkpoints;
-using KvShiftScale.Trainer.Telemetry;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Files;
+
 namespace KvShiftScale.Trainer.Checkpoints;
 
 /// <summary>One file of a checkpoint as its manifest has it. Checksums are in lower-case hexadecimal digits.</summary>

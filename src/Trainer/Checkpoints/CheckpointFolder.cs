@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

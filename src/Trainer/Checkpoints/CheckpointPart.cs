@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

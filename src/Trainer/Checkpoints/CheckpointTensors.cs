@@ -1,6 +1,6 @@
 using System.Buffers;
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.Faults;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

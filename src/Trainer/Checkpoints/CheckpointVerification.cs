@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Files;
+
 namespace KvShiftScale.Trainer.Checkpoints;
 
 /// <summary>Compares every byte of a checkpoint with what was written, and names what differs.</summary>

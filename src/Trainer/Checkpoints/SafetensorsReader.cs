@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text.Json;
-using KvShiftScale.Trainer.Faults;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
 using Microsoft.Win32.SafeHandles;
 
 namespace KvShiftScale.Trainer.Checkpoints;

@@ -1,5 +1,5 @@
-using KvShiftScale.Trainer.Faults;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
 
 namespace KvShiftScale.Trainer.Checkpoints;
 

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
-using KvShiftScale.Models;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
+using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Configuration;
 

@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Text;
+
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>A piece of configuration as written, with the place it was written at; not yet bound to a type.</summary>

@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 

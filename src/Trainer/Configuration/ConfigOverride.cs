@@ -1,3 +1,5 @@
+using KvShiftScale.Core;
+
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>One <c>--set key.path=value</c> of the command line. It replaces what the file has at that key.</summary>

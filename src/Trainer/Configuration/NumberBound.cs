@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Configuration;
 

@@ -1,6 +1,7 @@
-using KvShiftScale.Data;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Optimization;
 
 namespace KvShiftScale.Trainer.Configuration;
 

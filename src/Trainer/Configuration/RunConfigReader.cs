@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core;
 using YamlDotNet.Core;
 
 namespace KvShiftScale.Trainer.Configuration;

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using KvShiftScale.Data;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Optimization;
 
 namespace KvShiftScale.Trainer.Configuration;
 

@@ -1,6 +1,6 @@
 using System.Collections;
 using System.Globalization;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 

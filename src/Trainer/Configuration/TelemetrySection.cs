@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Text;
+
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>The <c>telemetry</c> section of a run's configuration: where metrics are exported to.</summary>

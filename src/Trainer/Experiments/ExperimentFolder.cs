@@ -1,3 +1,5 @@
+using KvShiftScale.Core;
+
 namespace KvShiftScale.Trainer.Experiments;
 
 /// <summary>Where an experiment's runs and results go.</summary>

@@ -1,5 +1,7 @@
-using KvShiftScale.Parallel;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Trainer.Faults;
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
 using static TorchSharp.torch;

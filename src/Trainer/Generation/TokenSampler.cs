@@ -1,4 +1,4 @@
-using KvShiftScale.Models.Initialization;
+using KvShiftScale.Core.Numbers;
 
 namespace KvShiftScale.Trainer.Generation;
 
@@ -8,7 +8,7 @@ namespace KvShiftScale.Trainer.Generation;
 /// </summary>
 internal sealed class TokenSampler(SamplingOptions options)
 {
-    private readonly CounterRandom _random = new(options.Seed, "generate");
+    private readonly NamedRandom _random = new(options.Seed, "generate");
     private double[] _weights = [];
     private int[] _candidates = [];
 

@@ -1,5 +1,4 @@
-using KvShiftScale.Parallel.Native;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Launch;

@@ -1,7 +1,8 @@
 using System.Globalization;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Planning;
-using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Launch;
 

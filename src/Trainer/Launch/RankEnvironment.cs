@@ -1,5 +1,6 @@
 using System.Globalization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Native;
 
 namespace KvShiftScale.Trainer.Launch;

@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Launch;

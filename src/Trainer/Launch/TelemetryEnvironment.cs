@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using KvShiftScale.Parallel.Ledger;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Trainer.Liveness;
 

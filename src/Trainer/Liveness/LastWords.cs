@@ -1,4 +1,6 @@
 using System.Globalization;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -1,5 +1,6 @@
 using System.Text;
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using KvShiftScale.Parallel.Ledger;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -1,8 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -29,7 +29,7 @@ internal static class StackDump
         // It is no rank, and has no faults to commit.
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OMPI_", StringComparison.Ordinal)
             || name.StartsWith("PMI", StringComparison.Ordinal)
-            || name == Faults.InjectedFaults.Variable).ToList())
+            || name == Core.Faults.InjectedFaults.Variable).ToList())
         {
             start.Environment.Remove(name);
         }

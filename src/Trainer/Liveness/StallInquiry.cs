@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Faults;
 
 namespace KvShiftScale.Trainer.Liveness;
 

@@ -160,7 +160,7 @@ internal sealed class FolderWeights
     private void CheckNothingElse(HashSet<string> expected, IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> parameters,
         ModelDescription description)
     {
-        var isVanilla = !parameters.Any(parameter => WeightLayout.IsShift(parameter.Name)) && description.Model.KvShift != Models.KvShiftVariant.None;
+        var isVanilla = !parameters.Any(parameter => WeightLayout.IsShift(parameter.Name)) && description.Model.KvShift != Models.Configuration.KvShiftVariant.None;
         var unused = _files.Names.Order(StringComparer.Ordinal).Where(name => !expected.Contains(name) && !WeightLayout.IsDerived(name)
             && !(isVanilla && WeightLayout.IsStoredShift(name)) && !(name == WeightLayout.Head && description.Model.TieEmbeddings)).ToList();
         if (unused.Count > 0)
@@ -185,7 +185,7 @@ internal sealed class FolderWeights
             return $"It says num_hidden_layers: {description.Model.Layers}, so that layers from {description.Model.Layers} on would be left out.";
         }
 
-        return WeightLayout.IsStoredShift(tensor) && description.Model.KvShift == Models.KvShiftVariant.None
+        return WeightLayout.IsStoredShift(tensor) && description.Model.KvShift == Models.Configuration.KvShiftVariant.None
             ? "It says kv_shift: none, so that the shift would be left out; eval and generate have --vanilla for that."
             : "A part of the model would be left out: the two do not belong together.";
     }

@@ -1,7 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.ModelFiles;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.ModelFiles;

@@ -1,7 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Files;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
 

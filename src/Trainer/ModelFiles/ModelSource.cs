@@ -1,4 +1,5 @@
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

@@ -1,7 +1,6 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Reporting;
 using Spectre.Console;
 
 namespace KvShiftScale.Trainer.Planning;

@@ -1,7 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
+using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Telemetry;
-using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Replaying;
 

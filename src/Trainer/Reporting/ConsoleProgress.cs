@@ -1,3 +1,4 @@
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Telemetry;
 using Spectre.Console;
 using Spectre.Console.Rendering;

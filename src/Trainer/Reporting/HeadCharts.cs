@@ -1,3 +1,4 @@
+using KvShiftScale.Core.Text;
 using KvShiftScale.Models.Probing;
 
 namespace KvShiftScale.Trainer.Reporting;

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Trainer.Reporting;
 

@@ -1,3 +1,4 @@
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Reporting;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Reporting;
 

@@ -1,5 +1,6 @@
 using System.Text;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Reporting;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Reporting;
 

@@ -1,3 +1,5 @@
+using KvShiftScale.Core.Text;
+
 namespace KvShiftScale.Trainer.Reporting;
 
 /// <summary>A map of numbers up to 1 by row and column, the stronger the larger; the first row is at the bottom, as layers are drawn.</summary>

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
-using KvShiftScale.Parallel;
-using KvShiftScale.Parallel.Ledger;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Trainer.Telemetry;
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Telemetry;

@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using OpenTelemetry.Exporter;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;

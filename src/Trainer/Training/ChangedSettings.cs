@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 
@@ -38,7 +39,7 @@ internal sealed class ChangedSettings
     public ChangedSettings(RunConfig then, RunConfig now, long step)
     {
         _step = step + 1;
-        var optimizer = ConfigKeys.PropertiesOf(typeof(Parallel.OptimizerConfig)).Select(property => $"optimizer.{ConfigKeys.NameOf(property.Name)}");
+        var optimizer = ConfigKeys.PropertiesOf(typeof(Parallel.Optimization.OptimizerConfig)).Select(property => $"optimizer.{ConfigKeys.NameOf(property.Name)}");
         _schedule = [.. Differences(then, now, Schedule)];
         _others = [.. Differences(then, now, optimizer.Except(Schedule).Concat(Others))];
         _rateThen = new LearningRateSchedule(then.Optimizer, then.Run.Steps).At(_step);
@@ -94,7 +95,7 @@ internal sealed class ChangedSettings
         return value switch
         {
             Enum named => ConfigKeys.NameOf(named.ToString()),
-            IEnumerable<Data.DataSource> sources => $"[{string.Join(", ", sources.Select(source
+            IEnumerable<Data.Configuration.DataSource> sources => $"[{string.Join(", ", sources.Select(source
                 => source.Weight == 1 ? source.Glob : FormattableString.Invariant($"{{ glob: {source.Glob}, weight: {source.Weight} }}")))}]",
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
             _ => $"{value}",

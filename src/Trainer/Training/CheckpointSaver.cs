@@ -1,11 +1,13 @@
 using System.Diagnostics;
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Telemetry;
 using static TorchSharp.torch;
 

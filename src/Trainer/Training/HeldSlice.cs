@@ -1,5 +1,5 @@
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;

@@ -1,4 +1,6 @@
+using KvShiftScale.Core;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
 

@@ -1,7 +1,9 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.RunFolders;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Training;
 

@@ -1,5 +1,8 @@
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Layout;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using static TorchSharp.torch;

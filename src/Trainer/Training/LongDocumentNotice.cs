@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,10 +1,10 @@
 using System.Diagnostics;
+using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Trainer.Training;
 

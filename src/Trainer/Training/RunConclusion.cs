@@ -1,13 +1,15 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Generation;
 using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Telemetry;
 using static TorchSharp.torch;
 

@@ -1,8 +1,9 @@
-using KvShiftScale.Data;
-using KvShiftScale.Data.Loading;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,8 +1,12 @@
+using KvShiftScale.Core;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.RunFolders;
+using KvShiftScale.Trainer.Session;
 
 namespace KvShiftScale.Trainer.Training;
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Progress;
 using KvShiftScale.Trainer.Checkpoints;
-using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.ModelFiles;
 using static TorchSharp.torch;
 

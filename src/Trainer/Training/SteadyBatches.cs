@@ -1,4 +1,5 @@
 using KvShiftScale.Data.Loading;
+using KvShiftScale.Trainer.Session;
 
 namespace KvShiftScale.Trainer.Training;
 

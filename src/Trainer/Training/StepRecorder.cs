@@ -1,6 +1,8 @@
 using System.Diagnostics;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Telemetry;
 using TorchSharp;
 using static TorchSharp.torch;

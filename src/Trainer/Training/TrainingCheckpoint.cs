@@ -1,7 +1,10 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Files;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Checkpoints;

@@ -1,10 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Trainer.Session;
+using KvShiftScale.Trainer.Signals;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,13 +1,16 @@
 using System.Diagnostics;
-using KvShiftScale.Data;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Core.Text;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
-using KvShiftScale.Parallel;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Faults;
-using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.RunFolders;
+using KvShiftScale.Trainer.Session;
 
 namespace KvShiftScale.Trainer.Training;
 

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
-using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,9 +1,12 @@
 using System.Diagnostics;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
-using KvShiftScale.Trainer.Faults;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Regions;
+using KvShiftScale.Trainer.Session;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;

@@ -1,6 +1,7 @@
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;
-using KvShiftScale.Data.Text;
 
 namespace KvShiftScale.Data.Tests.Finding;
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Finding;
-using KvShiftScale.Data.Text;
 
 namespace KvShiftScale.Data.Tests.Finding;
 

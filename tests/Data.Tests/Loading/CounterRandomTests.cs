@@ -1,4 +1,5 @@
-using KvShiftScale.Data.Loading;
+using KvShiftScale.Core.Numbers;
+
 namespace KvShiftScale.Data.Tests.Loading;
 
 public sealed class CounterRandomTests

@@ -1,5 +1,5 @@
 using System.Numerics;
-using KvShiftScale.Data.Loading;
+using KvShiftScale.Data.Configuration;
 
 namespace KvShiftScale.Data.Tests.Loading;
 

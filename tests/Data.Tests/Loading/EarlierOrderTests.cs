@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;

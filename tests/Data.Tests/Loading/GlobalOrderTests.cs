@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;

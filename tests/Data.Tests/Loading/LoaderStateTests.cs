@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Shards;

@@ -1,4 +1,5 @@
 using KvShiftScale.Data.Loading;
+
 namespace KvShiftScale.Data.Tests.Loading;
 
 public sealed class RowLayoutTests

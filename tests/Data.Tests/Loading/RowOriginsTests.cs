@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;

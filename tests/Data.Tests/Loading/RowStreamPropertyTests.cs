@@ -1,6 +1,8 @@
 using System.Globalization;
 using FsCheck;
 using FsCheck.Fluent;
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
@@ -220,7 +222,7 @@ public sealed class RowStreamPropertyTests
             => $"lengths {string.Join(' ', Lengths)}; context {Context}, row groups of {RowGroupTokens}, window {Window}, epoch {Epoch}, key {Key}, {Order}";
 
         private int RowsPerEpoch(Packing packing) => packing == Packing.Pad
-            ? Lengths.Sum(length => RowLayout.PaddedRows(length, Context))
+            ? Lengths.Sum(length => DocumentLengths.PaddedRows(length, Context))
             : (Lengths.Sum() - 1) / Context;
     }
 }

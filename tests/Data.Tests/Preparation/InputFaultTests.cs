@@ -1,10 +1,10 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Text;
-using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Training;

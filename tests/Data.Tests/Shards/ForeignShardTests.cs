@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tests.Parquet;
 

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text;
-using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Corpus;
 
 namespace KvShiftScale.Data.Tests.Text;
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Corpus;
 
 namespace KvShiftScale.Data.Tests.Text;
 

@@ -3,6 +3,7 @@ using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Splitting;
 using KvShiftScale.Data.Tokenization.Training;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tests.Tokenization;
 

@@ -1,9 +1,9 @@
 using System.Buffers;
 using KvShiftScale.Data.Tokenization;
-using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Merging;
 using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 using Microsoft.ML.Tokenizers;
 
 namespace KvShiftScale.Data.Tests.Tokenization;

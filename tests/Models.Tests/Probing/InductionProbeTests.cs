@@ -1,3 +1,5 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Testing;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel.Ledger;
+using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Parallel.Tests.Collectives;
 

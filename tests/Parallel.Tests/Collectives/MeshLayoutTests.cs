@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Mesh;
+
 namespace KvShiftScale.Parallel.Tests.Collectives;
 
 public sealed class MeshLayoutTests

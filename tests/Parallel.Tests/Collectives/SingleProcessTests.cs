@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
-using KvShiftScale.Parallel.Native;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Parallel.Tests.Collectives;
 

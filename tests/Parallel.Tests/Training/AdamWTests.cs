@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;

@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;

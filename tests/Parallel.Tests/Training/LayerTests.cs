@@ -1,6 +1,6 @@
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Layers;
-using KvShiftScale.Parallel.Native;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

@@ -1,4 +1,6 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

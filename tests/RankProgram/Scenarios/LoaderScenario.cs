@@ -1,7 +1,8 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.RankProgram.Scenarios;
 

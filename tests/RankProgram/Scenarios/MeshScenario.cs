@@ -1,4 +1,5 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.RankProgram.Scenarios;
 

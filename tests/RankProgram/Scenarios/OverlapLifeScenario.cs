@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;

@@ -1,5 +1,7 @@
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 

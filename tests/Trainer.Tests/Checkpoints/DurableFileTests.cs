@@ -1,4 +1,4 @@
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.Tests.Checkpoints;
 

@@ -1,5 +1,6 @@
+using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Progress;
 using KvShiftScale.Trainer.Checkpoints;
-using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Tests.Checkpoints;
 

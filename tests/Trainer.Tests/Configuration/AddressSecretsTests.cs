@@ -1,3 +1,5 @@
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

@@ -1,4 +1,4 @@
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

@@ -1,6 +1,6 @@
-using KvShiftScale.Models;
+using KvShiftScale.Core.Text;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;
 

@@ -1,4 +1,5 @@
-using KvShiftScale.Models;
+using KvShiftScale.Core;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

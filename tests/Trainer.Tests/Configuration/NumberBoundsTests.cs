@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Core;
+using KvShiftScale.Trainer.Commands;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;
 

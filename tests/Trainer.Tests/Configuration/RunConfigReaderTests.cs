@@ -1,6 +1,8 @@
-using KvShiftScale.Data;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

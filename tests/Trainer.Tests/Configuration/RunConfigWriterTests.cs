@@ -1,5 +1,5 @@
-using KvShiftScale.Data;
-using KvShiftScale.Parallel;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Testing;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Core;
 using Xunit.Sdk;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

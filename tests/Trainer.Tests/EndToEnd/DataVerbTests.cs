@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using KvShiftScale.Core;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

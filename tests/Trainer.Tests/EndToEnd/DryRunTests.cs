@@ -1,3 +1,5 @@
+using KvShiftScale.Core;
+
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 
 /// <summary><c>train --dry-run</c>: what a run would be, from its configuration alone.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Tests.Telemetry;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Checkpoints;
 

@@ -1,5 +1,6 @@
+using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Layout;
 using KvShiftScale.Trainer.Generation;
 using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Tests.ModelFiles;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Xml.Linq;
+using KvShiftScale.Core;
 using KvShiftScale.Trainer.Experiments.Induction;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using KvShiftScale.Core;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.ModelFiles;
 using static TorchSharp.torch;

@@ -1,4 +1,4 @@
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -1,3 +1,5 @@
+using KvShiftScale.Core;
+
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 
 /// <summary><c>KVSHIFT_LIBTORCH</c>: another libtorch than the package's.</summary>

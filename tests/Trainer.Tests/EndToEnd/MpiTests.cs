@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Liveness;

@@ -1,4 +1,4 @@
-using KvShiftScale.Data;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;

@@ -1,4 +1,6 @@
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

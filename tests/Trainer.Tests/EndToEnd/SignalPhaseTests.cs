@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using KvShiftScale.Core;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Liveness;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Testing;
 

@@ -1,4 +1,5 @@
-using KvShiftScale.Models;
+using KvShiftScale.Core.Numbers;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Experiments;
 using KvShiftScale.Trainer.Experiments.Induction;
 

@@ -1,6 +1,6 @@
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Experiments.Induction;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Tests.Experiments;
 

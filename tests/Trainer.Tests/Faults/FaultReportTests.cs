@@ -1,4 +1,6 @@
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Progress;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Tests.Faults;
 

@@ -1,4 +1,5 @@
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Faults;
 
 namespace KvShiftScale.Trainer.Tests.Faults;
 

@@ -1,5 +1,4 @@
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Tests.Launch;
 

@@ -1,5 +1,7 @@
+using KvShiftScale.Core;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Tests.Launch;
 

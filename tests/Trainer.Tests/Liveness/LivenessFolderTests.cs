@@ -1,4 +1,5 @@
-using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Core.Faults;
+using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 
 namespace KvShiftScale.Trainer.Tests.Liveness;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using KvShiftScale.Trainer.Liveness;
+using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Tests.Liveness;
 

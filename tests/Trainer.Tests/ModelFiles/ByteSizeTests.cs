@@ -1,4 +1,4 @@
-using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 

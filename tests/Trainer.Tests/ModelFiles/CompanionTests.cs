@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using KvShiftScale.Trainer.Tests.EndToEnd;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;

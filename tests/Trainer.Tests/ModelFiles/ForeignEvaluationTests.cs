@@ -1,3 +1,4 @@
+using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;

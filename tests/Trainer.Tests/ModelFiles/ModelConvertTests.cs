@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using KvShiftScale.Core;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;

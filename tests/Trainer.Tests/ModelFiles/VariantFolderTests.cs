@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.ModelFiles;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Planning;

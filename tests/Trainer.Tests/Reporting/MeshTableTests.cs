@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Tests.Reporting;

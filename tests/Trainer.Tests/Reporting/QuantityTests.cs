@@ -1,4 +1,4 @@
-using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Tests.Reporting;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using KvShiftScale.Core;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Telemetry;

@@ -1,4 +1,4 @@
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Session;
 
 namespace KvShiftScale.Trainer.Tests.Training;
 

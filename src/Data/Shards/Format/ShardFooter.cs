@@ -14,6 +14,9 @@ namespace KvShiftScale.Data.Shards.Format;
 /// </remarks>
 internal sealed class ShardFooter
 {
+    /// <summary>Column whose lists are documents.</summary>
+    public const string IdColumnName = "input_ids";
+
     private const int TailBytes = 8;
 
     // Lists within lists within structures, ever so often; real schemas have less than ten levels.
@@ -165,7 +168,7 @@ internal sealed class ShardFooter
         var next = 1;
         for (var child = 0; _schema.Length > 0 && child < _schema[0].Children; child++)
         {
-            VisitNode(ref next, next < _schema.Length && _schema[next].Name == TokenShard.ColumnName, level: 0, depth: 1);
+            VisitNode(ref next, next < _schema.Length && _schema[next].Name == IdColumnName, level: 0, depth: 1);
         }
 
         if (next != _schema.Length)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 

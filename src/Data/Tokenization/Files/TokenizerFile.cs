@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Tokenization.Vocabulary;
+
 namespace KvShiftScale.Data.Tokenization.Files;
 
 /// <summary>Finds out of which kind the files at a path are, and reads them.</summary>

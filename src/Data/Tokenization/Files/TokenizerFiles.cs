@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using KvShiftScale.Data.Tokenization.Splitting;
 using KvShiftScale.Data.Tokenization.Splitting.Expressions;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 
@@ -53,7 +55,8 @@ internal static class TokenizerFiles
     private static Dictionary<string, byte[]> OfTiktoken(string path)
     {
         var description = TiktokenFile.Read(path);
-        return ExpressionTranslation.IsTheSameInBoth(description.TiktokenPattern!)
+        // Those with a scanner are published in both dialects.
+        return SplitExpressions.TryFind(description.TiktokenPattern!, out _, out _) || ExpressionTranslation.IsTheSameInBoth(description.TiktokenPattern!)
             ? Named(TokenizerFolder.TokenizerFile, Json(description))
             : new[] { path, Path.ChangeExtension(path, ".json") }.Where(File.Exists)
                 .ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes, StringComparer.Ordinal);

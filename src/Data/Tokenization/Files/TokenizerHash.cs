@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using KvShiftScale.Data.Tokenization.Merging;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 

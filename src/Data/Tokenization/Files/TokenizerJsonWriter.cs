@@ -1,6 +1,7 @@
 using System.Text.Json;
 using KvShiftScale.Data.Tokenization.Splitting;
 using KvShiftScale.Data.Tokenization.Training;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Reflection;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 

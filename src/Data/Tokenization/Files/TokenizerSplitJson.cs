@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using KvShiftScale.Data.Tokenization.Normalization;
 using KvShiftScale.Data.Tokenization.Splitting;
 using KvShiftScale.Data.Tokenization.Splitting.Expressions;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Files;
 

@@ -1,4 +1,5 @@
-using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Vocabulary;
+
 namespace KvShiftScale.Data.Tokenization.Merging;
 
 /// <summary>Merges as files state them, by id.</summary>

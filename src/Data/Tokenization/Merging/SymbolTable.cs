@@ -1,6 +1,6 @@
 using System.Text;
-using KvShiftScale.Data.Tokenization.Files;
 using KvShiftScale.Data.Tokenization.Splitting;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Merging;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Merging;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Training;
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Data.Tokenization.Vocabulary;
 
 namespace KvShiftScale.Data.Tokenization.Training;
 

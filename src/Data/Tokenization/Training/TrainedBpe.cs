@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Tokenization.Vocabulary;
+
 namespace KvShiftScale.Data.Tokenization.Training;
 
 /// <summary>A trained byte-level BPE: 256 byte symbols, merged tokens in the order in which they were learnt, end of text.</summary>

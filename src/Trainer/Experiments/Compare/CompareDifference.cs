@@ -1,5 +1,5 @@
 using System.Globalization;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 

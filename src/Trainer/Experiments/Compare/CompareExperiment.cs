@@ -1,13 +1,14 @@
 using System.Diagnostics;
-using KvShiftScale.Data.Loading;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.Liveness;
 using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.RunFolders;
+using KvShiftScale.Trainer.Signals;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;
-using KvShiftScale.Trainer.Verbs;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using KvShiftScale.Models;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Reporting;
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 

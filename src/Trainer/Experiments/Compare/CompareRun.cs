@@ -1,7 +1,8 @@
-using KvShiftScale.Data;
-using KvShiftScale.Models;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.RunFolders;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 

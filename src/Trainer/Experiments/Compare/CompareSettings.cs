@@ -1,7 +1,8 @@
-using KvShiftScale.Data;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;

@@ -1,11 +1,11 @@
 using System.Diagnostics;
-using KvShiftScale.Data;
-using KvShiftScale.Parallel;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Configuration;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Reporting;
-using KvShiftScale.Trainer.Training;
-using KvShiftScale.Trainer.Verbs;
+using KvShiftScale.Trainer.Signals;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Core.Numbers;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

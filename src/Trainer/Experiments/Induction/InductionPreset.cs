@@ -1,5 +1,5 @@
 using KvShiftScale.Data.Synthetic;
-using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

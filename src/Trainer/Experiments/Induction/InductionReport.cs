@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

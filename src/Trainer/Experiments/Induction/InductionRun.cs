@@ -1,6 +1,6 @@
 using System.Globalization;
-using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Optimization;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

@@ -1,12 +1,16 @@
 using System.Diagnostics;
 using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel;
+using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Session;
+using KvShiftScale.Trainer.Signals;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;

@@ -49,12 +49,6 @@ internal sealed class ExpressionTranslation
     /// <summary>Whether an expression is certain to split alike in both dialects.</summary>
     public static bool IsTheSameInBoth(string expression)
     {
-        // Those with a scanner are published in both.
-        if (SplitExpressions.TryFind(expression, out _, out _))
-        {
-            return true;
-        }
-
         try
         {
             var (first, firstKinds) = Of(expression, ExpressionDialect.Oniguruma);

@@ -1,0 +1,56 @@
+using KvShiftScale.Data.Finding;
+
+namespace KvShiftScale.Data.Corpus;
+
+/// <summary>The files of text that paths stand for.</summary>
+/// <param name="Paths">In the order of the paths given, those of one of them in ordinal order, each file once.</param>
+/// <param name="LeftOut">Names that were found and are not read, and why.</param>
+public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<LeftOutName> LeftOut)
+{
+    /// <summary>Finds them; see <see cref="DataPath"/> for what a path may be.</summary>
+    /// <param name="given">Files, folders and patterns.</param>
+    /// <param name="ownFile">What a file is that this program has written itself, and that is no input; null for others.</param>
+    /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
+    /// <exception cref="InvalidDataException">A name or a pattern is that of a file of an unknown kind.</exception>
+    internal static CorpusFiles Find(IEnumerable<string> given, Func<string, string?>? ownFile = null)
+    {
+        var once = new FilesOnce();
+        var files = new List<string>();
+        var ownNames = new List<LeftOutName>();
+        foreach (var path in given)
+        {
+            var found = DataPath.Find(path, DataFileKind.Text);
+            var others = ownFile is null ? found : found with { Files = [.. found.Files.Where(name => !IsOwn(Path.Combine(found.Folder, name)))] };
+            if (others.Files.Count == 0)
+            {
+                throw new FileNotFoundException(
+                    $"'{path}' has no text but what this program has written: {LeftOutName.Describe(ownNames)}. Name the text that is to be read.", path);
+            }
+
+            foreach (var name in once.Add(others).Files)
+            {
+                files.Add(Known(Path.Combine(found.Folder, name), path));
+            }
+        }
+
+        return new CorpusFiles(files, [.. once.LeftOut, .. ownNames]);
+
+        bool IsOwn(string path)
+        {
+            if (ownFile(path) is not { } what)
+            {
+                return false;
+            }
+
+            ownNames.Add(new LeftOutName(path, LeftOutReason.OwnOutput, what));
+            return true;
+        }
+    }
+
+    private static string Known(string path, string given)
+        => CorpusFileName.KindOf(path) is not null
+            ? path
+            : throw new InvalidDataException(
+                $"{path}: found by '{given}', but of no known kind; expected {CorpusFileName.Known}. Narrow the pattern to such files, or name the "
+                + "folder, of which only they are read.");
+}

@@ -1,0 +1,55 @@
+using System.Runtime.InteropServices;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Parameters;
+using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Parallel.Gradients;
+
+/// <summary>Gradients in memory that all ranks of one machine have mapped, so that their sums are taken where they lie.</summary>
+internal static class SharedGradients
+{
+    // Buckets begin at pages.
+    private const long Alignment = 4096;
+
+    /// <summary>
+    /// Moves the gradients of all buckets into memory that the ranks of <paramref name="group"/> share, with what they are. They stay where they
+    /// were on every rank where there is no room on one, or something on one still communicates over them. Collective.
+    /// </summary>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    public static void Place(ParameterBuckets parameters, ProcessGroup group)
+    {
+        using var scope = NewDisposeScope();
+        var unit = Alignment / (parameters.GradientType == ScalarType.Float64 ? sizeof(double) : sizeof(float));
+        var lengths = parameters.Buckets.Select(bucket => (bucket.PaddedLength + unit - 1) / unit * unit).ToArray();
+        var bytes = lengths.Sum() / unit * Alignment;
+        var isFree = bytes > 0 && parameters.Device.type == TorchSharp.DeviceType.CPU && parameters.Slots.All(slot => slot.Listener is null);
+        using var file = isFree ? CollectivesLibrary.SharedFile(bytes) : null;
+        var area = file is null ? null : Open(file, lengths.Sum(), parameters.GradientType);
+        if (!group.ShareArea(area is null ? null : file, TensorMemory.AddressOrNull(area), bytes))
+        {
+            return;
+        }
+
+        var start = 0L;
+        for (var i = 0; i < lengths.Length; start += lengths[i], i++)
+        {
+            var bucket = parameters.Buckets[i];
+            bucket.MoveGradients(area!.narrow(0, start, bucket.PaddedLength));
+        }
+    }
+
+    private static Tensor? Open(SafeFileHandle file, long elementCount, ScalarType dtype)
+    {
+        try
+        {
+            return from_file($"/proc/self/fd/{file.DangerousGetHandle()}", shared: true, size: elementCount, dtype: dtype);
+        }
+        catch (ExternalException)
+        {
+            // Without /proc or address space gradients stay where they are; the other ranks have to hear of it.
+            return null;
+        }
+    }
+}

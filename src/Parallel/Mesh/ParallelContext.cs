@@ -1,0 +1,173 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Native;
+
+namespace KvShiftScale.Parallel.Mesh;
+
+/// <summary>
+/// This process's place in the launch: the mesh, the groups it belongs to and, under MPI, the life of MPI itself. There is one, made
+/// first and disposed last.
+/// </summary>
+public sealed class ParallelContext : IDisposable
+{
+    private readonly MpiNet? _mpi;
+    private readonly bool _ownsWorld;
+
+    private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
+        CollectiveLedger? ledger, MpiNet? mpi, bool ownsWorld)
+    {
+        Layout = layout;
+        World = world;
+        Ledger = ledger;
+        // The order of these is the same on every rank: each forms its groups by one collective over the world.
+        Data = split("data", place => (place.Context * layout.TensorDegree + place.Tensor, place.Data));
+        Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
+        Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
+        Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
+        AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
+        _mpi = mpi;
+        _ownsWorld = ownsWorld;
+    }
+
+    /// <summary>How the ranks are divided.</summary>
+    public MeshLayout Layout { get; }
+
+    /// <summary>What all groups of this process have exchanged; null for one process without MPI, which exchanges nothing.</summary>
+    public CollectiveLedger? Ledger { get; }
+
+    /// <summary>Every rank of the launch.</summary>
+    public ProcessGroup World { get; }
+
+    /// <summary>The ranks that differ in their share of the samples alone. Its rank is the data index.</summary>
+    public ProcessGroup Data { get; }
+
+    /// <summary>The ranks that share this one's sequences. Its rank is the context index.</summary>
+    public ProcessGroup Context { get; }
+
+    /// <summary>The ranks that share one copy of the parameters. Its rank is the tensor index.</summary>
+    public ProcessGroup Tensor { get; }
+
+    /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: data and context together.</summary>
+    public ProcessGroup Replicas { get; }
+
+    /// <summary>
+    /// Whether a second thread may call MPI while the first computes or calls it too, so that communication can overlap. Without MPI there is
+    /// nothing to overlap.
+    /// </summary>
+    public bool AllowsOverlap { get; }
+
+    /// <summary>Whether several threads may be inside MPI at a time. MPI has to be under way.</summary>
+    internal static bool MpiAllowsThreads => MpiNet.AllowsThreads;
+
+    /// <summary>This rank's place in <see cref="Layout"/>.</summary>
+    public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
+
+    /// <summary>One process without MPI.</summary>
+    public static ParallelContext Single() => Alone(MeshLayout.Create(1, 1));
+
+    /// <summary>The context of this process, as one rank of an MPI launch or alone. Collective over the launch.</summary>
+    /// <param name="config">The degrees of the mesh.</param>
+    /// <param name="launchedByMpi">mpirun or srun started the process; false leaves MPI alone.</param>
+    /// <param name="checkCollectives">
+    /// Before each collective its ranks compare what they are about to do, and a <see cref="CollectiveMismatchException"/> on all of them
+    /// ends a disagreement. The same on all ranks.
+    /// </param>
+    /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured. Every rank finds that, and MPI is ended.</exception>
+    /// <exception cref="CollectiveException">MPI failed.</exception>
+    /// <exception cref="InvalidOperationException">The process is one of several ranks, and <see cref="MpiLibrary.Load"/> was not called.</exception>
+    public static ParallelContext Create(ParallelConfig config, bool launchedByMpi, bool checkCollectives = false)
+    {
+        if (!launchedByMpi)
+        {
+            return Alone(MeshLayout.Create(1, config.Tensor, config.Context));
+        }
+
+        var mpi = MpiNet.Start();
+        MeshLayout layout;
+        try
+        {
+            layout = MeshLayout.Create(MpiNet.WorldSize, config.Tensor, config.Context);
+        }
+        catch (MeshLayoutException)
+        {
+            mpi.Dispose();
+            throw;
+        }
+
+        var (world, ledger) = ProcessGroup.Launched("world", checkCollectives);
+        return Divided(layout, world, ledger, mpi, ownsWorld: true);
+    }
+
+    /// <summary>The same ranks in another layout, valid as long as this context is. Collective.</summary>
+    /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
+    public ParallelContext Divide(ParallelConfig config)
+        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, Ledger, mpi: null, ownsWorld: false);
+
+    /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
+    public string BroadcastText(string text, int root = 0, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
+    {
+        if (_mpi is null || World.Size == 1)
+        {
+            return text;
+        }
+
+        var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
+        var byteCount = bytes.Length;
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => MpiNet.Broadcast(ref byteCount, root), file, line);
+        if (World.Rank != root)
+        {
+            bytes = new byte[byteCount];
+        }
+
+        // Counted in the elements that MPI.NET has for bytes; four of them fit in one.
+        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => MpiNet.Broadcast(bytes, root),
+            file, line);
+        return Encoding.UTF8.GetString(bytes);
+    }
+
+    /// <summary>
+    /// Ends every rank of the launch at once, for a failure on this one that the others cannot know of: they may wait for it for ever
+    /// where <see cref="Dispose"/> would join them. Does not return.
+    /// </summary>
+    public void Abort(int exitCode)
+    {
+        if (_mpi is not null)
+        {
+            MpiNet.Abort(exitCode);
+        }
+
+        Environment.Exit(exitCode);
+    }
+
+    /// <summary>Frees the groups and ends MPI. Collective: returns when every rank has come here.</summary>
+    public void Dispose()
+    {
+        Replicas.Dispose();
+        Tensor.Dispose();
+        Context.Dispose();
+        Data.Dispose();
+        if (_ownsWorld)
+        {
+            World.Dispose();
+        }
+
+        _mpi?.Dispose();
+    }
+
+    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MpiNet? mpi,
+        bool ownsWorld)
+    {
+        var place = layout.CoordinatesOf(world.Rank);
+        return new ParallelContext(layout, Split, world, ledger, mpi, ownsWorld);
+
+        ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
+        {
+            var (color, key) = placeIn(place);
+            return world.Split(name, color, key);
+        }
+    }
+
+    private static ParallelContext Alone(MeshLayout layout)
+        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null, null, ownsWorld: true);
+}

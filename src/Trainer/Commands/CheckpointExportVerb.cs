@@ -1,0 +1,37 @@
+using System.CommandLine;
+using KvShiftScale.Core;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.ModelFiles;
+
+namespace KvShiftScale.Trainer.Commands;
+
+/// <summary><c>kvshift checkpoint export</c>: the model of a checkpoint as a plain model folder.</summary>
+internal static class CheckpointExportVerb
+{
+    // As large as 'model convert' makes them.
+    private const long LargestFileBytes = 5L << 30;
+
+    public static Command Build()
+    {
+        var path = new Argument<string>("path") { Description = "A checkpoint, or a run's folder for its newest one." };
+        var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
+        var command = new Command("export", "Writes the model of a checkpoint as a model folder, without optimizer and state.") { path, output };
+        command.SetAction(parsed => Run(CheckpointPath.Newest(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(output)));
+        return command;
+    }
+
+    private static int Run(string checkpoint, string output)
+    {
+        if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
+        {
+            throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");
+        }
+
+        TensorLibrary.Load();
+        using var source = ModelSource.Open(checkpoint);
+        using var export = new ModelExport(source, new ExportOptions(ModelNaming.KvShift, null, LargestFileBytes, false));
+        var summary = export.Write(output);
+        Console.WriteLine(FormattableString.Invariant($"{output}: {summary.Elements:N0} parameters of {checkpoint}"));
+        return ExitCode.Done;
+    }
+}

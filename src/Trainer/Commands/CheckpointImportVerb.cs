@@ -1,0 +1,75 @@
+using System.CommandLine;
+using KvShiftScale.Core;
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.RunFolders;
+using KvShiftScale.Trainer.Training;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Trainer.Commands;
+
+/// <summary><c>kvshift checkpoint import</c>: a model folder as the beginning of a run.</summary>
+internal static class CheckpointImportVerb
+{
+    public static Command Build()
+    {
+        var model = new Option<string>("--model") { Description = "Model folder to begin from.", Required = true };
+        var run = new Option<string>("--run")
+        {
+            Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
+            Required = true
+        };
+        var command = new Command("import",
+            "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
+        return command;
+    }
+
+    private static int Run(string folder, string run)
+    {
+        if (!Directory.Exists(folder))
+        {
+            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
+
+        var checkpoints = new CheckpointFolder(Path.Combine(run, RunFolder.CheckpointsName));
+        if (checkpoints.List().Count > 0)
+        {
+            throw new UsageException($"found checkpoints in {run}; wanted the folder of a run that has not begun");
+        }
+
+        using var hold = new RunLock(run, TimeSpan.Zero);
+        if (hold.TryTake() is { } refusal)
+        {
+            throw new UsageException(refusal);
+        }
+
+        TensorLibrary.Load();
+        ComputeThreads.Set(configured: 0);
+        using var source = ModelSource.Open(folder);
+        if (source.Note is { } note)
+        {
+            Console.Error.WriteLine($"kvshift: {note}");
+        }
+
+        using var model = source.Build();
+        var checkpoint = Write(checkpoints, source, model);
+        Console.WriteLine(FormattableString.Invariant($"{checkpoint.Directory}: {model.Parameters.GlobalElementCount:N0} parameters of {folder}"));
+        return ExitCode.Done;
+    }
+
+    private static Checkpoint Write(CheckpointFolder checkpoints, ModelSource source, Models.KvShiftTransformer model)
+    {
+        using var scope = NewDisposeScope();
+        using var draft = checkpoints.Begin(0);
+        var (file, tensors) = SliceFile.Write(draft.PathOf("rank-00000.safetensors"), [.. model.Parameters.Slots.Select(slot =>
+            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount),
+                slot.Parameter.detach().view(-1)))], get_num_threads());
+        var companions = ModelCompanions.OfFolder(source.Directory, source.Description);
+        companions.WriteTo(draft.Directory, companions.Describe(new ModelDescription(model.Config, model.Context)));
+        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), new TrainingState { Step = 0, Tokens = 0, Loader = null }.ToJson());
+        return draft.Commit(new CheckpointContent { Versions = TrainingCheckpoint.Versions, Tensors = TrainingCheckpoint.Joined(tensors) }, [file]);
+    }
+}

@@ -1,0 +1,201 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
+using KvShiftScale.Data.Corpus;
+using KvShiftScale.Data.Preparation;
+using KvShiftScale.Data.Shards;
+using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Reporting;
+
+namespace KvShiftScale.Trainer.Commands;
+
+/// <summary><c>kvshift data prepare</c>: text to token shards.</summary>
+internal static class DataPrepareVerb
+{
+    private const int BarWidth = 24;
+
+    public static Command Build()
+    {
+        var input = new Option<string[]>("--input")
+        {
+            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var tokenizer = new Option<string>("--tokenizer") { Description = TokenizerOption.Description, Required = true };
+        var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
+        var field = new Option<string>("--field")
+        {
+            Description = "Field of JSON lines that holds the text.",
+            DefaultValueFactory = _ => TextDocuments.DefaultField
+        };
+        var endOfText = new Option<string?>("--end-of-text") { Description = "Token or id that ends documents; else what the tokenizer's files say." };
+        var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };
+        var beginOfText = new Option<string?>("--begin-of-text")
+        {
+            Description = "Begin every document with a token (BOS): the one named, or else the one that the tokenizer's files say.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var specialTokens = new Option<string>("--special-tokens")
+        {
+            Description = "What a special token written in a text is: 'text', so that no document can hold one, or 'ids', the token itself.",
+            DefaultValueFactory = _ => PreparationRecord.NameOf(default),
+        };
+        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
+        var shardTokens = new Option<long>("--shard-tokens") { Description = "Tokens of one shard.", DefaultValueFactory = _ => 64L << 20 };
+        var threads = new Option<int>("--threads") { Description = "Threads that tokenize; 0 for as many as there are cores." };
+        var command = new Command("prepare",
+            "Tokenizes text into Parquet shards, one row a document, in the input's order; goes on where it was interrupted.")
+        {
+            input, tokenizer, output, field, endOfText, noEndOfText, beginOfText, specialTokens, skipBad, shardTokens, threads,
+        };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(tokenizer), parsed.GetRequiredValue(output),
+            Options(parsed.GetValue(field)!, !parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
+            {
+                SpecialTokens = SpecialTokensOf(parsed.GetValue(specialTokens)!),
+                SkipsBadLines = parsed.GetValue(skipBad),
+            },
+            new DocumentMarks(parsed.GetValue(endOfText), parsed.GetResult(beginOfText) is not null, parsed.GetValue(beginOfText))));
+        return command;
+    }
+
+    private static SpecialTokens SpecialTokensOf(string name) => name switch
+    {
+        "text" => SpecialTokens.AsText,
+        "ids" => SpecialTokens.Recognized,
+        _ => throw new UsageException($"found --special-tokens {name}; wanted text or ids"),
+    };
+
+    private static PreparationOptions Options(string field, bool appendEndOfText, long shardTokens, int threads)
+    {
+        MachineRules.CheckThreads("--threads", threads);
+        if (field.Length == 0)
+        {
+            throw new UsageException("found an empty --field; wanted the name of the field that holds the text");
+        }
+
+        return new PreparationOptions
+        {
+            Field = field,
+            AppendEndOfText = appendEndOfText,
+            ShardTokens = shardTokens,
+            Workers = threads == 0 ? Environment.ProcessorCount : threads,
+        };
+    }
+
+    private static int Run(string[] input, string tokenizerPath, string output, PreparationOptions options, DocumentMarks marks)
+    {
+        var tokenizer = TokenizerModel.Load(tokenizerPath);
+        options = marks.Resolve(tokenizer, options);
+        using var line = new ProgressLine();
+        var start = Stopwatch.GetTimestamp();
+        PreparationProgress? first = null;
+        PreparationResult result;
+        try
+        {
+            result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
+            {
+                first ??= progress;
+                line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
+            });
+        }
+        catch (PreparationConflictException conflict)
+        {
+            throw new UsageException(conflict.Message);
+        }
+
+        var manifest = result.Manifest;
+        DataNotices.Tell(result.LeftOut);
+        TellChanges(manifest.Preparation);
+        if (result.FilesWithoutDocument is { Count: > 0 } empty)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"kvshift: {empty.Count:N0} of {manifest.Preparation!.Inputs.Count:N0} files are empty and no documents, {empty[0]} the first"));
+        }
+
+        var resumed = result.ShardsBefore > 0 ? FormattableString.Invariant($", going on after {result.ShardsBefore:N0} shards") : "";
+        line.Done(FormattableString.Invariant(result.WasFinished
+            ? (FormattableString)$"data: {output} is finished: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens; remove it to prepare it again"
+            : $"data: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Files.Count:N0} shards of {output}{resumed}"));
+        return ExitCode.Done;
+    }
+
+    /// <summary>What of the text is not in the shards as it stood in the files.</summary>
+    private static void TellChanges(PreparationRecord? preparation)
+    {
+        if (preparation is { ReplacedSequences: > 0 })
+        {
+            Console.Error.WriteLine(FormattableString.Invariant(
+                $"kvshift: {preparation.ReplacedSequences:N0} places in {preparation.DocumentsReplacedIn:N0} documents are not UTF-8; each became U+FFFD"));
+        }
+
+        if (preparation is not { LeftOutLines: > 0 })
+        {
+            return;
+        }
+
+        Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {preparation.LeftOutLines:N0} lines of JSON are no documents and were left out:"));
+        foreach (var line in preparation.FirstLeftOut ?? [])
+        {
+            Console.Error.WriteLine($"kvshift:   {line}");
+        }
+
+        if (preparation.LeftOutLines > (preparation.FirstLeftOut?.Count ?? 0))
+        {
+            Console.Error.WriteLine(FormattableString.Invariant(
+                $"kvshift:   and {preparation.LeftOutLines - (preparation.FirstLeftOut?.Count ?? 0):N0} more"));
+        }
+    }
+
+    private static string Describe(PreparationProgress now, PreparationProgress first, double seconds)
+    {
+        var done = now.TotalInputBytes == 0 ? 1 : Math.Clamp((double)now.InputBytes / now.TotalInputBytes, 0, 1);
+        var full = (int)(done * BarWidth);
+        // What an earlier launch did, and is only passed over, is no measure of speed.
+        var (bytes, text) = (now.InputBytes - first.InputBytes, now.TextBytes - first.TextBytes);
+        var remaining = bytes > 0 ? Quantity.Duration(seconds * (now.TotalInputBytes - now.InputBytes) / bytes) : "-";
+        return FormattableString.Invariant(
+            $"data: {new string('━', full)}{new string('┄', BarWidth - full)} {done * 100:0} %  {now.Documents:N0} documents, {Quantity.Short(now.Tokens)} tokens, {text / 1e6 / seconds:0.0} MB/s, {remaining} left");
+    }
+
+    /// <summary>What options say of the ids that end and begin documents.</summary>
+    /// <param name="End">Token or id; null for the tokenizer's.</param>
+    /// <param name="Begins">Whether documents begin with an id.</param>
+    /// <param name="Begin">Token or id; null for the tokenizer's.</param>
+    private sealed record DocumentMarks(string? End, bool Begins, string? Begin)
+    {
+        public PreparationOptions Resolve(TokenizerModel tokenizer, PreparationOptions options)
+        {
+            if (End is not null && !options.AppendEndOfText)
+            {
+                throw new UsageException("found --end-of-text and --no-end-of-text; wanted one of them at most");
+            }
+
+            var end = End is not null ? Find(tokenizer, "--end-of-text", End) : tokenizer.EndOfTextId;
+            if (options.AppendEndOfText && end is null)
+            {
+                throw new UsageException($"{tokenizer.EndOfTextMissing}. Name it with --end-of-text TOKEN or ID, or leave it out with --no-end-of-text");
+            }
+
+            return options with { EndOfTextId = options.AppendEndOfText ? end : null, BeginOfTextId = Begins ? Beginning(tokenizer) : null };
+        }
+
+        private int Beginning(TokenizerModel tokenizer) => Begin is not null ? Find(tokenizer, "--begin-of-text", Begin)
+            : tokenizer.BeginOfTextId ?? throw new UsageException($"{tokenizer.BeginOfTextMissing}. Name it with --begin-of-text TOKEN or ID");
+
+        private static int Find(TokenizerModel tokenizer, string option, string tokenOrId)
+        {
+            try
+            {
+                return tokenizer.FindToken(tokenOrId);
+            }
+            catch (ArgumentException unknown)
+            {
+                throw new UsageException($"found {option} {tokenOrId}: {unknown.Message}");
+            }
+        }
+    }
+}

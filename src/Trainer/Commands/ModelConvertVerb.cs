@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.Diagnostics;
+using KvShiftScale.Core;
+using KvShiftScale.Core.Text;
+using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Trainer.Reporting;
+
+namespace KvShiftScale.Trainer.Commands;
+
+/// <summary><c>kvshift model convert</c>: a model folder under other names, in another element type or in several files.</summary>
+internal static class ModelConvertVerb
+{
+    private static readonly Dictionary<string, SafetensorsType> Types =
+        new() { ["f32"] = SafetensorsType.F32, ["bf16"] = SafetensorsType.BF16, ["f16"] = SafetensorsType.F16 };
+
+    private static readonly Dictionary<string, ModelNaming> Namings =
+        new() { ["kvshift"] = ModelNaming.KvShift, ["llama"] = ModelNaming.Llama, ["baichuan"] = ModelNaming.Baichuan };
+
+    public static Command Build()
+    {
+        var model = new Option<string>("--model")
+        {
+            Description = "Folder to read: of this program, Llama's or Baichuan-M1's, or a checkpoint.",
+            Required = true
+        };
+        var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
+        var naming = new Option<string>("--naming") { Description = "kvshift, llama or baichuan.", DefaultValueFactory = _ => "kvshift" };
+        var dtype = new Option<string?>("--dtype") { Description = "f32, bf16 or f16; each tensor keeps its own by default." };
+        var shard = new Option<string>("--max-shard-size")
+        {
+            Description = "Size after which another file begins: 5GiB, 500MB.",
+            DefaultValueFactory = _ => "5GiB"
+        };
+        var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
+        var command = new Command("convert", "Reads a model folder and writes it in another form.") { model, output, naming, dtype, shard, vanilla };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), new ExportOptions(
+            Choose("--naming", parsed.GetValue(naming)!, Namings),
+            parsed.GetValue(dtype) is { } type ? Choose("--dtype", type, Types) : null,
+            ByteSize.Parse(parsed.GetValue(shard)!) ?? throw new UsageException($"found --max-shard-size {parsed.GetValue(shard)}; wanted a size such as 5GiB or 500MB"),
+            parsed.GetValue(vanilla))));
+        return command;
+    }
+
+    private static int Run(string folder, string output, ExportOptions options)
+    {
+        if (!Directory.Exists(folder))
+        {
+            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
+        }
+
+        if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
+        {
+            throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");
+        }
+
+        var start = Stopwatch.GetTimestamp();
+        TensorLibrary.Load();
+        using var source = ModelSource.Open(folder);
+        if (source.Note is { } note)
+        {
+            Console.Error.WriteLine($"kvshift: {note}");
+        }
+
+        using var export = new ModelExport(source, options);
+        using var progress = new ProgressLine();
+        var summary = export.Write(output,
+            (written, total) => progress.Update(FormattableString.Invariant($"convert: {written >> 20:N0} of {total >> 20:N0} MiB")));
+        Console.WriteLine(FormattableString.Invariant(
+            $"{output}: {summary.Tensors} tensors, {summary.Elements:N0} parameters, {summary.Bytes:N0} bytes in {summary.Files} {(summary.Files == 1 ? "file" : "files")}, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
+        return ExitCode.Done;
+    }
+
+    private static T Choose<T>(string option, string value, Dictionary<string, T> known)
+        => known.TryGetValue(value, out var found)
+            ? found : throw new UsageException($"found {option} {value}; wanted {string.Join(", ", known.Keys)}");
+}

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Globalization;
+using KvShiftScale.Core;
+using KvShiftScale.Data.Corpus;
+using KvShiftScale.Data.Preparation;
+using KvShiftScale.Data.Text;
+using KvShiftScale.Data.Tokenization.Files;
+using KvShiftScale.Data.Tokenization.Training;
+using KvShiftScale.Trainer.Launch;
+using KvShiftScale.Trainer.Reporting;
+
+namespace KvShiftScale.Trainer.Commands;
+
+/// <summary><c>kvshift tokenizer train</c>: a byte-level BPE from text.</summary>
+internal static class TokenizerTrainVerb
+{
+    public static Command Build()
+    {
+        var input = new Option<string[]>("--input")
+        {
+            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var size = new Option<int>("--vocab-size") { Description = "Ids in all, end-of-text included.", Required = true };
+        var output = new Option<string>("--output") { Description = "Folder for tokenizer.json, vocab.json and merges.txt.", Required = true };
+        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => "text" };
+        var threads = new Option<int>("--threads")
+        {
+            Description = "Threads that count; the files do not depend on it.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
+        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
+        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field, skipBad, threads };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
+            parsed.GetValue(field)!, parsed.GetValue(skipBad), parsed.GetValue(threads)));
+        return command;
+    }
+
+    private static int Run(string[] input, int size, string output, string field, bool skipsBadLines, int threads)
+    {
+        MachineRules.CheckThreads("--threads", threads);
+        using var progress = new ProgressLine();
+        var leftOut = 0L;
+        LeftOutLine? firstLeftOut = null;
+        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs);
+        DataNotices.Tell(files.LeftOut);
+        var documents = TextDocuments.Read(files, field, skipsBadLines, CountLeftOut).Select(document => document.Text);
+        var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
+        TokenizerFolder.Save(trained, output);
+        if (leftOut > 0)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"kvshift: {leftOut:N0} lines of JSON are no documents and were left out, the first: {firstLeftOut}"));
+        }
+
+        progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));
+        return ExitCode.Done;
+
+        void CountLeftOut(LeftOutLine line)
+        {
+            leftOut++;
+            firstLeftOut ??= line;
+        }
+    }
+
+    private sealed class TrainingReport(ProgressLine line) : IProgress<BpeTrainingProgress>
+    {
+        public void Report(BpeTrainingProgress value) => line.Update(string.Create(CultureInfo.InvariantCulture,
+            $"tokenizer: {value.Documents:N0} documents, {value.Characters / 1e6:F1} M characters, merges {value.Merges:N0} of {value.MergesWanted:N0}"));
+    }
+}
