@@ -325,27 +325,6 @@ void test_shared_memory(kvs_group* world) {
     ok(kvs_group_free(group), "free the group with shared memory");
 }
 
-// Rank 0 is done with its broadcasts before MPI has handed them on, more of them than its buffers take, and comes to wait in shared
-// memory for a rank that still waits for them.
-void test_progress_behind_shared_memory(kvs_group* world) {
-    if (size == 1) return;
-    kvs_group* group = nullptr;
-    ok(kvs_group_split(world, 0, rank, &group), "split for progress");
-    int32_t shared = -1;
-    ok(kvs_group_share_memory(group, &shared), "share memory for progress");
-    std::vector<int32_t> data(256), gathered(size);
-    const int turns = kSplitsEverything ? 400 : 20000;
-    if (rank != 0) usleep(300000);
-    for (int turn = 0; turn < turns; turn++) {
-        data.assign(data.size(), rank == 0 ? turn : -1);
-        ok(kvs_broadcast(group, KVS_INT32, data.data(), static_cast<int64_t>(data.size()), 0), "broadcast before shared memory");
-        expect(data.front() == turn && data.back() == turn, "broadcast " + std::to_string(turn) + " arrives");
-    }
-    ok(kvs_all_gather(group, KVS_INT32, &rank, gathered.data(), 1), "all_gather behind broadcasts");
-    for (int r = 0; r < size; r++) expect(gathered[r] == r, "the part of rank " + std::to_string(r));
-    ok(kvs_group_free(group), "free the group of progress");
-}
-
 // Mappings of this process whose file has that name.
 int mappings(const std::string& name) {
     std::ifstream maps("/proc/self/maps");
@@ -502,7 +481,6 @@ int main() {
     test_split(world);
     test_refusals(world);
     test_shared_memory(world);
-    test_progress_behind_shared_memory(world);
     test_shared_area(world);
     ok(kvs_barrier(world), "barrier");
     test_mismatch(world);

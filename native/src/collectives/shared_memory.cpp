@@ -41,6 +41,19 @@ inline void pause() {
 #endif
 }
 
+// A short spin for a rank that runs at the moment, then naps, so that one that shares a core with what it waits for gives way.
+void await(const std::atomic<int64_t>& reached, int64_t wanted) {
+    for (int i = 0; i < 500; i++) {
+        if (reached.load(std::memory_order_acquire) >= wanted) return;
+        pause();
+    }
+    timespec nap{0, 50'000};
+    while (reached.load(std::memory_order_acquire) < wanted) {
+        nanosleep(&nap, nullptr);
+        nap.tv_nsec = std::min<long>(2 * nap.tv_nsec, 400'000);
+    }
+}
+
 struct Slice {
     int64_t first;
     int64_t count;
@@ -115,11 +128,11 @@ std::unique_ptr<SharedMemory> SharedMemory::open(MPI_Comm communicator, int rank
         if (memory != nullptr) munmap(memory, static_cast<size_t>(bytes));
         return nullptr;
     }
-    return std::unique_ptr<SharedMemory>(new SharedMemory(communicator, memory, bytes, chunk, rank, size));
+    return std::unique_ptr<SharedMemory>(new SharedMemory(memory, bytes, chunk, rank, size));
 }
 
-SharedMemory::SharedMemory(MPI_Comm communicator, void* memory, int64_t bytes, int64_t chunk_bytes, int rank, int size)
-    : communicator_(communicator), memory_(memory), bytes_(bytes), chunk_bytes_(chunk_bytes), rank_(rank), size_(size) {}
+SharedMemory::SharedMemory(void* memory, int64_t bytes, int64_t chunk_bytes, int rank, int size)
+    : memory_(memory), bytes_(bytes), chunk_bytes_(chunk_bytes), rank_(rank), size_(size) {}
 
 SharedMemory::~SharedMemory() { munmap(memory_, static_cast<size_t>(bytes_)); }
 
@@ -135,32 +148,16 @@ char* SharedMemory::chunk(int rank, int64_t sequence) const {
     return static_cast<char*>(memory_) + kAlignment + size_ * sizeof(Rank) + (rank * kSlots + sequence % kSlots) * chunk_bytes_;
 }
 
-// A short spin for a rank that runs at the moment, then naps, so that one that shares a core with what it waits for gives way.
-void SharedMemory::await(const Call& call, const std::atomic<int64_t>& reached, int64_t wanted) const {
-    for (int i = 0; i < 500; i++) {
-        if (reached.load(std::memory_order_acquire) >= wanted) return;
-        pause();
-    }
-    timespec nap{0, 50'000};
-    while (reached.load(std::memory_order_acquire) < wanted) {
-        nanosleep(&nap, nullptr);
-        nap.tv_nsec = std::min<long>(2 * nap.tv_nsec, 400'000);
-        // MPI may hand on what this rank has sent only while the rank calls it, and the one waited for may be waiting for just that.
-        int found = 0;
-        call.check(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, communicator_, &found, MPI_STATUS_IGNORE));
-    }
-}
-
 // Returns when this rank's slot is free: everybody has fetched the chunk that was in it.
 void SharedMemory::begin_chunk(const Call& call, int64_t sequence) const {
-    for (int r = 0; r < size_; r++) await(call, of(r).fetched, sequence - kSlots + 1);
+    for (int r = 0; r < size_; r++) await(of(r).fetched, sequence - kSlots + 1);
     of(rank_).described[sequence % kSlots].store(call.fingerprint(), std::memory_order_relaxed);
 }
 
 // Returns when everybody has filled a chunk.
 void SharedMemory::await_chunks(const Call& call, int64_t sequence) const {
     for (int r = 0; r < size_; r++) {
-        await(call, of(r).filled, sequence + 1);
+        await(of(r).filled, sequence + 1);
         call.require_same(of(r).described[sequence % kSlots].load(std::memory_order_relaxed), r);
     }
 }
@@ -195,7 +192,7 @@ void SharedMemory::reduce_in_area(const Call& call, int64_t first, int64_t count
     area_->sum<T>(call.area_offset + first * static_cast<int64_t>(sizeof(T)), count, only_rank);
     own.summed.store(sequence + 1, std::memory_order_release);
     // Others read this rank's part until then, or write to it.
-    for (int r = 0; r < size_; r++) await(call, of(r).summed, sequence + 1);
+    for (int r = 0; r < size_; r++) await(of(r).summed, sequence + 1);
     own.fetched.store(sequence + 1, std::memory_order_release);
     sequence_++;
 }
@@ -238,7 +235,7 @@ void SharedMemory::all_reduce_of(const Call& call, T* data) {
             T* const whole = data + (i - 2) * largest;
             for (int r = 0; r < size_; r++) {
                 if (r == rank_) continue;
-                await(call, of(r).summed, sequence + 1);
+                await(of(r).summed, sequence + 1);
                 const Slice part = slice(elements(i - 2), r, size_);
                 std::memcpy(whole + part.first, reinterpret_cast<const T*>(chunk(r, sequence)) + part.first,
                             static_cast<size_t>(part.count) * sizeof(T));

@@ -1,9 +1,8 @@
-// Collectives of ranks on one machine through memory that all of them map. A buffer passes through in chunks, several of
+// Collectives of ranks on one machine through memory that all of them map, without MPI. A buffer passes through in chunks, several of
 // which are under way at a time, so that no rank has to be running at the moment when another is: on cores that also compute,
 // a rank that waits sleeps, where MPI would spin. Sums are taken in the order of the ranks, by one rank for each element.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -36,10 +35,9 @@ public:
 private:
     struct Rank;
 
-    SharedMemory(MPI_Comm communicator, void* memory, int64_t bytes, int64_t chunk_bytes, int rank, int size);
+    SharedMemory(void* memory, int64_t bytes, int64_t chunk_bytes, int rank, int size);
 
     Rank& of(int rank) const;
-    void await(const Call& call, const std::atomic<int64_t>& reached, int64_t wanted) const;
     char* chunk(int rank, int64_t sequence) const;
     void begin_chunk(const Call& call, int64_t sequence) const;
     void await_chunks(const Call& call, int64_t sequence) const;
@@ -52,7 +50,6 @@ private:
     template <typename T>
     void reduce_scatter_of(const Call& call, const T* input, T* output);
 
-    const MPI_Comm communicator_;
     void* const memory_;
     const int64_t bytes_;
     const int64_t chunk_bytes_;

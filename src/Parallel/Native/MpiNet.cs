@@ -38,9 +38,15 @@ internal sealed partial class MpiNet : IDisposable
     /// <summary>Gives every rank the root's number. Collective.</summary>
     public static void Broadcast(ref int number, int root)
     {
-        var sent = number;
-        Call(() => Communicator.world.Broadcast(ref sent, root));
-        number = sent;
+        var own = number;
+        number = Call(() =>
+        {
+            // MPI.NET does not pin what it is given a reference to. A variable of its own lies on the stack, where no collector moves it while the
+            // rank waits; one that a lambda captures lies on the heap.
+            var sent = own;
+            Communicator.world.Broadcast(ref sent, root);
+            return sent;
+        });
     }
 
     /// <summary>Gives every rank the root's bytes, of which each has room for all. Collective.</summary>

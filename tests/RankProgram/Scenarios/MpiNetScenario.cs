@@ -20,6 +20,7 @@ internal static class MpiNetScenario
             Expect.Equal(true, world.Rank >= 0 && world.Rank < world.Size, "rank in the world");
             Expect.Equal((1, 0), (Communicator.self.Size, Communicator.self.Rank), "self");
             CheckBroadcast(world);
+            CheckMovedMemory(world);
             CheckErrors(world);
 
             // A second environment joins an MPI that is under way.
@@ -88,6 +89,42 @@ internal static class MpiNetScenario
         var fraction = world.Rank + 0.5;
         world.Broadcast(ref fraction, 0);
         Expect.Equal(0.5, fraction, "broadcast of a float64");
+    }
+
+    // What ranks wait for arrives, though the collector moves what it is to arrive in.
+    private static void CheckMovedMemory(Intracommunicator world)
+    {
+        const int Turns = 40;
+        var root = world.Size - 1;
+        for (var turn = 0; turn < Turns; turn++)
+        {
+            if (world.Rank == root)
+            {
+                Thread.Sleep(15);
+            }
+
+            var isDone = false;
+            var collector = new Thread(() =>
+            {
+                while (!Volatile.Read(ref isDone))
+                {
+                    _ = new byte[1000];
+                    GC.Collect(0, GCCollectionMode.Forced, blocking: true, compacting: true);
+                }
+            });
+            collector.Start();
+            // Room below, which what follows falls into when it is moved.
+            _ = new byte[50_000];
+            var number = world.Rank == root ? turn + 1 : -1;
+            MpiNet.Broadcast(ref number, root);
+            var bytes = new byte[64];
+            bytes.AsSpan().Fill(world.Rank == root ? (byte)(turn + 1) : (byte)0);
+            MpiNet.Broadcast(bytes, root);
+            Volatile.Write(ref isDone, true);
+            collector.Join();
+            Expect.Equal(turn + 1, number, $"number {turn} of a broadcast beside collections");
+            Expect.Equal(64 * (turn + 1), bytes.Sum(value => value), $"array {turn} of a broadcast beside collections");
+        }
     }
 
     private static void CheckErrors(Intracommunicator world)
