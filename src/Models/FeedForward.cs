@@ -1,7 +1,5 @@
-using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel.Layers;
-using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
@@ -15,15 +13,19 @@ public sealed class FeedForward : nn.Module<Activation, Tensor>
     private readonly Linear _up;
     private readonly Linear _down;
 
-    public FeedForward(ParameterBuckets parameters, string name, ModelConfig config, TensorRegion region) : base(name)
+    internal FeedForward(ModelParameters parameters, string name) : base(name)
     {
-        _region = region;
-        _gate = new Linear(parameters, $"{name}.gate_proj", region.Divided(axis: 0, config.FfnSize, config.HiddenSize));
-        _up = new Linear(parameters, $"{name}.up_proj", region.Divided(axis: 0, config.FfnSize, config.HiddenSize));
-        _down = new Linear(parameters, $"{name}.down_proj", region.Divided(axis: 1, config.HiddenSize, config.FfnSize));
-        register_module("gate_proj", _gate);
-        register_module("up_proj", _up);
-        register_module("down_proj", _down);
+        _region = parameters.Region;
+        _gate = Projection("gate_proj");
+        _up = Projection("up_proj");
+        _down = Projection("down_proj");
+
+        Linear Projection(string projection)
+        {
+            var linear = new Linear($"{name}.{projection}", parameters.Create($"{name}.{projection}.weight"));
+            register_module(projection, linear);
+            return linear;
+        }
     }
 
     /// <summary>Whether the product of gate and up is made again in backward instead of being kept.</summary>

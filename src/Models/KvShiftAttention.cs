@@ -2,7 +2,6 @@ using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel.Layers;
-using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
@@ -27,32 +26,32 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
     private readonly ShiftScalars? _keyShift;
     private readonly ShiftScalars? _valueShift;
 
-    public KvShiftAttention(ParameterBuckets parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary,
-        TensorRegion region) : base(name)
+    internal KvShiftAttention(ModelParameters parameters, string name, KvShiftVariant variant, AttentionShape shape, RotaryTable rotary) : base(name)
     {
+        _region = parameters.Region;
         // Of this rank; neighbours share a head where there are fewer than ranks.
-        _shape = shape with { Heads = shape.Heads / region.Size, KvHeads = Math.Max(1, shape.KvHeads / region.Size) };
+        _shape = shape with { Heads = shape.Heads / _region.Size, KvHeads = Math.Max(1, shape.KvHeads / _region.Size) };
         _kvHeads = shape.KvHeads;
         _rotary = rotary;
-        _region = region;
-        var queryWidth = shape.Heads * shape.HeadSize;
-        var kvWidth = shape.KvHeads * shape.HeadSize;
-        _query = new Linear(parameters, $"{name}.q_proj", region.Divided(axis: 0, queryWidth, config.HiddenSize));
-        _key = new Linear(parameters, $"{name}.k_proj", region.DividedByHead(shape.KvHeads, kvWidth, config.HiddenSize));
-        _value = new Linear(parameters, $"{name}.v_proj", region.DividedByHead(shape.KvHeads, kvWidth, config.HiddenSize));
-        _output = new Linear(parameters, $"{name}.o_proj", region.Divided(axis: 1, config.HiddenSize, queryWidth));
-        register_module("q_proj", _query);
-        register_module("k_proj", _key);
-        register_module("v_proj", _value);
-        register_module("o_proj", _output);
-        var plan = ShiftPlan.Of(config.KvShift);
-        _queryShift = plan.Query ? Scalars("q_shift", region.Divided(axis: 0, shape.Heads, plan.ScalarsPerHead)) : null;
-        _keyShift = plan.Key ? Scalars("k_shift", region.DividedByHead(shape.KvHeads, shape.KvHeads, plan.ScalarsPerHead)) : null;
-        _valueShift = plan.Value ? Scalars("v_shift", region.DividedByHead(shape.KvHeads, shape.KvHeads, plan.ScalarsPerHead)) : null;
+        _query = Projection("q_proj");
+        _key = Projection("k_proj");
+        _value = Projection("v_proj");
+        _output = Projection("o_proj");
+        var plan = ShiftPlan.Of(variant);
+        _queryShift = plan.Query ? Scalars("q_shift") : null;
+        _keyShift = plan.Key ? Scalars("k_shift") : null;
+        _valueShift = plan.Value ? Scalars("v_shift") : null;
 
-        ShiftScalars Scalars(string shift, ParameterShard shard)
+        Linear Projection(string projection)
         {
-            var scalars = new ShiftScalars(parameters, $"{name}.{shift}", config.KvShift, shard);
+            var linear = new Linear($"{name}.{projection}", parameters.Create($"{name}.{projection}.weight"));
+            register_module(projection, linear);
+            return linear;
+        }
+
+        ShiftScalars Scalars(string shift)
+        {
+            var scalars = new ShiftScalars(variant, parameters.Create($"{name}.{shift}"));
             register_parameter(shift, scalars.Parameter);
             return scalars;
         }

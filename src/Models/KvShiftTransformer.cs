@@ -28,9 +28,11 @@ public sealed class KvShiftTransformer : nn.Module
     {
         _region = region ?? TensorRegion.Whole();
         Config = config;
+        Plan = ParameterPlan.Of(config);
+        var slots = new ModelParameters(Plan, parameters, _region);
         Parameters = parameters;
         Context = context;
-        _embedding = new Embedding(parameters, "model.embed_tokens", _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
+        _embedding = new Embedding("model.embed_tokens", slots.Create("model.embed_tokens.weight"));
         register_module("embed_tokens", _embedding);
         for (var layer = 0; layer < config.Layers; layer++)
         {
@@ -40,11 +42,11 @@ public sealed class KvShiftTransformer : nn.Module
                 rotary = new RotaryTable(context, shape.HeadSize, config.RopeBase, parameters.DataType, parameters.Device);
                 _rotary.Add(shape.HeadSize, rotary);
             }
-            var block = new TransformerBlock(parameters, $"model.layers.{layer}", config, shape, rotary, _region);
+            var block = new TransformerBlock(slots, $"model.layers.{layer}", config, shape, rotary);
             _blocks.Add(block);
             register_module($"layers_{layer}", block);
         }
-        _norm = new RmsNorm(parameters, "model.norm", config.HiddenSize, config.NormEpsilon, _region);
+        _norm = new RmsNorm("model.norm", slots.Create("model.norm.weight"), config.NormEpsilon);
         register_module("norm", _norm);
         if (config.TieEmbeddings)
         {
@@ -52,13 +54,16 @@ public sealed class KvShiftTransformer : nn.Module
         }
         else
         {
-            _head = parameters.Create("lm_head.weight", weightDecay: true, _region.DividedByVocabulary(config.VocabSize, config.HiddenSize));
+            _head = slots.Create("lm_head.weight");
             register_parameter("lm_head", _head.Parameter);
         }
     }
 
     /// <summary>Shape.</summary>
     public ModelConfig Config { get; }
+
+    /// <summary>What parameters it has.</summary>
+    public ParameterPlan Plan { get; }
 
     /// <summary>All parameters and their gradients.</summary>
     public ParameterBuckets Parameters { get; }

@@ -11,9 +11,12 @@ public sealed class RmsNorm : nn.Module<Tensor, Activation>
     private readonly ParameterSlot _weight;
     private readonly double _epsilon;
 
-    public RmsNorm(ParameterBuckets parameters, string name, int size, double epsilon, TensorRegion region) : base(name)
+    /// <param name="name">Name of the layer.</param>
+    /// <param name="weight">[hidden_size].</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    public RmsNorm(string name, ParameterSlot weight, double epsilon) : base(name)
     {
-        _weight = parameters.Create($"{name}.weight", weightDecay: false, region.Replicated(size));
+        _weight = weight;
         _epsilon = epsilon;
         register_parameter("weight", _weight.Parameter);
     }

@@ -14,11 +14,10 @@ internal sealed class ShiftScalars
     private readonly KvShiftVariant _variant;
     private readonly ParameterSlot _slot;
 
-    public ShiftScalars(ParameterBuckets parameters, string name, KvShiftVariant variant, ParameterShard shard)
+    public ShiftScalars(KvShiftVariant variant, ParameterSlot slot)
     {
         _variant = variant;
-        // No weight decay: 0 is no natural value of theirs (the weights start with a sum of 1), and the paper says nothing of it.
-        _slot = parameters.Create(name, weightDecay: false, shard);
+        _slot = slot;
     }
 
     /// <summary>The learned scalars.</summary>

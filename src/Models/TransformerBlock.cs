@@ -1,6 +1,5 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
-using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
@@ -17,17 +16,18 @@ public sealed class TransformerBlock : nn.Module
     private readonly RmsNorm _ffnNorm;
     private readonly FeedForward _ffn;
 
-    public TransformerBlock(ParameterBuckets parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary,
-        TensorRegion region) : base(name)
+    internal TransformerBlock(ModelParameters parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary) : base(name)
     {
-        _attentionNorm = new RmsNorm(parameters, $"{name}.input_layernorm", config.HiddenSize, config.NormEpsilon, region);
-        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config, shape, rotary, region);
-        _ffnNorm = new RmsNorm(parameters, $"{name}.post_attention_layernorm", config.HiddenSize, config.NormEpsilon, region);
-        _ffn = new FeedForward(parameters, $"{name}.mlp", config, region);
+        _attentionNorm = Norm("input_layernorm");
+        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config.KvShift, shape, rotary);
+        _ffnNorm = Norm("post_attention_layernorm");
+        _ffn = new FeedForward(parameters, $"{name}.mlp");
         register_module("input_layernorm", _attentionNorm);
         register_module("self_attn", _attention);
         register_module("post_attention_layernorm", _ffnNorm);
         register_module("mlp", _ffn);
+
+        RmsNorm Norm(string norm) => new($"{name}.{norm}", parameters.Create($"{name}.{norm}.weight"), config.NormEpsilon);
     }
 
     /// <summary>

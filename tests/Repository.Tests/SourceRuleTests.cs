@@ -8,13 +8,16 @@ namespace KvShiftScale.Repository.Tests;
 public sealed partial class SourceRuleTests
 {
     private const int LineLimit = 600;
+    private const int SourceLineLimit = 400;
 
     private static readonly string[] OwnFolders = ["src", "native", "tests", "bench"];
     private static readonly string[] OwnExtensions = [".cs", ".cpp", ".h", ".cu", ".py"];
 
     [Fact]
     public void LibrariesDoNotWriteToTheConsole()
-        => AssertNowhere(@"\bConsole\.", Sources("src").Where(file => !file.StartsWith("src/Trainer/", StringComparison.Ordinal)));
+        // What an injected fault says is said to the test that has injected it.
+        => AssertNowhere(@"\bConsole\.", Sources("src").Where(file => file != "src/Core/Faults/InjectedFaults.cs"
+            && !file.StartsWith("src/Trainer/", StringComparison.Ordinal)));
 
     [Fact]
     public void TheEnvironmentIsReadAtTheEntryOnly()
@@ -56,11 +59,13 @@ public sealed partial class SourceRuleTests
     public void FilesFitInAReadersHead()
     {
         var offenders = OwnFiles().Select(file => (file, lines: File.ReadLines(RepositoryFiles.Path(file)).Count()))
-            .Where(entry => entry.lines > LineLimit).Select(entry => $"{entry.file}: {entry.lines} lines").ToList();
-        Assert.True(offenders.Count == 0, $"files of more than {LineLimit} lines:\n{string.Join('\n', offenders)}");
+            .Where(entry => entry.lines > (entry.file.StartsWith("src/", StringComparison.Ordinal) ? SourceLineLimit : LineLimit))
+            .Select(entry => $"{entry.file}: {entry.lines} lines").ToList();
+        Assert.True(offenders.Count == 0, $"files of more than {SourceLineLimit} lines in src/ or {LineLimit} elsewhere:\n{string.Join('\n', offenders)}");
     }
 
     [Theory]
+    [InlineData("KvShiftScale.Core")]
     [InlineData("KvShiftScale.Data")]
     [InlineData("KvShiftScale.Parallel")]
     [InlineData("KvShiftScale.Models")]
@@ -70,12 +75,11 @@ public sealed partial class SourceRuleTests
         string[] allowed =
         [
             // Where the run of this process is: the watch has to read it whatever the thread that trains is stuck in.
-            "KvShiftScale.Trainer.Liveness.RunProgress",
+            "KvShiftScale.Core.Progress.RunProgress",
             // The pass of each thread, which native code calls back into.
             "KvShiftScale.Parallel.Autograd.BackwardPass",
             // What the process has loaded belongs to the process.
             "KvShiftScale.Parallel.Native.Libtorch",
-            "KvShiftScale.Parallel.Native.MpiLibrary",
             "KvShiftScale.Parallel.Native.MpiLibrary",
         ];
         const BindingFlags Statics = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;

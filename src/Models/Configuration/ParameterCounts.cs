@@ -16,25 +16,14 @@ public sealed record ParameterCounts(long Embedding, long AttentionMatrices, lon
     public long NonEmbedding => AttentionMatrices + ShiftScalars + FeedForward + Norms;
 
     /// <summary>Counts a whole model.</summary>
-    public static ParameterCounts Of(ModelConfig config)
+    public static ParameterCounts Of(ModelConfig config) => Of(ParameterPlan.Of(config));
+
+    /// <summary>Counts a whole model.</summary>
+    public static ParameterCounts Of(ParameterPlan plan)
     {
-        var embedding = (long)config.VocabSize * config.HiddenSize;
-        var (matrices, scalars) = (0L, 0L);
-        for (var layer = 0; layer < config.Layers; layer++)
-        {
-            var shape = config.Attention(layer);
-            matrices += AttentionMatricesOf(config, shape);
-            scalars += ShiftScalarsOf(config, shape);
-        }
-        return new(embedding, matrices, scalars, FeedForward: config.Layers * 3L * config.HiddenSize * config.FfnSize,
-            Norms: (2L * config.Layers + 1) * config.HiddenSize, Head: config.TieEmbeddings ? 0 : embedding);
+        return new(Sum(ParameterPart.Embedding), Sum(ParameterPart.AttentionMatrices), Sum(ParameterPart.ShiftScalars), Sum(ParameterPart.FeedForward),
+            Sum(ParameterPart.Norms), Sum(ParameterPart.Head));
+
+        long Sum(ParameterPart part) => plan.Parameters.Where(parameter => parameter.Part == part).Sum(parameter => parameter.ElementCount);
     }
-
-    /// <summary>Query, key, value and output projections of one layer.</summary>
-    public static long AttentionMatricesOf(ModelConfig config, AttentionShape shape)
-        => 2L * config.HiddenSize * (shape.Heads + shape.KvHeads) * shape.HeadSize;
-
-    /// <summary>Scalars of one layer: of every head that the variant shifts.</summary>
-    public static long ShiftScalarsOf(ModelConfig config, AttentionShape shape)
-        => ShiftPlan.Of(config.KvShift).Scalars(shape);
 }

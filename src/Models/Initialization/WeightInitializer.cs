@@ -18,20 +18,20 @@ public static class WeightInitializer
         using var mode = no_grad();
         foreach (var slot in model.Parameters.Slots)
         {
-            Fill(slot, model.Config, seed);
+            Fill(slot, model.Plan[slot.Name].Initial, model.Config, seed);
         }
     }
 
-    private static void Fill(ParameterSlot slot, ModelConfig config, long seed)
+    private static void Fill(ParameterSlot slot, InitialValues initial, ModelConfig config, long seed)
     {
         using var scope = NewDisposeScope();
-        if (slot.Name.EndsWith("norm.weight", StringComparison.Ordinal))
+        if (initial == InitialValues.One)
         {
             slot.Parameter.fill_(1);
             return;
         }
         var random = new NamedRandom(seed, slot.Name);
-        var element = slot.Name.EndsWith("_shift", StringComparison.Ordinal) ? ShiftScalar(slot, config, random) : Weight(slot, config, random);
+        var element = initial == InitialValues.Shift ? ShiftScalar(slot, config, random) : Weight(slot, initial, config, random);
         // Padding stays 0. The rest is the element of the whole parameter, whichever part of it this rank holds.
         var values = new double[slot.Shard.ElementCount];
         foreach (var (local, global, length) in slot.Shard.Runs())
@@ -44,22 +44,20 @@ public static class WeightInitializer
         slot.Parameter.copy_(tensor(values).view([.. slot.Shape]));
     }
 
-    private static Func<long, double> Weight(ParameterSlot slot, ModelConfig config, NamedRandom random)
+    private static Func<long, double> Weight(ParameterSlot slot, InitialValues initial, ModelConfig config, NamedRandom random)
     {
-        var deviation = Deviation(slot, config);
+        var deviation = Deviation(slot, initial, config);
         return index => deviation * random.Normal(index);
     }
 
-    private static double Deviation(ParameterSlot slot, ModelConfig config)
+    private static double Deviation(ParameterSlot slot, InitialValues initial, ModelConfig config)
     {
         if (config.Init == WeightInitialization.FanIn)
         {
-            return slot.Name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) ? 1 : 1 / Math.Sqrt(slot.Shard.GlobalShape[1]);
+            return initial == InitialValues.Rows ? 1 : 1 / Math.Sqrt(slot.Shard.GlobalShape[1]);
         }
 
-        var writesResidual = slot.Name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-            || slot.Name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-        return writesResidual ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
+        return initial == InitialValues.ResidualMatrix ? config.InitStd / Math.Sqrt(2.0 * config.Layers) : config.InitStd;
     }
 
     // Of all heads, which are few.

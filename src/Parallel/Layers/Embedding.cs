@@ -11,12 +11,11 @@ namespace KvShiftScale.Parallel.Layers;
 /// </summary>
 public sealed class Embedding : nn.Module<Tensor, Tensor>
 {
-    /// <param name="parameters">Where the matrix is allocated.</param>
     /// <param name="name">Name of the layer.</param>
     /// <param name="weight">The part of W that this rank holds, divided by rows.</param>
-    public Embedding(ParameterBuckets parameters, string name, ParameterShard weight) : base(name)
+    public Embedding(string name, ParameterSlot weight) : base(name)
     {
-        Weight = parameters.Create($"{name}.weight", weightDecay: true, weight);
+        Weight = weight;
         register_parameter("weight", Weight.Parameter);
     }
 

@@ -16,12 +16,11 @@ public sealed class Linear : nn.Module<Activation, Tensor>
 {
     private readonly ParameterSlot _weight;
 
-    /// <param name="parameters">Where the weight is allocated.</param>
     /// <param name="name">Name of the layer.</param>
     /// <param name="weight">The part of W [output_size, input_size] that this rank holds.</param>
-    public Linear(ParameterBuckets parameters, string name, ParameterShard weight) : base(name)
+    public Linear(string name, ParameterSlot weight) : base(name)
     {
-        _weight = parameters.Create($"{name}.weight", weightDecay: true, weight);
+        _weight = weight;
         register_parameter("weight", _weight.Parameter);
     }
 

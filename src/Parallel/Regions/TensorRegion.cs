@@ -57,34 +57,42 @@ public sealed class TensorRegion : IDisposable
     public Tensor Leave(Tensor x)
         => Size == 1 ? x : IsSequenceParallel ? ScatterTokens.apply(x, this) : SumResults.apply(x, this);
 
-    /// <summary>A parameter that all ranks hold whole and use on the tokens that they hold outside the region: a norm's weight.</summary>
-    public ParameterShard Replicated(params IReadOnlyList<long> shape)
-        => ParameterShard.Whole(shape) with { PartialOver = IsSequenceParallel ? Group : null, IsPrimary = Group.Rank == 0 };
-
-    /// <summary>A parameter whose <paramref name="axis"/> is divided evenly.</summary>
+    /// <summary>The part of a parameter that this rank holds. Collective where neighbours hold the same head.</summary>
+    /// <param name="shape">Shape of the whole parameter.</param>
+    /// <param name="rule">How it is divided.</param>
     /// <exception cref="MeshLayoutException">The ranks do not divide it.</exception>
-    public ParameterShard Divided(int axis, params IReadOnlyList<long> shape)
+    public ParameterShard PartOf(IReadOnlyList<long> shape, ShardRule rule) => rule switch
     {
-        if (Size == 1)
-        {
-            return ParameterShard.Whole(shape);
-        }
+        ShardRule.Replicated => ParameterShard.Whole(shape) with { PartialOver = IsSequenceParallel ? Group : null, IsPrimary = Group.Rank == 0 },
+        _ when Size == 1 => ParameterShard.Whole(shape),
+        ShardRule.Divided(var dimension) => Divided(dimension, shape),
+        ShardRule.DividedByHead(var heads) => DividedByHead(heads, shape),
+        ShardRule.DividedByVocabulary when ShardRule.DividedByVocabulary.RowsOf(shape[0], Size) is var rows
+            => ParameterShard.Part(shape, 0, rows * Group.Rank, rows),
+        _ => throw new ArgumentOutOfRangeException(nameof(rule), rule, "no rule of a division"),
+    };
 
-        if (shape[axis] % Size != 0)
+    public void Dispose()
+    {
+        foreach (var group in _headReplicas.Values)
         {
-            throw new MeshLayoutException($"{shape[axis]} cannot be divided among parallel.tensor = {Size} ranks");
+            group.Dispose();
         }
-
-        var extent = shape[axis] / Size;
-        return ParameterShard.Part(shape, axis, extent * Group.Rank, extent);
     }
 
-    /// <summary>
-    /// A parameter whose first axis belongs to key and value heads, in equal parts. Where there are fewer heads than ranks, several
-    /// neighbours hold the same head, and its gradient is the sum of theirs.
-    /// </summary>
-    /// <exception cref="MeshLayoutException">Neither number divides the other.</exception>
-    public ParameterShard DividedByHead(int heads, params IReadOnlyList<long> shape)
+    private ParameterShard Divided(int dimension, IReadOnlyList<long> shape)
+    {
+        if (shape[dimension] % Size != 0)
+        {
+            throw new MeshLayoutException($"{shape[dimension]} cannot be divided among parallel.tensor = {Size} ranks");
+        }
+
+        var extent = shape[dimension] / Size;
+        return ParameterShard.Part(shape, dimension, extent * Group.Rank, extent);
+    }
+
+    // Where there are fewer heads than ranks, the gradient of a head is the sum of those of its holders.
+    private ParameterShard DividedByHead(int heads, IReadOnlyList<long> shape)
     {
         if (Size <= heads)
         {
@@ -103,30 +111,6 @@ public sealed class TensorRegion : IDisposable
             PartialOver = HeadReplicas(ranksPerHead),
             IsPrimary = Group.Rank % ranksPerHead == 0,
         };
-    }
-
-    /// <summary>
-    /// A matrix with a row for each token id, divided into equal parts of a multiple of 8 rows; the last ones end in padding. On one rank
-    /// there is none.
-    /// </summary>
-    public ParameterShard DividedByVocabulary(long vocabulary, long columns)
-    {
-        if (Size == 1)
-        {
-            return ParameterShard.Whole(vocabulary, columns);
-        }
-
-        const long Multiple = 8;
-        var extent = ((vocabulary + Size - 1) / Size + Multiple - 1) / Multiple * Multiple;
-        return ParameterShard.Part([vocabulary, columns], 0, extent * Group.Rank, extent);
-    }
-
-    public void Dispose()
-    {
-        foreach (var group in _headReplicas.Values)
-        {
-            group.Dispose();
-        }
     }
 
     // Collective over the group; every rank builds the same model and so comes here in the same order.

@@ -29,7 +29,7 @@ internal static class CheckpointExportVerb
 
         TensorLibrary.Load();
         using var source = ModelSource.Open(checkpoint);
-        using var export = new ModelExport(source, new ExportOptions(ModelNaming.KvShift, null, LargestFileBytes, false));
+        var export = new ModelExport(source, new ExportOptions(ModelNaming.KvShift, null, LargestFileBytes, false));
         var summary = export.Write(output);
         Console.WriteLine(FormattableString.Invariant($"{output}: {summary.Elements:N0} parameters of {checkpoint}"));
         return ExitCode.Done;

@@ -63,7 +63,7 @@ internal static class ModelConvertVerb
             Console.Error.WriteLine($"kvshift: {note}");
         }
 
-        using var export = new ModelExport(source, options);
+        var export = new ModelExport(source, options);
         using var progress = new ProgressLine();
         var summary = export.Write(output,
             (written, total) => progress.Update(FormattableString.Invariant($"convert: {written >> 20:N0} of {total >> 20:N0} MiB")));

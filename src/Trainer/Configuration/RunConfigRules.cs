@@ -1,10 +1,10 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
+using static KvShiftScale.Trainer.Configuration.ConfigFaultList;
 
 namespace KvShiftScale.Trainer.Configuration;
 
@@ -13,17 +13,12 @@ namespace KvShiftScale.Trainer.Configuration;
 /// </summary>
 public sealed partial class RunConfigRules
 {
-    // Hundreds of times the largest that have been published.
-    private const double MostParameters = 1e15;
-
     // Counted in 64 bits.
     private const double MostTokens = 9e18;
 
-    private const int MostAttentionWidth = 1 << 24;
-
     private readonly RunConfig _config;
     private readonly int _ranks;
-    private readonly List<ConfigFault> _faults = [];
+    private readonly ConfigFaultList _faults = new();
 
     private RunConfigRules(RunConfig config, int ranks)
     {
@@ -38,12 +33,12 @@ public sealed partial class RunConfigRules
     public static void Check(RunConfig config, int ranks)
     {
         var rules = new RunConfigRules(config, ranks);
-        rules.CheckNumbers(config, "");
-        rules.CheckNumber("--ranks", ranks, NumberBounds.Options["train --ranks"]);
-        rules.ThrowIfBroken();
+        rules._faults.CheckNumbers(config, "");
+        rules._faults.CheckNumber("--ranks", ranks, NumberBounds.Options["train --ranks"]);
+        rules._faults.ThrowIfAny();
         // What numbers have to do with each other is asked of numbers that keep their bounds.
         rules.CheckRun(config.Run);
-        rules.CheckModel(config.Model);
+        ModelRules.Check(config.Model, rules._faults);
         rules.CheckData(config.Data);
         rules.CheckParallel(config.Parallel);
         rules.CheckTensor(config.Model, config.Data, config.Parallel);
@@ -51,7 +46,7 @@ public sealed partial class RunConfigRules
         rules.CheckOptimizer(config.Optimizer);
         rules.CheckSizes(config);
         rules.CheckTelemetry(config.Telemetry);
-        rules.ThrowIfBroken();
+        rules._faults.ThrowIfAny();
     }
 
     /// <summary>Checks the bounds of a section's numbers alone.</summary>
@@ -60,144 +55,33 @@ public sealed partial class RunConfigRules
     /// <exception cref="ConfigException">At least one number is out of its bounds; all such are named.</exception>
     public static void CheckNumbersOf(object section, string path)
     {
-        var rules = new RunConfigRules(new RunConfig { Run = new RunSection { Name = "numbers", Steps = 1 } }, ranks: 1);
-        rules.CheckNumbers(section, path);
-        rules.ThrowIfBroken();
-    }
-
-    /// <summary>The rules that a model's shape breaks, for shapes that come from a model folder instead of a configuration.</summary>
-    public static IReadOnlyList<ConfigFault> FaultsOf(ModelConfig model)
-    {
-        var rules = new RunConfigRules(new RunConfig { Run = new RunSection { Name = "model", Steps = 1 }, Model = model }, ranks: 1);
-        rules.CheckNumbers(model, "model");
-        if (rules._faults.Count == 0)
-        {
-            rules.CheckModel(model);
-            rules.CheckParameters(model);
-        }
-
-        return rules._faults;
-    }
-
-    private void ThrowIfBroken()
-    {
-        if (_faults.Count > 0)
-        {
-            throw new ConfigException(_faults);
-        }
-    }
-
-    // Every number of the section and of those in it, also of the items of lists.
-    private void CheckNumbers(object section, string path)
-    {
-        foreach (var property in ConfigKeys.PropertiesOf(section.GetType()))
-        {
-            var key = ConfigKeys.Join(path, ConfigKeys.NameOf(property.Name));
-            var value = property.GetValue(section);
-            switch (value)
-            {
-                case int or long or double:
-                    CheckNumber(key, value, NumberBounds.OfKey(key) ?? throw new NotSupportedException($"{key} has no bounds in {nameof(NumberBounds)}."));
-                    break;
-                case IEnumerable<DataSource> sources:
-                    foreach (var (index, source) in sources.Index())
-                    {
-                        CheckNumbers(source, Format($"{key}[{index}]"));
-                    }
-
-                    break;
-                case not null when ConfigKeys.IsSection(property.PropertyType):
-                    CheckNumbers(value, key);
-                    break;
-            }
-        }
-    }
-
-    private void CheckNumber(string key, object value, NumberBound bound)
-    {
-        if (bound.BrokenBy(value) is { } broken)
-        {
-            Add(key, value, $"must {broken}", bound.Remedy);
-        }
+        var faults = new ConfigFaultList();
+        faults.CheckNumbers(section, path);
+        faults.ThrowIfAny();
     }
 
     private void CheckRun(RunSection run)
     {
-        Require(FolderName().IsMatch(run.Name), "run.name", run.Name,
+        _faults.Require(FolderName().IsMatch(run.Name), "run.name", run.Name,
             "must be a folder name of letters, digits, dots, hyphens and underscores that starts with a letter or a digit",
             "write for example run.name: my-run");
-        Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
-        Require(run.KeepEvery <= 0 || (run.CheckpointEvery > 0 && run.KeepEvery % run.CheckpointEvery == 0), "run.keep_every", run.KeepEvery,
+        _faults.Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
+        _faults.Require(run.KeepEvery <= 0 || (run.CheckpointEvery > 0 && run.KeepEvery % run.CheckpointEvery == 0), "run.keep_every", run.KeepEvery,
             Format($"must be a multiple of run.checkpoint_every = {run.CheckpointEvery}, so that there is a checkpoint to keep"),
             run.CheckpointEvery > 0 ? Format($"set {NearestMultiples(run.CheckpointEvery, run.KeepEvery)}") : "set run.checkpoint_every, or run.keep_every: 0");
-        Require(run.ProbeEvery <= 0 || _config.Data.Context >= 4, "run.probe_every", run.ProbeEvery,
+        _faults.Require(run.ProbeEvery <= 0 || _config.Data.Context >= 4, "run.probe_every", run.ProbeEvery,
             "needs a data.context of at least 4, for two copies of two tokens", "set run.probe_every: 0, or a longer data.context");
-        Require(run.ProbeEvery <= 0 || _config.Model.VocabSize >= 2, "run.probe_every", run.ProbeEvery,
+        _faults.Require(run.ProbeEvery <= 0 || _config.Model.VocabSize >= 2, "run.probe_every", run.ProbeEvery,
             "needs a model.vocab_size of at least 2", "set run.probe_every: 0");
-        Require(run.StallTimeoutSeconds is 0 or >= 2, "run.stall_timeout_seconds", run.StallTimeoutSeconds,
+        _faults.Require(run.StallTimeoutSeconds is 0 or >= 2, "run.stall_timeout_seconds", run.StallTimeoutSeconds,
             "must be 0 or at least 2, since ranks give a sign of life each second", "use for example 600, or 0 to wait for ever");
-        Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
+        _faults.Require(run.ValidateEvery <= 0 || _config.Data.Validation.Count > 0, "run.validate_every", run.ValidateEvery,
             "needs validation data, and data.validation is empty", "set data.validation, or run.validate_every: 0");
-    }
-
-    private void CheckModel(ModelConfig model)
-    {
-        Require(model.KvShift != KvShiftVariant.Gate || model.KvShiftInit != KvShiftInitialization.Identity, "model.kv_shift_init",
-            "identity", "cannot start model.kv_shift = gate, whose weight is a sigmoid and never exactly 1",
-            "use uniform or softmax, or model.kv_shift: clip, which can start there");
-        CheckSliding(model);
-        if (model.KvHeads > 0)
-        {
-            Require(model.Heads % model.KvHeads == 0, "model.kv_heads", model.KvHeads,
-                Format($"must divide model.heads = {model.Heads}"), Format($"set {NearestDivisors(model.Heads, model.KvHeads)}"));
-        }
-
-        if (model.HeadSize == 0 && model.HiddenSize % model.Heads != 0)
-        {
-            Add("model.hidden_size", model.HiddenSize,
-                Format($"must be a multiple of model.heads = {model.Heads} when model.head_size is 0"),
-                Format($"set {NearestMultiples(model.Heads, model.HiddenSize)}, or set model.head_size"));
-        }
-        else
-        {
-            Require(model.ResolvedHeadSize % 2 == 0, "model.head_size", model.ResolvedHeadSize,
-                "must be even, because rotary positions turn pairs of components",
-                Format($"set model.head_size: {model.ResolvedHeadSize + 1}, or another model.hidden_size"));
-        }
-    }
-
-    private void CheckSliding(ModelConfig model)
-    {
-        ReadOnlySpan<(string Key, int Value)> shape =
-        [
-            ("model.sliding_heads", model.SlidingHeads),
-            ("model.sliding_kv_heads", model.SlidingKvHeads),
-            ("model.sliding_head_size", model.SlidingHeadSize),
-        ];
-        foreach (var (key, value) in shape)
-        {
-            Require(value == 0 || model.SlidingWindow != 0, key, value, "needs sliding layers, and model.sliding_window is 0",
-                Format($"set model.sliding_window, or {key}: 0"));
-        }
-        if (model.SlidingWindow == 0)
-        {
-            return;
-        }
-
-        // Where these are faulty without a sliding value of their own, the fault is told of the keys that they follow.
-        var (heads, kvHeads, headSize, _) = model.Attention(1);
-        if (model.SlidingHeads > 0 || model.SlidingKvHeads > 0)
-        {
-            Require(heads % kvHeads == 0, "model.sliding_kv_heads", kvHeads, Format($"must divide the {heads} heads of a sliding layer"),
-                Format($"set {NearestDivisors(heads, kvHeads)}, or another model.sliding_heads"));
-        }
-        Require(model.SlidingHeadSize <= 0 || headSize % 2 == 0, "model.sliding_head_size", headSize,
-            "must be even, because rotary positions turn pairs of components", Format($"set model.sliding_head_size: {headSize + 1}"));
     }
 
     private void CheckData(DataConfig data)
     {
-        Require(data.Train.Count > 0, "data.train", "[]", "must name at least one glob of token shards",
+        _faults.Require(data.Train.Count > 0, "data.train", "[]", "must name at least one glob of token shards",
             "write for example data.train: [data/train/*.parquet]");
         CheckSources("data.train", data.Train);
         CheckSources("data.validation", data.Validation);
@@ -207,7 +91,7 @@ public sealed partial class RunConfigRules
     {
         for (var index = 0; index < sources.Count; index++)
         {
-            Require(sources[index].Glob.Length > 0, Format($"{key}[{index}].glob"), "\"\"", "must name files",
+            _faults.Require(sources[index].Glob.Length > 0, Format($"{key}[{index}].glob"), "\"\"", "must name files",
                 "write for example data/train/*.parquet, or remove the item");
         }
     }
@@ -215,7 +99,7 @@ public sealed partial class RunConfigRules
     private void CheckParallel(ParallelConfig parallel)
     {
         var sharing = parallel.Tensor * parallel.Context;
-        Require(_ranks % sharing == 0, "--ranks", _ranks,
+        _faults.Require(_ranks % sharing == 0, "--ranks", _ranks,
             Format($"must be a multiple of parallel.tensor x parallel.context = {sharing}, so that every copy of the model and of a sequence is whole"),
             Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change parallel.tensor or parallel.context"));
     }
@@ -250,11 +134,11 @@ public sealed partial class RunConfigRules
 
         if (faults.Count > 0)
         {
-            Add("parallel.tensor", tensor, $"must {string.Join(" and ", faults)}", Format($"set {NearestTensor(model, shapes, tensor)}"));
+            _faults.Add("parallel.tensor", tensor, $"must {string.Join(" and ", faults)}", Format($"set {NearestTensor(model, shapes, tensor)}"));
             return;
         }
         var parts = tensor * (parallel.Context > 1 ? 2 * parallel.Context : 1);
-        Require(!parallel.IsSequenceParallel || data.Context % parts == 0, "data.context", data.Context,
+        _faults.Require(!parallel.IsSequenceParallel || data.Context % parts == 0, "data.context", data.Context,
             Format($"must be a multiple of {parts}, the parts into which sequence parallelism divides a sequence"),
             Format($"set {NearestMultiples(parts, data.Context)}, or set parallel.sequence: false"));
     }
@@ -278,7 +162,7 @@ public sealed partial class RunConfigRules
 
         if (parallel.Context > 1)
         {
-            Require(data.Context % (2 * parallel.Context) == 0, "data.context", data.Context,
+            _faults.Require(data.Context % (2 * parallel.Context) == 0, "data.context", data.Context,
                 Format($"must be a multiple of 2 x parallel.context = {2 * parallel.Context}, the parts into which ranks divide a sequence"),
                 Format($"set {NearestMultiples(2 * parallel.Context, data.Context)}"));
         }
@@ -286,14 +170,14 @@ public sealed partial class RunConfigRules
         var dataRanks = _ranks / sharing;
         if (data.GlobalBatch % dataRanks != 0)
         {
-            Add("data.global_batch", data.GlobalBatch,
+            _faults.Add("data.global_batch", data.GlobalBatch,
                 Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / parallel.tensor x parallel.context = {sharing})"),
                 Format($"set {NearestMultiples(dataRanks, data.GlobalBatch)}, or start another number of ranks"));
             return;
         }
 
         var share = data.GlobalBatch / dataRanks;
-        Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
+        _faults.Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
             Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
             Format($"set {NearestDivisors(share, data.MicroBatch)}"));
         if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0)
@@ -308,10 +192,10 @@ public sealed partial class RunConfigRules
         var leaves = parallel.CanonicalLeaves > 0 ? parallel.CanonicalLeaves : microBatches;
         var key = parallel.CanonicalLeaves > 0 ? "parallel.canonical_leaves" : "data.micro_batch";
         object value = parallel.CanonicalLeaves > 0 ? leaves : data.MicroBatch;
-        Require((leaves & (leaves - 1)) == 0 && microBatches % leaves == 0, key, value,
+        _faults.Require((leaves & (leaves - 1)) == 0 && microBatches % leaves == 0, key, value,
             Format($"run.deterministic divides the {microBatches} micro-batches of a step into {leaves} leaves, whose number has to be a power of two that divides them"),
             "set parallel.canonical_leaves to such a power of two, or change data.global_batch or data.micro_batch");
-        Require((dataRanks & (dataRanks - 1)) == 0 && leaves % dataRanks == 0, "--ranks", _ranks,
+        _faults.Require((dataRanks & (dataRanks - 1)) == 0 && leaves % dataRanks == 0, "--ranks", _ranks,
             Format($"run.deterministic needs a number of data-parallel ranks that is a power of two and divides the {leaves} leaves; there are {dataRanks}"),
             "start another number of ranks");
     }
@@ -321,45 +205,22 @@ public sealed partial class RunConfigRules
     {
         var data = config.Data;
         var pass = (long)data.MicroBatch * data.Context;
-        Require(pass <= int.MaxValue, "data.micro_batch", data.MicroBatch,
+        _faults.Require(pass <= int.MaxValue, "data.micro_batch", data.MicroBatch,
             Format($"makes {pass} tokens of one pass with data.context = {data.Context}, and at most {int.MaxValue} can be told apart"),
             Format($"set at most {int.MaxValue / data.Context}, or a shorter data.context"));
         var tokens = (double)data.GlobalBatch * data.Context * config.Run.Steps;
-        Require(tokens <= MostTokens, "run.steps", config.Run.Steps,
+        _faults.Require(tokens <= MostTokens, "run.steps", config.Run.Steps,
             Format($"makes {tokens:0.#e+0} tokens with data.global_batch = {data.GlobalBatch} and data.context = {data.Context}, and at most {MostTokens:0.#e+0} can be counted"),
             "set fewer steps, or smaller batches");
-        CheckParameters(config.Model);
-    }
-
-    private void CheckParameters(ModelConfig model)
-    {
-        foreach (var (key, shape) in model.SlidingWindow > 0 ? [("model.heads", model.Attention(0)), ("model.sliding_heads", model.Attention(1))]
-            : new[] { ("model.heads", model.Attention(0)) })
-        {
-            var width = (long)shape.Heads * shape.HeadSize;
-            Require(width <= MostAttentionWidth, key, shape.Heads,
-                Format($"makes {width} query components of a token with a head size of {shape.HeadSize}, and there can be at most {MostAttentionWidth}"),
-                "set fewer or smaller heads");
-        }
-        // In floating point, where no product is too large.
-        double hidden = model.HiddenSize;
-        var parameters = ((model.TieEmbeddings ? 1 : 2) * hidden * model.VocabSize) + (model.Layers * hidden * model.FfnSize * 3.0);
-        for (var layer = 0; layer < Math.Min(2, model.Layers); layer++)
-        {
-            var shape = model.Attention(layer);
-            var layers = model.Layers == 1 ? 1 : model.Layers / 2.0;
-            parameters += layers * 2 * hidden * ((double)shape.Heads + shape.KvHeads) * shape.HeadSize;
-        }
-        Require(parameters <= MostParameters, "model", Format($"{parameters:0.#e+0} parameters"),
-            Format($"must have at most {MostParameters:0.#e+0} parameters"), "set smaller sizes or fewer layers");
+        ModelRules.CheckSize(config.Model, _faults);
     }
 
     private void CheckOptimizer(OptimizerConfig optimizer)
     {
-        Require(optimizer.DecaySteps <= 0 || optimizer.Decay == LearningRateDecay.Wsd, "optimizer.decay_steps", optimizer.DecaySteps,
+        _faults.Require(optimizer.DecaySteps <= 0 || optimizer.Decay == LearningRateDecay.Wsd, "optimizer.decay_steps", optimizer.DecaySteps,
             Format($"belongs to optimizer.decay = wsd, and that is {ConfigKeys.NameOf(optimizer.Decay.ToString())}, which falls from warm-up to the last step"),
             "set optimizer.decay: wsd, or optimizer.decay_steps: 0");
-        Require(optimizer.DecaySteps <= 0 || optimizer.Decay != LearningRateDecay.Wsd || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
+        _faults.Require(optimizer.DecaySteps <= 0 || optimizer.Decay != LearningRateDecay.Wsd || (long)optimizer.WarmupSteps + optimizer.DecaySteps <= _config.Run.Steps, "optimizer.decay_steps",
             optimizer.DecaySteps, Format($"must fit behind optimizer.warmup_steps = {optimizer.WarmupSteps} into run.steps = {_config.Run.Steps}"),
             "use fewer steps of warm-up or decay, or more run.steps");
     }
@@ -368,44 +229,9 @@ public sealed partial class RunConfigRules
     {
         var isAddress = telemetry.OtlpEndpoint is not { } endpoint
             || (Uri.TryCreate(endpoint, UriKind.Absolute, out var address) && address.Scheme is "http" or "https");
-        Require(isAddress, "telemetry.otlp_endpoint", telemetry.OtlpEndpoint ?? "", "must be an http or https address",
+        _faults.Require(isAddress, "telemetry.otlp_endpoint", telemetry.OtlpEndpoint ?? "", "must be an http or https address",
             "write for example http://localhost:4318, or remove the key to export nothing");
     }
-
-    private void Require(bool holds, string key, object value, string rule, string remedy)
-    {
-        if (!holds)
-        {
-            Add(key, value, rule, remedy);
-        }
-    }
-
-    private void Add(string key, object value, string rule, string remedy) =>
-        _faults.Add(new ConfigFault(key, Format($"{value}"), rule, remedy));
-
-    private static string NearestMultiples(int of, int value)
-    {
-        var below = value / of * of;
-        return below > 0 ? Format($"{below} or {below + of}") : Format($"{of}");
-    }
-
-    private static string NearestDivisors(int of, int value)
-    {
-        var below = 0;
-        var above = 0;
-        for (var small = 1; (long)small * small <= of; small++)
-        {
-            foreach (var divisor in of % small == 0 ? [small, of / small] : Array.Empty<int>())
-            {
-                below = divisor < value ? Math.Max(below, divisor) : below;
-                above = divisor > value && (above == 0 || divisor < above) ? divisor : above;
-            }
-        }
-
-        return above == 0 ? Format($"{below}") : below == 0 ? Format($"{above}") : Format($"{below} or {above}");
-    }
-
-    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     private static partial Regex FolderName();

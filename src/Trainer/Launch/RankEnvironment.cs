@@ -57,6 +57,10 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
         }
     }
 
+    /// <summary>The launcher for ranks of this machine: of the MPI that the environment names, else the first that there is.</summary>
+    /// <exception cref="KvShiftLibraryException">There is none.</exception>
+    public static MpiLauncher FindLauncher() => MpiLauncher.Find(MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)));
+
     /// <summary>
     /// Refuses a launch whose processes MPI does not bring together as the launcher has started them: each would train the whole run alone, and
     /// all of them in one folder.

@@ -104,7 +104,7 @@ internal sealed class ModelDescriptionReader
             CheckBaichuan(model);
         }
 
-        if (RunConfigRules.FaultsOf(model) is [var fault, ..])
+        if (ModelRules.FaultsOf(model) is [var fault, ..])
         {
             throw Fault($"{fault.Key} = {fault.Value}: {fault.Rule}");
         }

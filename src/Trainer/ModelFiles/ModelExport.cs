@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Files;
-using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
@@ -11,7 +10,7 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.ModelFiles;
 
 /// <summary>Writes a model folder again under other names, in another element type or in several files, a piece of a tensor at a time.</summary>
-internal sealed class ModelExport : IDisposable
+internal sealed class ModelExport
 {
     private const long PieceElements = 1 << 20;
 
@@ -24,9 +23,8 @@ internal sealed class ModelExport : IDisposable
     private readonly ExportOptions _options;
     private readonly ModelDescription _description;
     private readonly ModelCompanions _companions;
-    private readonly KvShiftTransformer _shape;
+    private readonly ParameterPlan _plan;
     private readonly FolderWeights _weights;
-    private readonly Dictionary<string, IReadOnlyList<long>> _shapes;
 
     /// <summary>Checks that the model can be said in the wanted form, before anything is written.</summary>
     /// <exception cref="UsageException">It cannot.</exception>
@@ -35,30 +33,20 @@ internal sealed class ModelExport : IDisposable
     {
         _source = source;
         _options = options;
-        // Only its list of parameters is used: their memory is never written, so the system never provides it.
-        _shape = source.NewModel(vanilla: false, context: 1);
-        try
+        _plan = ParameterPlan.Of(source.Description.Model);
+        _weights = source.WeightsOf(_plan);
+        CheckShift();
+        if (options.Naming == ModelNaming.Baichuan)
         {
-            _weights = source.WeightsOf(_shape);
-            _shapes = _shape.Parameters.Slots.ToDictionary(slot => slot.Name, slot => slot.Shape);
-            CheckShift();
-            if (options.Naming == ModelNaming.Baichuan)
-            {
-                CheckBaichuan();
-            }
-
-            if (options.Naming == ModelNaming.Llama && source.Description.Model.SlidingWindow > 0)
-            {
-                throw Refused("has layers with a sliding window and other heads, which Llama's configuration cannot say");
-            }
-
-            _companions = ModelCompanions.OfFolder(source.Directory, source.Description);
+            CheckBaichuan();
         }
-        catch
+
+        if (options.Naming == ModelNaming.Llama && source.Description.Model.SlidingWindow > 0)
         {
-            _shape.Dispose();
-            throw;
+            throw Refused("has layers with a sliding window and other heads, which Llama's configuration cannot say");
         }
+
+        _companions = ModelCompanions.OfFolder(source.Directory, source.Description);
         _description = _companions.Describe(source.Description) with
         {
             Naming = options.Naming,
@@ -83,7 +71,7 @@ internal sealed class ModelExport : IDisposable
         Directory.CreateDirectory(draft);
 
         var tensors = WeightLayout.Of(_options.Naming,
-            [.. _shape.Parameters.Slots.Where(slot => HasShiftTensors || !WeightLayout.IsShift(slot.Name)).Select(slot => (slot.Name, slot.Shape))]);
+            [.. _plan.Parameters.Where(parameter => HasShiftTensors || parameter.Part != ParameterPart.ShiftScalars).Select(parameter => (parameter.Name, parameter.Shape))]);
         var entries = tensors.ToDictionary(tensor => tensor.Name, tensor => new SafetensorsEntry(tensor.Name, TypeOf(tensor), tensor.Shape));
         var shards = Shards(tensors, entries);
         var total = entries.Values.Sum(entry => entry.ByteCount);
@@ -124,8 +112,6 @@ internal sealed class ModelExport : IDisposable
         return new ExportSummary(tensors.Count, tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)), total,
             shards.Count);
     }
-
-    public void Dispose() => _shape.Dispose();
 
     private static string DataTypeName(IEnumerable<SafetensorsEntry> entries)
         => entries.Where(entry => entry.Shape.Count > 1).GroupBy(entry => entry.Type)
@@ -193,7 +179,7 @@ internal sealed class ModelExport : IDisposable
     // Whole rows of a parameter at a time, in the type they are stored in where nothing is computed, otherwise in float32 or float64.
     private IEnumerable<(Tensor Piece, long FirstRow)> Pieces(string parameter, ScalarType? wanted = null)
     {
-        var shape = _shapes[parameter];
+        var shape = _plan[parameter].Shape;
         var rowLength = shape.Skip(1).Aggregate(1L, (product, extent) => product * extent);
         var rowsAtOnce = Math.Max(1, PieceElements / rowLength);
         var isScaled = parameter == WeightLayout.Head && _source.Description.Naming == ModelNaming.Baichuan;
@@ -240,7 +226,7 @@ internal sealed class ModelExport : IDisposable
             return;
         }
 
-        foreach (var slot in _shape.Parameters.Slots.Where(slot => WeightLayout.IsShift(slot.Name) && _weights.Has(slot.Name)))
+        foreach (var slot in _plan.Parameters.Where(parameter => parameter.Part == ParameterPart.ShiftScalars && _weights.Has(parameter.Name)))
         {
             foreach (var (piece, _) in Pieces(slot.Name))
             {

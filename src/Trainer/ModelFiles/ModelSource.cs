@@ -71,7 +71,7 @@ internal sealed class ModelSource : IDisposable
         var model = NewModel(vanilla, context ?? Description.Context);
         try
         {
-            var weights = WeightsOf(model);
+            var weights = WeightsOf(model.Plan);
             weights.Fill(model.Parameters.Slots);
             weights.FillMissingWithIdentity(model.Parameters.Slots);
             return model;
@@ -89,10 +89,10 @@ internal sealed class ModelSource : IDisposable
             new ParameterBuckets(ScalarType.Float32, CPU, BucketBytes), context);
 
     /// <summary>The folder's weights for a model of its shape.</summary>
-    /// <param name="model">The model; ranks may divide it.</param>
+    /// <param name="plan">The model's parameters.</param>
     /// <param name="mayLackShift">A model that shifts may come from a folder that does not.</param>
-    public FolderWeights WeightsOf(KvShiftTransformer model, bool mayLackShift = false)
-        => new(Files, Description, [.. model.Parameters.Slots.Select(slot => (slot.Name, slot.Shard.GlobalShape))], LacksShift || mayLackShift);
+    public FolderWeights WeightsOf(ParameterPlan plan, bool mayLackShift = false)
+        => new(Files, Description, [.. plan.Parameters.Select(parameter => (parameter.Name, parameter.Shape))], LacksShift || mayLackShift);
 
     public void Dispose() => Files.Dispose();
 

@@ -9,6 +9,8 @@ namespace KvShiftScale.Trainer.Planning;
 /// <param name="ranks">Processes of the launch.</param>
 internal sealed class RunPlan(RunConfig config, int ranks)
 {
+    private readonly ParameterPlan _parameters = ParameterPlan.Of(config.Model);
+
     /// <summary>The configuration.</summary>
     public RunConfig Config => config;
 
@@ -22,7 +24,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public int Replicas => ranks / config.Parallel.Tensor;
 
     /// <summary>Parameters by part.</summary>
-    public ParameterCounts Parameters { get; } = ParameterCounts.Of(config.Model);
+    public ParameterCounts Parameters => field ??= ParameterCounts.Of(_parameters);
 
     /// <summary>Tokens of one optimizer step.</summary>
     public long TokensPerStep => (long)config.Data.GlobalBatch * config.Data.Context;
@@ -39,8 +41,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     /// <summary>What a rank holds of parameters, gradients and AdamW's state.</summary>
     public MemoryEstimate MemoryOfRank(Precision precision)
     {
-        // Norm weights are whole on every rank of a tensor-parallel group, all else is divided among them.
-        var held = Parameters.Norms + (double)(Parameters.Total - Parameters.Norms) / config.Parallel.Tensor;
+        double held = _parameters.Parameters.Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, config.Parallel.Tensor));
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
         // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
         var saved = config.Run is { AsyncSave: true, CheckpointEvery: > 0 } ? held / Replicas : 0;
@@ -56,32 +57,27 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     /// <summary>The model's tensors. Layers of one shape stand together.</summary>
     public IReadOnlyList<TensorGroup> Tensors()
     {
-        var model = config.Model;
-        long hidden = model.HiddenSize;
-        List<TensorGroup> groups = [new("model.embed_tokens", "", 1, model.VocabSize, hidden)];
-        foreach (var layers in Enumerable.Range(0, model.Layers).GroupBy(model.Attention))
-        {
-            var (shape, count) = (layers.Key, layers.Count());
-            var kind = count == model.Layers ? "all" : shape.Window == 0 ? "global" : "sliding";
-            var (queryWidth, kvWidth) = ((long)shape.Heads * shape.HeadSize, (long)shape.KvHeads * shape.HeadSize);
-            groups.Add(new("self_attn.q_proj", kind, count, queryWidth, hidden));
-            groups.Add(new("self_attn.k_proj, v_proj", kind, 2 * count, kvWidth, hidden));
-            groups.Add(new("self_attn.o_proj", kind, count, hidden, queryWidth));
-            var scalars = ParameterCounts.ShiftScalarsOf(model, shape);
-            if (scalars > 0)
-            {
-                groups.Add(new("self_attn shift scalars", kind, count, scalars));
-            }
-        }
-        groups.Add(new("mlp.gate_proj, up_proj", "all", 2 * model.Layers, model.FfnSize, hidden));
-        groups.Add(new("mlp.down_proj", "all", model.Layers, hidden, model.FfnSize));
-        groups.Add(new("norms", "all", 2 * model.Layers, hidden));
-        groups.Add(new("model.norm", "", 1, hidden));
-        if (!model.TieEmbeddings)
-        {
-            groups.Add(new("lm_head", "", 1, model.VocabSize, hidden));
-        }
+        var shapes = Enumerable.Range(0, config.Model.Layers).Select(config.Model.Attention).Distinct().ToArray();
+        var inLayers = _parameters.Parameters.ToLookup(parameter => parameter.Layer is not null);
+        return
+        [
+            .. inLayers[false].Take(1).Select(Alone),
+            .. shapes.SelectMany(shape => Together(inLayers[true].Where(parameter => IsOfAttention(parameter) && config.Model.Attention(parameter.Layer!.Value) == shape),
+                shapes.Length == 1 ? "all" : shape.Window == 0 ? "global" : "sliding")),
+            // Norms at the end.
+            .. Together(inLayers[true].Where(parameter => !IsOfAttention(parameter)).OrderBy(parameter => parameter.Part), "all"),
+            .. inLayers[false].Skip(1).Select(Alone),
+        ];
 
-        return groups;
+        static bool IsOfAttention(PlannedParameter parameter) => parameter.Part is ParameterPart.AttentionMatrices or ParameterPart.ShiftScalars;
+
+        static TensorGroup Alone(PlannedParameter parameter) => new(parameter.Kind, "", 1, [.. parameter.Shape]);
+
+        static IEnumerable<TensorGroup> Together(IEnumerable<PlannedParameter> parameters, string layers)
+            => parameters.GroupBy(parameter => parameter.Kind).Select(kind => kind.First().Part == ParameterPart.ShiftScalars
+                // Few of each, of several shapes.
+                ? new TensorGroup(kind.Key, layers, kind.Select(parameter => parameter.Layer).Distinct().Count(),
+                    kind.Where(parameter => parameter.Layer == kind.First().Layer).Sum(parameter => parameter.ElementCount))
+                : new TensorGroup(kind.Key, layers, kind.Count(), [.. kind.First().Shape]));
     }
 }

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using KvShiftScale.Core;
-using KvShiftScale.Parallel.Native;
 using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Signals;
@@ -39,7 +38,7 @@ internal static partial class LocalRanks
     /// <returns>Their exit code.</returns>
     public static int Run(int ranks, StopSignal stop)
     {
-        var launcher = MpiLauncher.Find(MpiLibrary.Named(Environment.GetEnvironmentVariable(MpiLibrary.Variable)));
+        var launcher = RankEnvironment.FindLauncher();
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, Lifeline),
         [
             Environment.ProcessId.ToString(CultureInfo.InvariantCulture), launcher.Program,

@@ -37,7 +37,7 @@ internal static class InitialModel
                 $"set {string.Join(", ", differences.Select(difference => $"{difference.Key}: {difference.Stored}"))}, or name another folder"));
         }
 
-        var weights = source.WeightsOf(model, mayLackShift: lacksShift);
+        var weights = source.WeightsOf(model.Plan, mayLackShift: lacksShift);
         weights.Fill(model.Parameters.Slots);
         return weights.Missing.Count == 0
             ? $"weights from {directory}"

@@ -16,7 +16,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
-        using var layer = new Linear(parameters, "proj", ParameterShard.Whole(2, 3));
+        using var layer = new Linear("proj", parameters.Create("proj.weight", weightDecay: true, ParameterShard.Whole(2, 3)));
         var slot = Assert.Single(parameters.Slots);
         Assert.Equal("proj.weight", slot.Name);
         using (no_grad())
@@ -41,7 +41,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
-        using var layer = new Linear(parameters, "proj", ParameterShard.Whole(1, 2));
+        using var layer = new Linear("proj", parameters.Create("proj.weight", weightDecay: true, ParameterShard.Whole(1, 2)));
         var slot = parameters.Slots[0];
         using (no_grad())
         {
@@ -62,7 +62,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
-        using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(4, 2));
+        using var layer = new Embedding("embed", parameters.Create("embed.weight", weightDecay: true, ParameterShard.Whole(4, 2)));
         using (no_grad())
         {
             layer.Weight.Parameter.copy_(TensorValues.Make(dtype, [4, 2], 1, 2, 3, 4, 5, 6, 7, 8));
@@ -83,7 +83,7 @@ public sealed class LayerTests
     {
         using var scope = NewDisposeScope();
         using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
-        using var layer = new Embedding(parameters, "embed", ParameterShard.Whole(3, 2));
+        using var layer = new Embedding("embed", parameters.Create("embed.weight", weightDecay: true, ParameterShard.Whole(3, 2)));
         using (no_grad())
         {
             layer.Weight.Parameter.copy_(TensorValues.Make(ScalarType.Float64, [3, 2], 1, 2, 3, 4, 5, 6));

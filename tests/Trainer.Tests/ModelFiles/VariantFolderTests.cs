@@ -83,7 +83,7 @@ public sealed class VariantFolderTests : IDisposable
         var expected = whole.Parameters.Slots.Single(slot => slot.Name == name);
         // An odd vocabulary is padded to an even one.
         var extent = (expected.Shape[axis] + 1) / 2;
-        var weights = source.WeightsOf(whole);
+        var weights = source.WeightsOf(whole.Plan);
         for (var rank = 0; rank < 2; rank++)
         {
             using var buckets = new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20);

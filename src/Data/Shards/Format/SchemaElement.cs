@@ -20,6 +20,46 @@ internal readonly record struct SchemaElement(string Name, int? Type, int? Repet
 
     public bool IsOptional => Repetition == 1;
 
+    /// <summary>Reads a node.</summary>
+    /// <exception cref="InvalidDataException">It is none.</exception>
+    public static SchemaElement Read(ref ThriftReader reader)
+    {
+        string? name = null;
+        int? type = null, repetition = null, converted = null;
+        var children = 0;
+        for (var id = 0; reader.Next(ref id, out var kind);)
+        {
+            switch (id)
+            {
+                case 1:
+                    type = reader.Int32(id, kind);
+                    break;
+                case 3:
+                    repetition = reader.Int32(id, kind);
+                    break;
+                case 4:
+                    name = reader.String(id, kind);
+                    break;
+                case 5:
+                    children = reader.Int32(id, kind);
+                    break;
+                case 6:
+                    converted = reader.Int32(id, kind);
+                    break;
+                default:
+                    reader.Skip(kind);
+                    break;
+            }
+        }
+
+        if (name is null || children < 0 || type is < 0 or > 7 || repetition is < 0 or > 2)
+        {
+            throw new InvalidDataException($"schema node {name ?? "without a name"} with type {type}, repetition {repetition} and {children} children");
+        }
+
+        return new SchemaElement(name, type, repetition, children, converted);
+    }
+
     public override string ToString()
     {
         var repetition = IsRepeated ? "repeated" : IsOptional ? "optional" : "required";

@@ -162,7 +162,7 @@ internal sealed class ShardFooter
         _schema = new SchemaElement[reader.List(id, kind, ThriftReader.Kind.Struct)];
         for (var index = 0; index < _schema.Length; index++)
         {
-            _schema[index] = ReadSchemaElement(ref reader);
+            _schema[index] = SchemaElement.Read(ref reader);
         }
 
         var next = 1;
@@ -209,44 +209,6 @@ internal sealed class ShardFooter
         }
 
         _leafCount++;
-    }
-
-    private static SchemaElement ReadSchemaElement(ref ThriftReader reader)
-    {
-        string? name = null;
-        int? type = null, repetition = null, converted = null;
-        var children = 0;
-        for (var id = 0; reader.Next(ref id, out var kind);)
-        {
-            switch (id)
-            {
-                case 1:
-                    type = reader.Int32(id, kind);
-                    break;
-                case 3:
-                    repetition = reader.Int32(id, kind);
-                    break;
-                case 4:
-                    name = reader.String(id, kind);
-                    break;
-                case 5:
-                    children = reader.Int32(id, kind);
-                    break;
-                case 6:
-                    converted = reader.Int32(id, kind);
-                    break;
-                default:
-                    reader.Skip(kind);
-                    break;
-            }
-        }
-
-        if (name is null || children < 0 || type is < 0 or > 7 || repetition is < 0 or > 2)
-        {
-            throw new InvalidDataException($"schema node {name ?? "without a name"} with type {type}, repetition {repetition} and {children} children");
-        }
-
-        return new SchemaElement(name, type, repetition, children, converted);
     }
 
     private void ReadRowGroups(ref ThriftReader reader, int id, ThriftReader.Kind kind)
@@ -360,7 +322,7 @@ internal sealed class ShardFooter
                     break;
                 case 12:
                     reader.Struct(id, kind);
-                    nulls = ReadStatistics(ref reader, out bounds);
+                    nulls = StatedBounds.Read(ref reader, out bounds);
                     break;
                 case 16:
                     reader.Struct(id, kind);
@@ -391,46 +353,6 @@ internal sealed class ShardFooter
             OtherFile = null,
             IsHidden = false,
         };
-    }
-
-    private static long ReadStatistics(ref ThriftReader reader, out StatedBounds bounds)
-    {
-        var nulls = -1L;
-        var (smallestIsExact, largestIsExact) = (true, true);
-        bounds = default;
-        for (var id = 0; reader.Next(ref id, out var kind);)
-        {
-            switch (id)
-            {
-                case 1:
-                    bounds = bounds with { OlderLargest = reader.Number(id, kind) };
-                    break;
-                case 2:
-                    bounds = bounds with { OlderSmallest = reader.Number(id, kind) };
-                    break;
-                case 3:
-                    nulls = reader.Int64(id, kind);
-                    break;
-                case 5:
-                    bounds = bounds with { Largest = reader.Number(id, kind) };
-                    break;
-                case 6:
-                    bounds = bounds with { Smallest = reader.Number(id, kind) };
-                    break;
-                case 7:
-                    largestIsExact = reader.Bool(id, kind);
-                    break;
-                case 8:
-                    smallestIsExact = reader.Bool(id, kind);
-                    break;
-                default:
-                    reader.Skip(kind);
-                    break;
-            }
-        }
-
-        bounds = smallestIsExact && largestIsExact ? bounds : default;
-        return nulls;
     }
 
     private long ReadIdsByLevel(ref ThriftReader reader)

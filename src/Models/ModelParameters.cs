@@ -1,0 +1,22 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Parameters;
+using KvShiftScale.Parallel.Regions;
+
+namespace KvShiftScale.Models;
+
+/// <summary>Allocates the parameters of a plan, each rank its part.</summary>
+/// <param name="plan">Every parameter of the model.</param>
+/// <param name="buckets">Where they are allocated; not initialised here.</param>
+/// <param name="region">How tensor-parallel ranks divide the model.</param>
+internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets buckets, TensorRegion region)
+{
+    /// <summary>How tensor-parallel ranks divide the model.</summary>
+    public TensorRegion Region => region;
+
+    /// <summary>Allocates a planned parameter. Ranks do so in one order.</summary>
+    public ParameterSlot Create(string name)
+    {
+        var planned = plan[name];
+        return buckets.Create(name, planned.WeightDecay, region.PartOf(planned.Shape, planned.Shard));
+    }
+}

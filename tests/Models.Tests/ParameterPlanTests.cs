@@ -1,0 +1,75 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Models.Tests;
+
+public sealed class ParameterPlanTests
+{
+    public static TheoryData<KvShiftVariant, bool, int> Shapes
+    {
+        get
+        {
+            var shapes = new TheoryData<KvShiftVariant, bool, int>();
+            foreach (var variant in Enum.GetValues<KvShiftVariant>())
+            {
+                shapes.Add(variant, true, 0);
+                shapes.Add(variant, false, 3);
+            }
+
+            return shapes;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void IsWhatAModelIsMadeOf(KvShiftVariant variant, bool tied, int window)
+    {
+        var config = ModelFixture.Config with
+        {
+            KvShift = variant,
+            TieEmbeddings = tied,
+            SlidingWindow = window,
+            SlidingHeads = window == 0 ? 0 : 2,
+            SlidingKvHeads = window == 0 ? 0 : 1,
+        };
+        var plan = ParameterPlan.Of(config);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 8);
+
+        Assert.Equal(model.Parameters.Slots.Select(slot => slot.Name).Order(), plan.Parameters.Select(parameter => parameter.Name).Order());
+        Assert.All(model.Parameters.Slots, slot => Assert.Equal(slot.Shard.GlobalShape, plan[slot.Name].Shape));
+        Assert.Equal(ParameterCounts.Of(config).Total, plan.Parameters.Sum(parameter => parameter.ElementCount));
+        // Matrices decay, vectors and scalars of the shift do not.
+        Assert.All(plan.Parameters, parameter => Assert.Equal(parameter.Name.EndsWith("_proj.weight", StringComparison.Ordinal)
+            || parameter.Name is "model.embed_tokens.weight" or "lm_head.weight", parameter.WeightDecay));
+    }
+
+    [Fact]
+    public void EveryParameterHasAStageAndATiedEmbeddingTwo()
+    {
+        var untied = ParameterPlan.Of(ModelFixture.Config with { TieEmbeddings = false });
+        var tied = ParameterPlan.Of(ModelFixture.Config with { TieEmbeddings = true });
+
+        Assert.Equal(["model.embed_tokens.weight"], On(untied, ParameterStages.First));
+        Assert.Equal(["model.norm.weight", "lm_head.weight"], On(untied, ParameterStages.Last));
+        Assert.Equal(["model.embed_tokens.weight", "model.norm.weight"], On(tied, ParameterStages.Last));
+        Assert.All(untied.Parameters, parameter => Assert.Equal(parameter.Layer is not null, parameter.Stages == ParameterStages.OfLayer));
+
+        static IEnumerable<string> On(ParameterPlan plan, ParameterStages stage)
+            => plan.Parameters.Where(parameter => parameter.Stages.HasFlag(stage)).Select(parameter => parameter.Name);
+    }
+
+    [Fact]
+    public void ARankHoldsWhatTheRuleSays()
+    {
+        Assert.Equal(12, new ShardRule.Replicated().HeldElements([12], 4));
+        Assert.Equal(12, new ShardRule.Divided(1).HeldElements([6, 8], 4));
+        Assert.Equal(12, new ShardRule.DividedByHead(4).HeldElements([8, 6], 4));
+        // Two ranks for each of two heads.
+        Assert.Equal(24, new ShardRule.DividedByHead(2).HeldElements([8, 6], 4));
+        // 100 rows on 3 ranks: 34 each, 40 with padding.
+        Assert.Equal(40 * 5, new ShardRule.DividedByVocabulary().HeldElements([100, 5], 3));
+        Assert.Equal(100 * 5, new ShardRule.DividedByVocabulary().HeldElements([100, 5], 1));
+    }
+}
