@@ -12,6 +12,9 @@ public sealed class DocumentGroup
     /// <summary>Tokens of all documents.</summary>
     public int TokenCount => _offsets[DocumentCount];
 
+    /// <summary>Ids that were padding and are left out.</summary>
+    public int PaddingCount { get; private set; }
+
     /// <summary>All ids of the row group, valid until it is read into again.</summary>
     public ReadOnlySpan<int> Ids => _ids.AsSpan(0, TokenCount);
 
@@ -32,6 +35,7 @@ public sealed class DocumentGroup
     internal void Begin(int idCount, int documentCount)
     {
         DocumentCount = 0;
+        PaddingCount = 0;
         if (_ids.Length < idCount)
         {
             _ids = GC.AllocateUninitializedArray<int>(RowGroupBuffers.WithMargin(idCount));
@@ -69,6 +73,37 @@ public sealed class DocumentGroup
 
     /// <summary>Where a document begins, all before which have ended.</summary>
     internal int StartOf(int document) => _offsets[document];
+
+    /// <summary>Leaves out padding before and behind each document.</summary>
+    /// <param name="mask">1 for each id that stays, 0 for padding; as many documents as here.</param>
+    /// <exception cref="InvalidDataException">The mask does not fit the ids, or has zeros between ones; the message names the document.</exception>
+    internal void LeaveOutPadding(DocumentGroup mask)
+    {
+        var (end, length) = (0, 0);
+        for (var document = 0; document < DocumentCount; document++)
+        {
+            var own = mask.Document(document);
+            var ids = _ids.AsSpan(end, _offsets[document + 1] - end);
+            end = _offsets[document + 1];
+            if (own.Length != ids.Length)
+            {
+                throw new InvalidDataException($"document {document} has {ids.Length} ids and {own.Length} numbers in its attention_mask");
+            }
+
+            var first = Math.Max(0, own.IndexOf(1));
+            var count = own.LastIndexOf(1) + 1 - first;
+            if (own.ContainsAnyExceptInRange(0, 1) || own.Slice(first, count).Contains(0))
+            {
+                throw new InvalidDataException($"document {document} has an attention_mask that is not 1 for consecutive ids and 0 for padding around them");
+            }
+
+            ids.Slice(first, count).CopyTo(_ids.AsSpan(length));
+            length += count;
+            _offsets[document + 1] = length;
+        }
+
+        PaddingCount = end - length;
+    }
 
     internal void Finish(int documentCount) => DocumentCount = documentCount;
 

@@ -18,6 +18,7 @@ internal sealed class IdColumn
     private const int TrustedSlotsPerByte = 8;
 
     private readonly int _leaf;
+    private readonly IReadOnlyList<IdChunk> _chunks;
     private readonly string _path;
     private readonly PhysicalType _type;
     private readonly short _idLevel;
@@ -27,9 +28,15 @@ internal sealed class IdColumn
     private readonly long _limit = 1L << 31;
     private readonly bool _isUnsigned;
 
-    /// <exception cref="InvalidDataException">The schema has no usable <c>input_ids</c>; the message names the file.</exception>
-    public IdColumn(string path, SchemaDescriptor schema, ShardFooter footer)
+    /// <param name="path">The file.</param>
+    /// <param name="schema">Its schema.</param>
+    /// <param name="footer">Its footer.</param>
+    /// <param name="isMask">The column that tells padding, which is there, instead of the ids.</param>
+    /// <exception cref="InvalidDataException">The schema has no such usable column; the message names the file.</exception>
+    public IdColumn(string path, SchemaDescriptor schema, ShardFooter footer, bool isMask = false)
     {
+        var name = isMask ? ShardFooter.MaskColumnName : ShardFooter.IdColumnName;
+        _chunks = isMask ? footer.MaskChunks : footer.Chunks;
         var (columns, own) = (new List<string>(), new List<int>());
         for (var leaf = 0; leaf < schema.NumColumns; leaf++)
         {
@@ -39,7 +46,7 @@ internal sealed class IdColumn
                 columns.Add(top);
             }
 
-            if (top == TokenShard.ColumnName)
+            if (top == name)
             {
                 own.Add(leaf);
             }
@@ -56,10 +63,10 @@ internal sealed class IdColumn
         var column = schema.Column(_leaf);
         var names = PathOf(column);
         _path = string.Join('/', names);
-        if (own.Count > 1 || column.MaxRepetitionLevel != 1 || names.Length > 3 || _leaf != footer.IdLeaf)
+        if (own.Count > 1 || column.MaxRepetitionLevel != 1 || names.Length > 3 || _leaf != (isMask ? footer.MaskLeaf : footer.IdLeaf))
         {
             throw new InvalidDataException(
-                $"{path}: column {TokenShard.ColumnName} (leaf {_path}, {column.MaxRepetitionLevel} repeated levels) is not a list of numbers; "
+                $"{path}: column {name} (leaf {_path}, {column.MaxRepetitionLevel} repeated levels) is not a list of numbers; "
                 + "write it as a list of int32.");
         }
 
@@ -74,12 +81,13 @@ internal sealed class IdColumn
             _limit = 1L << Math.Min(31, integer.IsSigned ? integer.BitWidth - 1 : integer.BitWidth);
         }
 
-        var isNumber = meaning is IntLogicalType { BitWidth: > 8 } or IntLogicalType { IsSigned: false } or NoneLogicalType;
+        var isNumber = meaning is IntLogicalType { BitWidth: > 8 } or IntLogicalType { IsSigned: false } or NoneLogicalType || (isMask && meaning is IntLogicalType);
         if (_type is not (PhysicalType.Int32 or PhysicalType.Int64) || !isNumber)
         {
             throw new InvalidDataException(
-                $"{path}: column {TokenShard.ColumnName} holds {_type}{(meaning is NoneLogicalType ? "" : $" ({meaning.Type})")}; ids must be "
-                + "integers of 8 to 64 bits. Write it as a list of int32.");
+                $"{path}: column {name} holds {_type}{(meaning is NoneLogicalType ? "" : $" ({meaning.Type})")}; "
+                + (isMask ? "0 and 1 must be integers. Write it as a list of int8, or leave it out together with the padding."
+                    : "ids must be integers of 8 to 64 bits. Write it as a list of int32."));
         }
     }
 
@@ -91,7 +99,7 @@ internal sealed class IdColumn
     /// <exception cref="InvalidDataException">It contradicts itself, or names more than is read; the message starts with the place.</exception>
     public (int Rows, int Slots) Extent(ShardFooter footer, int rowGroup)
     {
-        var chunk = footer.Chunks[rowGroup];
+        var chunk = _chunks[rowGroup];
         if (chunk.IsHidden || !string.IsNullOrEmpty(chunk.OtherFile))
         {
             throw Refused(chunk, chunk.IsHidden ? "it is encrypted, which is not supported" : $"its pages are in another file, {chunk.OtherFile}");
@@ -128,9 +136,9 @@ internal sealed class IdColumn
     }
 
     /// <summary>The smallest and the largest id of a row group, as the footer states them; null where it does not, or contradicts itself.</summary>
-    public IdRange? StatedIds(ShardFooter footer, int rowGroup)
+    public IdRange? StatedIds(int rowGroup)
     {
-        var bounds = footer.Chunks[rowGroup].Bounds;
+        var bounds = _chunks[rowGroup].Bounds;
         // The older fields have no order that holds for unsigned numbers.
         var smallest = Id(bounds.Smallest ?? (_isUnsigned ? null : bounds.OlderSmallest));
         var largest = Id(bounds.Largest ?? (_isUnsigned ? null : bounds.OlderLargest));
@@ -150,7 +158,7 @@ internal sealed class IdColumn
     public void Read(FencedReader file, int rowGroup, uint? checksum, DocumentGroup destination)
     {
         var (rows, slots) = Extent(file.Footer, rowGroup);
-        var chunk = file.Footer.Chunks[rowGroup];
+        var chunk = _chunks[rowGroup];
         var proven = (int)Math.Min(slots, Math.Max(TrustedSlots, TrustedSlotsPerByte * chunk.StoredBytes));
         destination.Begin(proven, Math.Min(rows, proven));
         if (slots > 0)
@@ -158,7 +166,7 @@ internal sealed class IdColumn
             var buffers = RowGroupBuffers.Rent();
             try
             {
-                using var column = file.OpenColumn(rowGroup, _leaf, checksum);
+                using var column = file.OpenColumn(rowGroup, _leaf, chunk, checksum);
                 ReadSlots(column, buffers, slots, rows, destination);
             }
             catch (InvalidDataException exception)

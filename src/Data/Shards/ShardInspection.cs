@@ -31,6 +31,9 @@ public sealed record ShardInspection
     /// <summary>Documents and tokens of each row group.</summary>
     public required IReadOnlyList<RowGroupCounts> RowGroups { get; init; }
 
+    /// <summary>Ids that an <c>attention_mask</c> tells to be padding; they count nowhere.</summary>
+    public required long PaddingCount { get; init; }
+
     /// <summary>The most that reading a row group of any file takes, see <see cref="TokenShard.PeakDecodedBytes"/>.</summary>
     public required long PeakDecodedBytes { get; init; }
 
@@ -70,7 +73,7 @@ public sealed record ShardInspection
         var counts = new List<RowGroupCounts>();
         var first = new List<int[]>();
         var (schemas, writers, tokenizers, sizes) = (new List<string>(), new List<string?>(), new List<string?>(), new List<int?>());
-        var (byteCount, tokens, peakDecodedBytes) = (0L, 0L, 0L);
+        var (byteCount, tokens, padding, peakDecodedBytes) = (0L, 0L, 0L, 0L);
 
         // Bin 0 holds empty documents, bin b those of 2^(b-1) to 2^b - 1 tokens.
         var bins = new long[33];
@@ -93,6 +96,7 @@ public sealed record ShardInspection
                     first.Add(group.Document(document).ToArray());
                 }
 
+                padding += group.PaddingCount;
                 report?.Invoke(tokens += group.TokenCount);
             }
             peakDecodedBytes = Math.Max(peakDecodedBytes, shard.PeakDecodedBytes);
@@ -108,6 +112,7 @@ public sealed record ShardInspection
             TokenizerHashes = [.. tokenizers.OfType<string>().Distinct()],
             VocabularySizes = [.. sizes.OfType<int>().Distinct()],
             RowGroups = counts,
+            PaddingCount = padding,
             PeakDecodedBytes = peakDecodedBytes,
             LengthSummary = lengths,
             Lengths = Histogram(bins),

@@ -12,7 +12,8 @@ namespace KvShiftScale.Data.Shards;
 /// </summary>
 /// <remarks>
 /// A null list is an empty document. A null id, an id outside the vocabulary and anything that contradicts the footer is an
-/// <see cref="InvalidDataException"/> naming file, row group and document.
+/// <see cref="InvalidDataException"/> naming file, row group and document. Ids for which a list column <c>attention_mask</c> has 0 are padding and are
+/// left out.
 /// </remarks>
 public sealed class TokenShard : IDisposable
 {
@@ -34,9 +35,11 @@ public sealed class TokenShard : IDisposable
     private readonly ShardFile _file;
     private readonly FencedReader _reader;
     private readonly IdColumn _column;
+    private readonly IdColumn? _mask;
     private readonly RowGroupCounts?[] _counts;
     private readonly uint[]? _checksums;
     private DocumentGroup? _counted;
+    private DocumentGroup? _padding;
 
     private TokenShard(string path, ShardFile file, FencedReader reader)
     {
@@ -44,6 +47,7 @@ public sealed class TokenShard : IDisposable
         _file = file;
         _reader = reader;
         _column = new IdColumn(path, reader.Schema, reader.Footer);
+        _mask = reader.Footer.MaskLeaf < 0 ? null : new IdColumn(path, reader.Schema, reader.Footer, isMask: true);
         _counts = new RowGroupCounts?[reader.Footer.Chunks.Count];
         TokenizerHash = reader.Metadata.GetValueOrDefault(TokenizerKey);
         if (reader.Metadata.TryGetValue(VocabularySizeKey, out var size))
@@ -129,8 +133,8 @@ public sealed class TokenShard : IDisposable
     /// <summary>Documents of a row group, empty ones included, as the footer states them.</summary>
     internal int DocumentsOf(int rowGroup) => Extent(rowGroup).Rows;
 
-    /// <summary>The smallest and the largest id of a row group, where the footer states them.</summary>
-    internal IdRange? StatedIds(int rowGroup) => _column.StatedIds(Footer, rowGroup);
+    /// <summary>The smallest and the largest id of a row group, where the footer states them and none may be padding.</summary>
+    internal IdRange? StatedIds(int rowGroup) => MayBePadded(rowGroup) ? null : _column.StatedIds(rowGroup);
 
     /// <summary>SHA-256 of the footer, in lower-case hexadecimal. It has the place, size and statistics of every page's column chunk.</summary>
     internal string FooterHash()
@@ -169,6 +173,12 @@ public sealed class TokenShard : IDisposable
         try
         {
             _column.Read(_reader, index, _checksums?[index], destination);
+            if (MayBePadded(index))
+            {
+                _padding ??= new DocumentGroup();
+                _mask!.Read(_reader, index, checksum: null, _padding);
+                LeaveOutPadding(destination, _padding);
+            }
         }
         catch (InvalidDataException exception)
         {
@@ -234,8 +244,26 @@ public sealed class TokenShard : IDisposable
         return checksums;
     }
 
+    // Statistics that know ones alone need no look at them.
+    private bool MayBePadded(int index) => _mask is not null && _mask.StatedIds(index) != new IdRange(1, 1);
+
+    private static void LeaveOutPadding(DocumentGroup documents, DocumentGroup mask)
+    {
+        if (mask.DocumentCount != documents.DocumentCount)
+        {
+            throw new InvalidDataException($"{documents.DocumentCount} lists of ids and {mask.DocumentCount} of attention_mask");
+        }
+
+        documents.LeaveOutPadding(mask);
+    }
+
     private RowGroupCounts? CountsFromFooter(int index)
     {
+        if (MayBePadded(index))
+        {
+            return null;
+        }
+
         var countsEmptyLists = WritersThatCountEmptyListsAsNull.Any(known => CreatedBy.StartsWith(known, StringComparison.Ordinal));
         var (rows, slots) = Extent(index);
         var chunk = Footer.Chunks[index];

@@ -59,7 +59,7 @@ internal static class DataInspectVerb
         Row("row groups", Format($"{shards.RowGroups.Count:N0}"));
         Row("memory", Format($"{shards.PeakDecodedBytes / 1048576.0:F1} MiB to decode the largest row group"));
         Row("documents", Format($"{shards.DocumentCount:N0}{(lengths.Empty > 0 ? Format($", {lengths.Empty:N0} of them empty") : "")}"));
-        Row("tokens", Format($"{shards.TokenCount:N0}"));
+        Row("tokens", Format($"{shards.TokenCount:N0}{(shards.PaddingCount > 0 ? Format($"; {shards.PaddingCount:N0} ids of padding, by attention_mask, are left out") : "")}"));
         Row("a document", Format($"{lengths.Shortest:N0} to {lengths.Longest:N0} tokens, {lengths.Mean:N1} on average"));
         var rows = lengths.Longest / sizes.Context;
         Row("the longest", rows == 0

@@ -89,11 +89,12 @@ internal sealed class FencedReader : IDisposable
 
     /// <summary>Opens a column of a row group for reading; its pages are read and checked at once.</summary>
     /// <param name="rowGroup">The row group.</param>
-    /// <param name="leaf">The leaf that holds the ids.</param>
+    /// <param name="leaf">The leaf.</param>
+    /// <param name="chunk">What the footer says of it in this row group.</param>
     /// <param name="checksum">CRC-32C of the chunk where the writer has kept it.</param>
-    public Column OpenColumn(int rowGroup, int leaf, uint? checksum)
+    public Column OpenColumn(int rowGroup, int leaf, in IdChunk chunk, uint? checksum)
     {
-        _stream.Await(Footer.Chunks[rowGroup], checksum);
+        _stream.Await(chunk, checksum);
         RowGroupReader? group = null;
         try
         {

@@ -17,6 +17,9 @@ internal sealed class ShardFooter
     /// <summary>Column whose lists are documents.</summary>
     public const string IdColumnName = "input_ids";
 
+    /// <summary>Column whose lists are 0 where an id is padding, as tokenizers of Hugging Face write it beside the ids.</summary>
+    public const string MaskColumnName = "attention_mask";
+
     private const int TailBytes = 8;
 
     // Lists within lists within structures, ever so often; real schemas have less than ten levels.
@@ -24,6 +27,7 @@ internal sealed class ShardFooter
 
     private SchemaElement[] _schema = [];
     private IdChunk[]? _chunks;
+    private IdChunk[] _maskChunks = [];
     private int _leafCount;
     private int _idLeafLevel;
 
@@ -48,6 +52,12 @@ internal sealed class ShardFooter
 
     /// <summary>Number of the first leaf below the column of the ids; -1 when there is none.</summary>
     public int IdLeaf { get; private set; } = -1;
+
+    /// <summary>Number of the first leaf below the column that tells padding; -1 when there is none.</summary>
+    public int MaskLeaf { get; private set; } = -1;
+
+    /// <summary>What tells padding of each row group; empty when there is no such column.</summary>
+    public IReadOnlyList<IdChunk> MaskChunks => _maskChunks;
 
     /// <summary>The ids of each row group; empty when there is no column of ids.</summary>
     public IReadOnlyList<IdChunk> Chunks => _chunks ?? [];
@@ -168,7 +178,7 @@ internal sealed class ShardFooter
         var next = 1;
         for (var child = 0; _schema.Length > 0 && child < _schema[0].Children; child++)
         {
-            VisitNode(ref next, next < _schema.Length && _schema[next].Name == IdColumnName, level: 0, depth: 1);
+            VisitNode(ref next, next < _schema.Length ? _schema[next].Name : "", level: 0, depth: 1);
         }
 
         if (next != _schema.Length)
@@ -177,7 +187,7 @@ internal sealed class ShardFooter
         }
     }
 
-    private void VisitNode(ref int next, bool isIds, int level, int depth)
+    private void VisitNode(ref int next, string column, int level, int depth)
     {
         if (next >= _schema.Length || depth > DeepestSchema)
         {
@@ -192,7 +202,7 @@ internal sealed class ShardFooter
         {
             for (var child = 0; child < element.Children; child++)
             {
-                VisitNode(ref next, isIds, level, depth + 1);
+                VisitNode(ref next, column, level, depth + 1);
             }
 
             return;
@@ -203,9 +213,14 @@ internal sealed class ShardFooter
             throw new InvalidDataException($"schema node {element.Name} has both a type and {element.Children} children");
         }
 
-        if (isIds && IdLeaf < 0)
+        if (column == IdColumnName && IdLeaf < 0)
         {
             (IdLeaf, _idLeafLevel) = (_leafCount, level);
+        }
+
+        if (column == MaskColumnName && MaskLeaf < 0)
+        {
+            MaskLeaf = _leafCount;
         }
 
         _leafCount++;
@@ -219,18 +234,21 @@ internal sealed class ShardFooter
         }
 
         var count = reader.List(id, kind, ThriftReader.Kind.Struct);
-        var chunks = new List<IdChunk>(count);
+        var (chunks, masks) = (new List<IdChunk>(count), new List<IdChunk>(count));
         for (var group = 0; group < count; group++)
         {
-            chunks.Add(ReadRowGroup(ref reader, group));
+            var (ids, mask) = ReadRowGroup(ref reader, group);
+            chunks.Add(ids);
+            masks.Add(mask);
         }
 
         _chunks = IdLeaf >= 0 ? [.. chunks] : [];
+        _maskChunks = MaskLeaf >= 0 ? [.. masks] : [];
     }
 
-    private IdChunk ReadRowGroup(ref ThriftReader reader, int group)
+    private (IdChunk Ids, IdChunk Mask) ReadRowGroup(ref ThriftReader reader, int group)
     {
-        IdChunk chunk = default;
+        var (ids, mask) = (default(IdChunk), default(IdChunk));
         var columns = -1;
         long? rows = null;
         for (var id = 0; reader.Next(ref id, out var kind);)
@@ -242,7 +260,8 @@ internal sealed class ShardFooter
                     for (var column = 0; column < columns; column++)
                     {
                         var read = ReadColumnChunk(ref reader);
-                        chunk = column == IdLeaf ? read : chunk;
+                        ids = column == IdLeaf ? read : ids;
+                        mask = column == MaskLeaf ? read : mask;
                     }
 
                     break;
@@ -260,7 +279,7 @@ internal sealed class ShardFooter
             throw new InvalidDataException($"row group {group} with {columns} columns and {rows} rows, where the schema has {_leafCount} columns");
         }
 
-        return chunk with { Rows = rows.Value };
+        return (ids with { Rows = rows.Value }, mask with { Rows = rows.Value });
     }
 
     private IdChunk ReadColumnChunk(ref ThriftReader reader)
