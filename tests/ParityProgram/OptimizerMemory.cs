@@ -1,7 +1,7 @@
 using System.Globalization;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;

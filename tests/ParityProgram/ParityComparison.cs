@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.ParityProgram;
 

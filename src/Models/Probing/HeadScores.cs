@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;
@@ -53,7 +54,7 @@ internal sealed class HeadScores
     }
 
     // Adding zeros changes no bit of a float.
-    private unsafe float[] OfAllRanks(float[] own, int start, int count, bool isCounted)
+    private float[] OfAllRanks(float[] own, int start, int count, bool isCounted)
     {
         if (_group.Size == 1)
         {
@@ -66,11 +67,7 @@ internal sealed class HeadScores
             own.CopyTo(all, start);
         }
 
-        fixed (float* address = all)
-        {
-            _group.AllReduce((nint)address, count, CollectiveDataType.Float32);
-        }
-
+        _group.Sum<float>(all);
         return all;
     }
 

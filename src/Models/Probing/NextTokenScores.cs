@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -24,11 +25,11 @@ internal sealed class NextTokenScores(ParameterSlot head, ProcessGroup group)
             : AttentionView.Wide(nn.functional.linear(hidden, ((Tensor)head.Parameter).narrow(0, 0, shard.ValidExtent)));
         var logSums = SharedColumns(logits is null ? [.. Enumerable.Repeat(double.NegativeInfinity, targets.Length)] : LogSums(logits));
         var targetLogits = logits is null ? new double[targets.Length] : TargetLogits(logits, targets, shard.Start);
-        Sum(targetLogits);
+        group.Sum<double>(targetLogits);
         var below = logits is null
             ? new double[targets.Length]
             : Doubles(logits.lt(tensor(targetLogits, logits.dtype, logits.device).unsqueeze(1)).sum(1, type: ScalarType.Float64));
-        Sum(below);
+        group.Sum<double>(below);
 
         var (lossSum, correct) = (0.0, 0);
         for (var i = 0; i < targets.Length; i++)
@@ -66,16 +67,8 @@ internal sealed class NextTokenScores(ParameterSlot head, ProcessGroup group)
     {
         var all = new double[group.Size * own.Length];
         own.CopyTo(all, group.Rank * own.Length);
-        Sum(all);
+        group.Sum<double>(all);
         return [.. all.Chunk(own.Length)];
-    }
-
-    private unsafe void Sum(double[] values)
-    {
-        fixed (double* address = values)
-        {
-            group.AllReduce((nint)address, values.Length, CollectiveDataType.Float64);
-        }
     }
 
     private static double[] Doubles(Tensor x)

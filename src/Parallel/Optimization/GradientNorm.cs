@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -13,7 +14,7 @@ public static class GradientNorm
     /// <param name="holders">
     /// The ranks that hold different gradients: those of one copy of the parameters, or all ranks where replicas share the optimizer.
     /// </param>
-    public static unsafe double Of(ParameterBuckets parameters, ProcessGroup holders)
+    public static double Of(ParameterBuckets parameters, ProcessGroup holders)
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
@@ -25,8 +26,7 @@ public static class GradientNorm
                 sum += DenseKernels.SumOfSquares(bucket.OwnedGradients());
             }
         }
-        holders.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
-        return Math.Sqrt(sum);
+        return Math.Sqrt(holders.Sum(sum));
     }
 
     /// <summary>
@@ -34,7 +34,7 @@ public static class GradientNorm
     /// </summary>
     /// <param name="parameters">Parameters of this rank, each with its whole gradient.</param>
     /// <param name="tensor">The ranks that share one copy of the parameters.</param>
-    public static unsafe double Canonical(ParameterBuckets parameters, ProcessGroup tensor)
+    public static double Canonical(ParameterBuckets parameters, ProcessGroup tensor)
     {
         using var mode = no_grad();
         var sum = 0.0;
@@ -45,8 +45,7 @@ public static class GradientNorm
                 sum += DenseKernels.SumOfSquares(slot.Gradient);
             }
         }
-        tensor.AllReduce((nint)(&sum), 1, CollectiveDataType.Float64);
-        return Math.Sqrt(sum);
+        return Math.Sqrt(tensor.Sum(sum));
     }
 
     /// <summary>The factor that brings <paramref name="norm"/> down to <paramref name="clipNorm"/>; 1 where it is below or 0.</summary>

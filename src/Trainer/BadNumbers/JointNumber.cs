@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 
@@ -9,7 +10,7 @@ namespace KvShiftScale.Trainer.BadNumbers;
 internal static class JointNumber
 {
     /// <summary>The largest over all ranks of each number, bit for bit. What is neither finite nor infinity is NaN, and larger. Collective.</summary>
-    public static unsafe void Agree(ProcessGroup world, Span<double> numbers)
+    public static void Agree(ProcessGroup world, Span<double> numbers)
     {
         Span<long> places = stackalloc long[numbers.Length];
         for (var i = 0; i < numbers.Length; i++)
@@ -17,11 +18,7 @@ internal static class JointNumber
             places[i] = PlaceOf(numbers[i]);
         }
 
-        fixed (long* first = places)
-        {
-            world.AllReduce((nint)first, places.Length, CollectiveDataType.Int64, ReduceOperation.Max);
-        }
-
+        world.Max(places);
         for (var i = 0; i < numbers.Length; i++)
         {
             numbers[i] = BitConverter.Int64BitsToDouble(places[i] >= 0 ? places[i] : long.MinValue - places[i]);

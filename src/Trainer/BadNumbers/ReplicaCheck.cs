@@ -1,6 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -30,7 +30,7 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
         var own = Hashes();
         // Both are collective: a rank that has seen a difference in the first takes part in the second.
         var (agrees, agreesWithTensor) = (AgreesWithReplicas(own), AgreesWithTensorRanks(own));
-        if (!SomeRankSaw(!agrees || !agreesWithTensor))
+        if (!ranks.World.Any(!agrees || !agreesWithTensor))
         {
             return;
         }
@@ -70,14 +70,10 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     }
 
     // Largest and smallest of each hash; the smallest is the complement of the largest complement.
-    private unsafe bool AgreesWithReplicas(long[] own)
+    private bool AgreesWithReplicas(long[] own)
     {
         long[] extremes = [.. own, .. own.Select(hash => ~hash)];
-        fixed (long* first = extremes)
-        {
-            ranks.Replicas.AllReduce((nint)first, extremes.Length, CollectiveDataType.Int64, ReduceOperation.Max);
-        }
-
+        ranks.Replicas.Max<long>(extremes);
         for (var i = 0; i < own.Length; i++)
         {
             if (extremes[i] != ~extremes[own.Length + i])
@@ -90,7 +86,7 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
 
     private bool AgreesWithTensorRanks(long[] own)
     {
-        var (parts, hashes) = (Gather(ranks.Tensor, Parts()), Gather(ranks.Tensor, own));
+        var (parts, hashes) = (ranks.Tensor.Gather<long>(Parts()), ranks.Tensor.Gather<long>(own));
         var kinds = Kinds.Count;
         for (var i = 0; i < own.Length; i++)
         {
@@ -108,16 +104,9 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     // Where the rank's part of each parameter begins: ranks that hold the same part begin at the same place.
     private long[] Parts() => [.. _slots.Select(slot => slot.Shard.Start)];
 
-    private unsafe bool SomeRankSaw(bool difference)
-    {
-        var seen = difference ? 1L : 0;
-        ranks.World.AllReduce((nint)(&seen), 1, CollectiveDataType.Int64, ReduceOperation.Max);
-        return seen > 0;
-    }
-
     private string Describe(long step, long[] own)
     {
-        var (parts, hashes) = (Gather(ranks.World, Parts()), Gather(ranks.World, own));
+        var (parts, hashes) = (ranks.World.Gather<long>(Parts()), ranks.World.Gather<long>(own));
         var kinds = Kinds;
         var differing = 0;
         string? first = null;
@@ -151,22 +140,5 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     {
         var ordered = members.Order().ToList();
         return $"{(ordered.Count == 1 ? "rank" : "ranks")} {string.Join(", ", ordered)}";
-    }
-
-    private static unsafe long[][] Gather(ProcessGroup group, long[] own)
-    {
-        if (group.Size == 1)
-        {
-            return [own];
-        }
-
-        var all = new long[(long)own.Length * group.Size];
-        fixed (long* mine = own)
-        fixed (long* theirs = all)
-        {
-            group.AllGather((nint)mine, (nint)theirs, own.Length, CollectiveDataType.Int64);
-        }
-
-        return [.. all.Chunk(own.Length)];
     }
 }

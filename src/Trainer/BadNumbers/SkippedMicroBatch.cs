@@ -1,5 +1,5 @@
 using System.Globalization;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Trainer.BadNumbers;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Faults;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Faults;

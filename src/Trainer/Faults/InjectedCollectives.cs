@@ -1,6 +1,6 @@
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Trainer.Faults;
@@ -31,7 +31,7 @@ internal static class InjectedCollectives
     /// <c>mismatch@step</c>: this rank calls a barrier that the others do not, so that from then on it is one collective behind.
     /// <c>mismatch-count@step</c>: it reduces one number where the others reduce gradients.
     /// </summary>
-    public static unsafe void Reach(ParallelContext ranks, long step)
+    public static void Reach(ParallelContext ranks, long step)
     {
         if (InjectedFaults.Strikes("mismatch", "step", step))
         {
@@ -43,7 +43,6 @@ internal static class InjectedCollectives
             return;
         }
 
-        var number = 0;
-        ranks.Replicas.AllReduce((nint)(&number), 1, CollectiveDataType.Int32);
+        _ = ranks.Replicas.Sum(0);
     }
 }

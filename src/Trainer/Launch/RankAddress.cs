@@ -1,6 +1,7 @@
 using System.Globalization;
 using KvShiftScale.Core;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Trainer.Launch;
 

@@ -1,5 +1,6 @@
 using KvShiftScale.Core;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Trainer.Session;
 

@@ -4,6 +4,7 @@ using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
@@ -155,14 +156,10 @@ internal sealed class TrainingStep(
     }
 
     // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
-    private unsafe (double LossSum, long Targets, long Tokens) Sum(double[] leaves, long targets, long tokens)
+    private (double LossSum, long Targets, long Tokens) Sum(double[] leaves, long targets, long tokens)
     {
         double[] totals = [.. leaves, targets, tokens];
-        fixed (double* first = totals)
-        {
-            ranks.Replicas.AllReduce((nint)first, totals.Length, CollectiveDataType.Float64);
-        }
-
+        ranks.Replicas.Sum<double>(totals);
         var lossSum = 0.0;
         for (var leaf = 0; leaf < leaves.Length; leaf++)
         {

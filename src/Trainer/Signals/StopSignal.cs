@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Trainer.Signals;
 
@@ -124,10 +125,10 @@ internal sealed partial class StopSignal : IDisposable
         return _savedAt == long.MinValue || Stopwatch.GetElapsedTime(_savedAt) > SameWish;
     }
 
-    private static unsafe (bool Stop, bool Save) Largest(ProcessGroup world, bool stop, bool save)
+    private static (bool Stop, bool Save) Largest(ProcessGroup world, bool stop, bool save)
     {
-        var wishes = stackalloc long[] { stop ? 1 : 0, save ? 1 : 0 };
-        world.AllReduce((nint)wishes, 2, CollectiveDataType.Int64, ReduceOperation.Max);
+        Span<long> wishes = [stop ? 1 : 0, save ? 1 : 0];
+        world.Max(wishes);
         return (wishes[0] > 0, wishes[1] > 0);
     }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Checkpoints;
@@ -191,11 +191,11 @@ internal sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransforme
         return true;
     }
 
-    private unsafe void Advance(SaveInFlight flight, bool goesOn)
+    private void Advance(SaveInFlight flight, bool goesOn)
     {
         var isOver = flight.Work.IsCompleted;
-        var tally = stackalloc long[] { isOver ? 1 : 0, isOver && flight.Work.IsFaulted ? 1 : 0 };
-        ranks.World.AllReduce((nint)tally, 2, CollectiveDataType.Int64);
+        Span<long> tally = [isOver ? 1 : 0, isOver && flight.Work.IsFaulted ? 1 : 0];
+        ranks.World.Sum(tally);
         if (tally[1] > 0)
         {
             Abandon(flight, goesOn);

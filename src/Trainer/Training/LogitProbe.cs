@@ -1,6 +1,6 @@
 using KvShiftScale.Models;
 using KvShiftScale.Models.Layout;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.Checkpoints;
@@ -29,7 +29,7 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
 
     /// <summary>The logits; none where one of them is no finite number. Collective.</summary>
     /// <param name="probed">Tokens among which the places are.</param>
-    public unsafe double[] Measure(int probed = Tokens)
+    public double[] Measure(int probed = Tokens)
     {
         using var mode = no_grad();
         using var scope = NewDisposeScope();
@@ -70,11 +70,8 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
                 result[places[i]] = logits.narrow(0, i, 1).narrow(1, id, 1).item<double>();
             }
         }
-        fixed (double* first = result)
-        {
-            ranks.Tensor.AllReduce((nint)first, Places, CollectiveDataType.Float64);
-            ranks.Context.AllReduce((nint)first, Places, CollectiveDataType.Float64);
-        }
+        ranks.Tensor.Sum<double>(result);
+        ranks.Context.Sum<double>(result);
         return Array.TrueForAll(result, double.IsFinite) ? result : [];
     }
 

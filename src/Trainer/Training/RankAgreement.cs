@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Trainer.Training;
 

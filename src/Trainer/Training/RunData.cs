@@ -2,7 +2,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 
@@ -48,7 +48,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
             PaddedContext = run.Config.Data.Packing == Packing.Pad ? run.Config.Data.Context : null,
             File = run.Folder.RowGroupCounts,
             Share = new DataShare(run.Ranks.World.Rank, run.Ranks.World.Size),
-            SumOverShares = values => Sum(run.Ranks.World, values),
+            SumOverShares = values => run.Ranks.World.Sum<long>(values),
             Threads = run.Config.Data.ReaderThreads,
             Notice = run.Reporter.Say,
         }, run.Access),
@@ -132,7 +132,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         var first = ranks.BroadcastText(seen);
         var differs = new long[ranks.World.Size];
         differs[ranks.World.Rank] = WithoutMachine(first) == WithoutMachine(seen) ? 0 : 1;
-        Sum(ranks.World, differs);
+        ranks.World.Sum<long>(differs);
         var other = Array.IndexOf(differs, 1);
         if (other < 0)
         {
@@ -144,13 +144,5 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
             + "and nobody may write them during a run.");
 
         static string WithoutMachine(string text) => text[..text.LastIndexOf(" on ", StringComparison.Ordinal)];
-    }
-
-    private static unsafe void Sum(ProcessGroup group, long[] values)
-    {
-        fixed (long* address = values)
-        {
-            group.AllReduce((nint)address, values.Length, CollectiveDataType.Int64, ReduceOperation.Sum);
-        }
     }
 }

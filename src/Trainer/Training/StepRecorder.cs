@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Telemetry;

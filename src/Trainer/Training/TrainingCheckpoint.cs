@@ -4,6 +4,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Core.Files;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -165,18 +166,13 @@ internal sealed class TrainingCheckpoint(KvShiftTransformer model, AdamW optimiz
     }
 
     // What one rank has found, all do something about.
-    private unsafe bool IsSomewhere(bool found)
-    {
-        var count = found ? 1L : 0;
-        ranks.World.AllReduce((nint)(&count), 1, CollectiveDataType.Int64);
-        return count > 0;
-    }
+    private bool IsSomewhere(bool found) => ranks.World.Any(found);
 
     // In two halves, whose sums cannot overflow whatever the number of ranks.
-    private static unsafe ulong Sum(ulong own, ProcessGroup group)
+    private static ulong Sum(ulong own, ProcessGroup group)
     {
-        var halves = stackalloc long[] { (long)(own & uint.MaxValue), (long)(own >> 32) };
-        group.AllReduce((nint)halves, 2, CollectiveDataType.Int64);
+        Span<long> halves = [(long)(own & uint.MaxValue), (long)(own >> 32)];
+        group.Sum(halves);
         return unchecked((ulong)halves[0] + ((ulong)halves[1] << 32));
     }
 }

@@ -5,7 +5,7 @@ using KvShiftScale.Core.Progress;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Reporting;

@@ -3,7 +3,7 @@ using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.Session;
@@ -22,12 +22,12 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
     /// <param name="batches">This rank's share.</param>
     /// <param name="progress">Told after each batch how many targets this rank has counted and their mean loss.</param>
     /// <param name="givesUp">Asked about once a second by all ranks together; they have to agree. Nothing given: never.</param>
-    public unsafe (double Loss, long Targets)? Run(IEnumerable<TokenBatch> batches, Action<long, double>? progress = null, Func<bool>? givesUp = null)
+    public (double Loss, long Targets)? Run(IEnumerable<TokenBatch> batches, Action<long, double>? progress = null, Func<bool>? givesUp = null)
     {
         using var mode = no_grad();
         var region = new ContextRegion(ranks.Context);
         var (lossSum, targets) = (0.0, 0L);
-        var largest = stackalloc double[3];
+        Span<double> largest = stackalloc double[3];
         Exception? fault = null;
         using var source = batches.GetEnumerator();
         // Ranks that share a model meet in each batch, so they have to make rounds of equally many.
@@ -55,7 +55,7 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
             // Whether any rank has more, the slowest rank's time for a batch, and whether any rank's data is bad.
             (largest[0], largest[1]) = (isLeft ? 1 : 0, Stopwatch.GetElapsedTime(start).TotalSeconds / Math.Max(1, done));
             largest[2] = fault is null ? 0 : 1;
-            ranks.World.AllReduce((nint)largest, 3, CollectiveDataType.Float64, ReduceOperation.Max);
+            ranks.World.Max(largest);
             if (largest[2] > 0)
             {
                 throw DataFaultException.Gather(ranks.World, fault);
@@ -69,8 +69,8 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
             }
         }
 
-        var totals = stackalloc double[] { lossSum, targets };
-        ranks.Replicas.AllReduce((nint)totals, 2, CollectiveDataType.Float64, ReduceOperation.Sum);
+        Span<double> totals = [lossSum, targets];
+        ranks.Replicas.Sum(totals);
         if (totals[1] == 0)
         {
             throw new InvalidDataException("the data has no document of two tokens or more, so nothing to predict");
@@ -92,18 +92,6 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
             fault = exception;
         }
 
-        return !IsAny(ranks.Context, IsAny(ranks.Tensor, fault is not null)) && hasNext;
-    }
-
-    private static unsafe bool IsAny(ProcessGroup group, bool own)
-    {
-        if (group.Size == 1)
-        {
-            return own;
-        }
-
-        var any = own ? 1L : 0L;
-        group.AllReduce((nint)(&any), 1, CollectiveDataType.Int64, ReduceOperation.Max);
-        return any > 0;
+        return !ranks.Context.Any(ranks.Tensor.Any(fault is not null)) && hasNext;
     }
 }

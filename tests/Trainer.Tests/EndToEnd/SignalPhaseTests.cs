@@ -34,7 +34,8 @@ public sealed class SignalPhaseTests(TrainingFixture fixture)
     {
         var name = $"held-{point.Replace(':', '-')}";
         using var faults = new InjectedEnvironment($"hold@{point}");
-        using var run = ProgramRun.Start(fixture.TrainArguments(name));
+        // What a shell has put into the background ignores Ctrl-C, and so does what it starts.
+        using var run = ProgramRun.StartFile("env", ["--default-signal=INT", "dotnet", ProgramRun.KvShift, .. fixture.TrainArguments(name)]);
         WaitUntilHeld(run);
 
         var started = Stopwatch.GetTimestamp();

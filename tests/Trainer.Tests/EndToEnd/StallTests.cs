@@ -34,7 +34,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         var folder = fixture.RunOf("stall");
         var report = File.ReadAllText(folder.PathOf(LivenessFolder.ReportName));
         Assert.Matches(@"rank 2 on \S+ \(process \d+\), phase data, step 5, is late: it is in no collective, and has not come to all_reduce of \d+ \w+ \(sum\) "
-            + @"#\d+ in replicas beside \[0 1 2 3\] at src/Parallel/\w+\.cs:\d+, in which rank 0, 1, 3 waits", report);
+            + @"#\d+ in replicas beside \[0 1 2 3\] at src/Parallel/Gradients/\w+\.cs:\d+, in which rank 0, 1, 3 waits", report);
         Assert.Equal(Regex.Match(report, "rank 2 on .* is late.*").Value, Assert.Single(Regex.Matches(run.Error, ".* is late.*")).Value);
         Assert.Contains("rank 2", Assert.Single(File.ReadAllLines(folder.PathOf(LastWords.FileName))), StringComparison.Ordinal);
         Assert.Matches(@"\n2 +\S+ +\d+ +data +5 ", report);
