@@ -17,15 +17,17 @@ public sealed partial class FolderTests
     public void FoldersUseOnlyThoseThatStandAboveThemInTheDrawing()
     {
         var drawn = Drawn();
+        // Names that are not understood make no arrows.
+        Assert.True(Sources.Value.Arrows.Count() > 150, $"only {Sources.Value.Arrows.Count()} arrows were found");
         Assert.Equal(Sources.Value.Folders, drawn.Order(StringComparer.Ordinal));
         Assert.Empty(Sources.Value.Arrows.Where(arrow => drawn.IndexOf(arrow.To) > drawn.IndexOf(arrow.From)).Select(Text));
     }
 
     [Fact]
     public void NamespacesAreFolders()
-        => Assert.All(RepositoryFiles.Below("src", "*.cs").Select(path => (Path: path, Found: Namespace().Match(RepositoryFiles.Text(path))))
-            // The entry's statements have none.
-            .Where(file => file.Found.Success), file => Assert.Equal(
+        // The entry's statements have none.
+        => Assert.All(RepositoryFiles.Below("src", "*.cs").Where(path => path != "src/Trainer/Program.cs")
+            .Select(path => (Path: path, Found: Namespace().Match(RepositoryFiles.Text(path)))), file => Assert.Equal(
                 ($"KvShiftScale.{Path.GetDirectoryName(file.Path["src/".Length..])!.Replace('/', '.')}", file.Path), (file.Found.Groups[1].Value, file.Path)));
 
     [Fact]

@@ -7,8 +7,14 @@ namespace KvShiftScale.Data.Shards;
 /// Counts of row groups on disk. A shard is known again by its name, its length and the hash of its footer; anything else in the
 /// file is as if it were not there, and so is a file that cannot be understood.
 /// </summary>
-internal sealed record CountsFile(int? PaddedContext, IReadOnlyList<CountsFile.Entry> Files)
+/// <param name="PaddedContext">Context that padded rows were counted for; null where they were not.</param>
+/// <param name="Files">Its shards.</param>
+/// <param name="Version">What counts as a token; files of another one are of no use.</param>
+internal sealed record CountsFile(int? PaddedContext, IReadOnlyList<CountsFile.Entry> Files, int Version)
 {
+    // 1: padding that an attention_mask tells is none.
+    private const int OwnVersion = 1;
+
     private static readonly JsonSerializerOptions Format = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -17,14 +23,14 @@ internal sealed record CountsFile(int? PaddedContext, IReadOnlyList<CountsFile.E
 
     public static CountsFile Of(IReadOnlyList<ShardSummary> shards, int? paddedContext)
         => new(paddedContext, [.. shards.Select(shard => new Entry(
-            shard.Name, shard.ByteCount, shard.FooterSha256, [.. shard.RowGroups.Select(group => group.Tokens)], shard.PaddedRows?.ToArray()))]);
+            shard.Name, shard.ByteCount, shard.FooterSha256, [.. shard.RowGroups.Select(group => group.Tokens)], shard.PaddedRows?.ToArray()))], OwnVersion);
 
     /// <summary>What the file keeps for this context; nothing when it is missing or of no use.</summary>
     public static CountsFile Read(string path, int? paddedContext)
     {
         try
         {
-            if (File.Exists(path) && JsonSerializer.Deserialize<CountsFile>(File.ReadAllBytes(path), Format) is { Files: not null } counts
+            if (File.Exists(path) && JsonSerializer.Deserialize<CountsFile>(File.ReadAllBytes(path), Format) is { Files: not null, Version: OwnVersion } counts
                 && (paddedContext is null || counts.PaddedContext == paddedContext))
             {
                 return counts;
@@ -35,7 +41,7 @@ internal sealed record CountsFile(int? PaddedContext, IReadOnlyList<CountsFile.E
             // Counting again puts it right.
         }
 
-        return new CountsFile(paddedContext, []);
+        return new CountsFile(paddedContext, [], OwnVersion);
     }
 
     /// <summary>Enters what is known: tokens + 1 and padded rows + 1 of each row group.</summary>

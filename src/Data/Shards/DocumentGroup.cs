@@ -76,8 +76,8 @@ public sealed class DocumentGroup
 
     /// <summary>Leaves out padding before and behind each document.</summary>
     /// <param name="mask">1 for each id that stays, 0 for padding; as many documents as here.</param>
-    /// <exception cref="InvalidDataException">The mask does not fit the ids, or has zeros between ones; the message names the document.</exception>
-    internal void LeaveOutPadding(DocumentGroup mask)
+    /// <returns>What is wrong where the mask does not fit the ids, or is no such mask; null where it is.</returns>
+    internal string? LeaveOutPadding(DocumentGroup mask)
     {
         var (end, length) = (0, 0);
         for (var document = 0; document < DocumentCount; document++)
@@ -87,14 +87,14 @@ public sealed class DocumentGroup
             end = _offsets[document + 1];
             if (own.Length != ids.Length)
             {
-                throw new InvalidDataException($"document {document} has {ids.Length} ids and {own.Length} numbers in its attention_mask");
+                return $"document {document} has {ids.Length} ids and {own.Length} numbers in its attention_mask; write one for each id";
             }
 
             var first = Math.Max(0, own.IndexOf(1));
             var count = own.LastIndexOf(1) + 1 - first;
             if (own.ContainsAnyExceptInRange(0, 1) || own.Slice(first, count).Contains(0))
             {
-                throw new InvalidDataException($"document {document} has an attention_mask that is not 1 for consecutive ids and 0 for padding around them");
+                return $"document {document} has an attention_mask that is not 1 for consecutive ids and 0 for padding around them; write the ids without padding";
             }
 
             ids.Slice(first, count).CopyTo(_ids.AsSpan(length));
@@ -103,6 +103,7 @@ public sealed class DocumentGroup
         }
 
         PaddingCount = end - length;
+        return null;
     }
 
     internal void Finish(int documentCount) => DocumentCount = documentCount;

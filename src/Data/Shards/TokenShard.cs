@@ -81,9 +81,9 @@ public sealed class TokenShard : IDisposable
 
     /// <summary>
     /// Most bytes that a row group read so far took while it was decoded: its pages as they are stored, the largest of them decompressed, 4 a
-    /// document and 4 an id.
+    /// document and 4 an id; and the same for an <c>attention_mask</c> that had to be read.
     /// </summary>
-    public long PeakDecodedBytes => _column.PeakDecodedBytes;
+    public long PeakDecodedBytes => _column.PeakDecodedBytes + (_mask?.PeakDecodedBytes ?? 0);
 
     /// <summary>Schema, and where pages lie.</summary>
     internal ShardFooter Footer => _reader.Footer;
@@ -177,7 +177,10 @@ public sealed class TokenShard : IDisposable
             {
                 _padding ??= new DocumentGroup();
                 _mask!.Read(_reader, index, checksum: null, _padding);
-                LeaveOutPadding(destination, _padding);
+                if (destination.LeaveOutPadding(_padding) is { } fault)
+                {
+                    throw new InvalidDataException($"{_mask.PlaceOf(Footer.MaskChunks[index])}: {fault}");
+                }
             }
         }
         catch (InvalidDataException exception)
@@ -244,18 +247,9 @@ public sealed class TokenShard : IDisposable
         return checksums;
     }
 
-    // Statistics that know ones alone need no look at them.
-    private bool MayBePadded(int index) => _mask is not null && _mask.StatedIds(index) != new IdRange(1, 1);
-
-    private static void LeaveOutPadding(DocumentGroup documents, DocumentGroup mask)
-    {
-        if (mask.DocumentCount != documents.DocumentCount)
-        {
-            throw new InvalidDataException($"{documents.DocumentCount} lists of ids and {mask.DocumentCount} of attention_mask");
-        }
-
-        documents.LeaveOutPadding(mask);
-    }
+    // Statistics that know ones alone, and no nulls, need no look at them.
+    private bool MayBePadded(int index)
+        => _mask is not null && !(Footer.MaskChunks[index].Nulls == 0 && _mask.StatedIds(index) == new IdRange(1, 1));
 
     private RowGroupCounts? CountsFromFooter(int index)
     {

@@ -67,8 +67,7 @@ public sealed class TensorRegion : IDisposable
         _ when Size == 1 => ParameterShard.Whole(shape),
         ShardRule.Divided(var dimension) => Divided(dimension, shape),
         ShardRule.DividedByHead(var heads) => DividedByHead(heads, shape),
-        ShardRule.DividedByVocabulary when ShardRule.DividedByVocabulary.RowsOf(shape[0], Size) is var rows
-            => ParameterShard.Part(shape, 0, rows * Group.Rank, rows),
+        ShardRule.DividedByVocabulary => DividedByVocabulary(shape),
         _ => throw new ArgumentOutOfRangeException(nameof(rule), rule, "no rule of a division"),
     };
 
@@ -89,6 +88,12 @@ public sealed class TensorRegion : IDisposable
 
         var extent = shape[dimension] / Size;
         return ParameterShard.Part(shape, dimension, extent * Group.Rank, extent);
+    }
+
+    private ParameterShard DividedByVocabulary(IReadOnlyList<long> shape)
+    {
+        var rows = ShardRule.DividedByVocabulary.RowsOf(shape[0], Size);
+        return ParameterShard.Part(shape, 0, rows * Group.Rank, rows);
     }
 
     // Where there are fewer heads than ranks, the gradient of a head is the sum of those of its holders.

@@ -93,20 +93,11 @@ internal static class DataPrepareVerb
         using var line = new ProgressLine();
         var start = Stopwatch.GetTimestamp();
         PreparationProgress? first = null;
-        PreparationResult result;
-        try
+        var result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
         {
-            result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
-            {
-                first ??= progress;
-                line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
-            });
-        }
-        catch (PreparationConflictException conflict)
-        {
-            throw new UsageException(conflict.Message);
-        }
-
+            first ??= progress;
+            line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
+        });
         var manifest = result.Manifest;
         DataNotices.Tell(result.LeftOut);
         TellChanges(manifest.Preparation);

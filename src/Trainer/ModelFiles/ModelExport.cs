@@ -226,23 +226,23 @@ internal sealed class ModelExport
             return;
         }
 
-        foreach (var slot in _plan.Parameters.Where(parameter => parameter.Part == ParameterPart.ShiftScalars && _weights.Has(parameter.Name)))
+        foreach (var shift in _plan.Parameters.Where(parameter => parameter.Part == ParameterPart.ShiftScalars && _weights.Has(parameter.Name)))
         {
-            foreach (var (piece, _) in Pieces(slot.Name))
+            foreach (var (piece, _) in Pieces(shift.Name))
             {
                 using (piece)
                 using (var wide = piece.to(ScalarType.Float64))
                 {
-                    var width = (int)slot.Shape[^1];
+                    var width = (int)shift.Shape[^1];
                     var scalars = MemoryMarshal.Cast<byte, double>(wide.bytes);
                     for (var i = 0; i < scalars.Length; i++)
                     {
-                        if (slot.Shape.Count == 2 && width > 1 && scalars[i] == (i % width == width - 1 ? 1 : 0))
+                        if (shift.Shape.Count == 2 && width > 1 && scalars[i] == (i % width == width - 1 ? 1 : 0))
                         {
                             continue;
                         }
 
-                        throw Refused($"has a shift ('{slot.Name}') that is not the identity, and Llama's form has no place for it. --vanilla leaves it out");
+                        throw Refused($"has a shift ('{shift.Name}') that is not the identity, and Llama's form has no place for it. --vanilla leaves it out");
                     }
                 }
             }

@@ -234,16 +234,19 @@ internal sealed class ShardFooter
         }
 
         var count = reader.List(id, kind, ThriftReader.Kind.Struct);
-        var (chunks, masks) = (new List<IdChunk>(count), new List<IdChunk>(count));
+        var (chunks, masks) = (new List<IdChunk>(count), new List<IdChunk>(MaskLeaf < 0 ? 0 : count));
         for (var group = 0; group < count; group++)
         {
             var (ids, mask) = ReadRowGroup(ref reader, group);
             chunks.Add(ids);
-            masks.Add(mask);
+            if (MaskLeaf >= 0)
+            {
+                masks.Add(mask);
+            }
         }
 
         _chunks = IdLeaf >= 0 ? [.. chunks] : [];
-        _maskChunks = MaskLeaf >= 0 ? [.. masks] : [];
+        _maskChunks = [.. masks];
     }
 
     private (IdChunk Ids, IdChunk Mask) ReadRowGroup(ref ThriftReader reader, int group)
