@@ -239,10 +239,7 @@ internal sealed class ShardFooter
         {
             var (ids, mask) = ReadRowGroup(ref reader, group);
             chunks.Add(ids);
-            if (MaskLeaf >= 0)
-            {
-                masks.Add(mask);
-            }
+            masks.AddRange(MaskLeaf >= 0 ? [mask] : []);
         }
 
         _chunks = IdLeaf >= 0 ? [.. chunks] : [];
