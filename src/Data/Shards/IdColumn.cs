@@ -5,7 +5,7 @@ namespace KvShiftScale.Data.Shards;
 
 /// <summary>
 /// The list column of a shard's ids and how it becomes documents: three-level lists, two-level ones and a bare repeated number; every
-/// integer type that holds an id.
+/// integer type that holds an id. The mask of padding beside it is a list of numbers of the same kind, and is read in the same way.
 /// </summary>
 internal sealed class IdColumn
 {

@@ -1,6 +1,6 @@
 namespace KvShiftScale.Data.Shards.Format;
 
-/// <summary>What a footer says of the ids of one row group; nothing of it is believed yet.</summary>
+/// <summary>What a footer says of one row group of a column of ids, or of the mask beside them; nothing of it is believed yet.</summary>
 internal readonly record struct IdChunk
 {
     /// <summary>Documents, empty ones included.</summary>
