@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
-using static TorchSharp.torch;
+using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.ParityProgram;
 
@@ -39,7 +39,7 @@ internal static class Determinism
                 Steps = 20,
             };
             using var divided = ranks.Divide(test.Layout);
-            var run = ParityRun.Train(test, divided, shard, ScalarType.Float32);
+            var run = ParityRun.Train(test, divided, shard, Precision.Fp32);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             foreach (var (_, _, values) in run.Parameters)
             {

@@ -3,17 +3,12 @@ using System.Globalization;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
-using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
-using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
-using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Session;
-using static TorchSharp.torch;
 
 namespace KvShiftScale.ParityProgram;
 
@@ -56,23 +51,22 @@ internal static class DeterministicCost
     private sealed class Candidate : IDisposable
     {
         private readonly ParallelContext _ranks;
-        private readonly KvShiftTransformer _model;
-        private readonly AdamW _optimizer;
-        private readonly GradientReducer _reducer;
-        private readonly TrainingStep _step;
+        private readonly TrainingSession _session;
         private readonly TrainingBatches _batches;
         private readonly List<double> _seconds = [];
 
         public Candidate(ParallelContext ranks, string shard, DataConfig data, int leaves)
         {
             _ranks = ranks;
-            var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 32L << 20);
-            _model = new KvShiftTransformer(Model, parameters, data.Context);
-            _model.Initialize(seed: 1);
-            _optimizer = new AdamW(parameters, Optimizer);
-            _reducer = new GradientReducer(parameters, ranks.Replicas, leaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, leaves) : null);
-            _step = new TrainingStep(_model, ranks, _reducer, _optimizer, new LearningRateSchedule(Optimizer, totalSteps: 1000), Optimizer.ClipNorm,
-                new StepGuard(new RunSection { Name = "cost", Steps = 1000 }));
+            _session = TrainingSession.Create(new RunConfig
+            {
+                Run = new RunSection { Name = "cost", Steps = 1000, Deterministic = leaves > 0 },
+                Model = Model,
+                Data = data,
+                Parallel = new ParallelConfig { OptimizerSharding = OptimizerSharding.None, Overlap = false, CanonicalLeaves = leaves },
+                Optimizer = Optimizer,
+            }, ranks);
+            _session.Model.Initialize(seed: 1);
             _batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, seed: 1, Model.VocabSize, new DataShare(ranks.Data.Rank, ranks.Data.Size));
         }
 
@@ -84,7 +78,7 @@ internal static class DeterministicCost
         {
             _ranks.World.Barrier();
             var started = Stopwatch.GetTimestamp();
-            _step.Run(step, _batches);
+            _session.Step(step, _batches);
             _ranks.World.Barrier();
             if (timed)
             {
@@ -95,9 +89,7 @@ internal static class DeterministicCost
         public void Dispose()
         {
             _batches.Dispose();
-            _reducer.Dispose();
-            _optimizer.Dispose();
-            _model.Dispose();
+            _session.Dispose();
         }
     }
 }

@@ -1,13 +1,13 @@
 using KvShiftScale.Parallel.Mesh;
-using static TorchSharp.torch;
+using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.ParityProgram;
 
 /// <summary>Runs cases on all ranks of a launch and compares each with the same training on one rank.</summary>
 /// <param name="ranks">The launch.</param>
 /// <param name="folder">Where corpora go.</param>
-/// <param name="dtype">Element type of parameters and activations.</param>
-internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarType dtype)
+/// <param name="precision">Element type of parameters and activations.</param>
+internal sealed class ParityCheck(ParallelContext ranks, string folder, Precision precision)
 {
     private readonly Dictionary<string, ParityRun> _references = [];
     private readonly Dictionary<int, string> _corpora = [];
@@ -22,7 +22,7 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
         {
             var shard = Corpus(test.Model.VocabSize);
             using var divided = ranks.Divide(test.Layout);
-            var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, dtype), Reference(test, shard), ranks.World);
+            var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, precision), Reference(test, shard), ranks.World);
             var holds = Holds(comparison);
             checkedCases++;
             if (!holds)
@@ -42,7 +42,7 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
         }
         if (ranks.World.Rank == 0)
         {
-            Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}, {checkedCases} cases, {failures} failed");
+            Console.WriteLine($"parity: {ranks.World.Size} ranks, {precision}, {checkedCases} cases, {failures} failed");
         }
 
         return failures == 0 && checkedCases > 0 ? 0 : 1;
@@ -51,14 +51,14 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
     // float64: rounding cannot hide an error; runs of this size differ by some 1e-15. float32: its unit is 6e-8, and sums of some hundred
     // terms in another order differ by up to a hundred of them, relative, in each loss. bfloat16: the difference of two runs' losses of a step
     // has a standard deviation of 2.6e-4, which docs/parallelism.md derives; the bound is seven and a half of them.
-    private double Bound => dtype switch
+    private double Bound => precision switch
     {
-        ScalarType.Float64 => 1e-10,
-        ScalarType.Float32 => 2e-5,
+        Precision.Fp64 => 1e-10,
+        Precision.Fp32 => 2e-5,
         _ => 1.0 / 512,
     };
 
-    private bool Holds(ParityComparison comparison) => dtype == ScalarType.Float64 ? comparison.IsWithin(Bound) : comparison.Loss <= Bound;
+    private bool Holds(ParityComparison comparison) => precision == Precision.Fp64 ? comparison.IsWithin(Bound) : comparison.Loss <= Bound;
 
     // Every rank computes what one rank computes.
     private ParityRun Reference(ParityCase test, string shard)
@@ -70,7 +70,7 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
         }
 
         using var solo = ParallelContext.Single();
-        return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, dtype);
+        return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, precision);
     }
 
     private string Corpus(int vocabulary)

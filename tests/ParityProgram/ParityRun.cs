@@ -1,15 +1,11 @@
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
-using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
-using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Parallel.Regions;
-using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Session;
 using static TorchSharp.torch;
@@ -26,39 +22,33 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
     private const long Seed = 7;
 
     /// <summary>Trains with the product's own step.</summary>
-    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, ScalarType dtype)
+    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, Precision precision)
     {
-        var data = new DataConfig
+        var config = new RunConfig
         {
-            Context = test.Context,
-            GlobalBatch = test.GlobalBatch,
-            MicroBatch = test.MicroBatch,
-            DocumentMask = test.DocumentMask,
+            Run = new RunSection { Name = "parity", Steps = test.Steps, Deterministic = test.Layout.CanonicalLeaves > 0 },
+            Model = test.Model,
+            Data = new DataConfig
+            {
+                Context = test.Context,
+                GlobalBatch = test.GlobalBatch,
+                MicroBatch = test.MicroBatch,
+                DocumentMask = test.DocumentMask,
+            },
+            Parallel = test.Layout,
+            Optimizer = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 },
+            Precision = precision,
         };
-        var optimizerConfig = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 };
-        var share = test.Layout.OptimizerSharding == OptimizerSharding.Zero1
-            ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
-            : OptimizerShare.Whole;
         // Buckets that end in the middle of a layer.
-        var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 4096, share);
-        using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.IsSequenceParallel))
-        {
-            Recompute = test.Layout.Recompute,
-        };
+        using var session = TrainingSession.Create(config, ranks, bucketBytes: 4096);
+        var (model, parameters) = (session.Model, session.Model.Parameters);
         model.Initialize(Seed);
-        using var optimizer = new AdamW(parameters, optimizerConfig);
-        using var reducer = new GradientReducer(parameters, ranks.Replicas,
-            test.Layout.CanonicalLeaves > 0 ? new CanonicalReduction(parameters, ranks.Data, ranks.Context, test.Layout.CanonicalLeaves) : null,
-            test.Layout.Overlap && ranks.AllowsOverlap);
-        var step = new TrainingStep(model, ranks, reducer, optimizer,
-            new LearningRateSchedule(optimizerConfig, test.Steps), optimizerConfig.ClipNorm,
-            new StepGuard(new RunSection { Name = "parity", Steps = test.Steps }));
-        using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, Seed, test.Model.VocabSize,
+        using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), config.Data, Seed, test.Model.VocabSize,
             new DataShare(ranks.Data.Rank, ranks.Data.Size));
         var (losses, norms) = (new double[test.Steps], new double[test.Steps]);
         for (var i = 0; i < test.Steps; i++)
         {
-            var outcome = step.Run(i + 1, batches);
+            var outcome = session.Step(i + 1, batches);
             (losses[i], norms[i]) = (outcome.Loss, outcome.GradientNorm);
         }
         var probe = CanProbe(test, ranks) ? NumbersOf(new InductionProbe(model, [.. Enumerable.Range(0, test.Model.VocabSize)]).Run()) : [];

@@ -3,6 +3,7 @@ using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.ParityProgram;
+using KvShiftScale.Trainer.Configuration;
 using static TorchSharp.torch;
 
 // Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.
@@ -28,8 +29,8 @@ try
 {
     return args[0] switch
     {
-        "matrix" => new ParityCheck(ranks, folder, Precision(args[1])).Run(ParityMatrix.Of(ranks.World.Size), stopAtFirst: args.Length > 2),
-        "sweep" => new ParityCheck(ranks, folder, ScalarType.Float64).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
+        "matrix" => new ParityCheck(ranks, folder, Enum.Parse<Precision>(args[1], ignoreCase: true)).Run(ParityMatrix.Of(ranks.World.Size), stopAtFirst: args.Length > 2),
+        "sweep" => new ParityCheck(ranks, folder, Precision.Fp64).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
         "deterministic" => Determinism.Run(ranks, folder, Number(2), Number(3)),
         "deterministic-cost" => DeterministicCost.Run(ranks, folder, Number(1)),
         _ => OptimizerMemory.Run(ranks),
@@ -45,10 +46,3 @@ finally
 }
 
 int Number(int index) => int.Parse(args[index], CultureInfo.InvariantCulture);
-
-static ScalarType Precision(string name) => name switch
-{
-    "fp64" => ScalarType.Float64,
-    "fp32" => ScalarType.Float32,
-    _ => ScalarType.BFloat16,
-};

@@ -18,15 +18,10 @@ internal sealed class StepGuard
     private readonly RunSection _settings;
 
     /// <param name="settings">Rule, window, threshold and action.</param>
-    /// <param name="state">Where an earlier launch ended; nothing given: a new run.</param>
-    public StepGuard(RunSection settings, StepGuardState? state = null)
-    {
-        _settings = settings;
-        State = state ?? new StepGuardState();
-    }
+    public StepGuard(RunSection settings) => _settings = settings;
 
-    /// <summary>What the next decision depends on.</summary>
-    public StepGuardState State { get; private set; }
+    /// <summary>What the next decision depends on; a new run's until it is set to where an earlier launch ended.</summary>
+    public StepGuardState State { get; set; } = new();
 
     /// <summary>Decides about the next step, and remembers its numbers.</summary>
     /// <param name="loss">Mean loss of the step.</param>

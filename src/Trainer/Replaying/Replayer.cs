@@ -6,7 +6,6 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Mesh;
-using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
@@ -62,20 +61,17 @@ internal sealed class Replayer
         var records = File.Exists(_folder.Metrics) ? MetricsLog.Read(_folder.Metrics) : [];
         var catalog = OpenData();
         using var ranks = ParallelContext.Single();
-        using var trained = new TrainableModel(_config, ranks);
-        var model = trained.Model;
-        var state = Restore(step, catalog, ranks, trained, out var checkpoint);
-        var guard = new StepGuard(_config.Run, state.Guard);
-        var training = new TrainingStep(model, ranks, trained.Reducer, trained.Optimizer,
-            new LearningRateSchedule(_config.Optimizer, _config.Run.Steps),
-            _config.Optimizer.ClipNorm, guard);
+        using var session = TrainingSession.Create(_config, ranks);
+        var model = session.Model;
+        var state = Restore(step, catalog, session, out var checkpoint);
+        session.Guard.State = state.Guard;
         using var batches = new TrainingBatches(catalog, _config.Data, _config.Run.Seed, _config.Model.VocabSize, new DataShare(0, 1), state.Step,
             _access);
 
         var (compared, difference) = (0, 0.0);
         for (var earlier = state.Step + 1; earlier < step; earlier++)
         {
-            var done = training.Run(earlier, batches);
+            var done = session.Step(earlier, batches);
             if (records.FirstOrDefault(record => record.Step == earlier) is not { } record || !double.IsFinite(record.Loss))
             {
                 continue;
@@ -86,7 +82,7 @@ internal sealed class Replayer
         }
         // With the parameters that the step begins with.
         var rows = Rows(step, catalog, model);
-        var outcome = training.Run(step, batches);
+        var outcome = session.Step(step, batches);
 
         using var scope = NewDisposeScope();
         return new StepReplay
@@ -128,22 +124,22 @@ internal sealed class Replayer
         Notice = _say,
     }, _access);
 
-    private TrainingState Restore(long step, ShardCatalog catalog, ParallelContext ranks, TrainableModel trained, out string? checkpoint)
+    private TrainingState Restore(long step, ShardCatalog catalog, TrainingSession session, out string? checkpoint)
     {
         checkpoint = NewestGoodBefore(step);
         var loader = LoaderState.Of(catalog, _config.Data, _config.Run.Seed, step: 0);
         if (checkpoint is null)
         {
-            trained.Model.Initialize(_config.Run.Seed);
+            session.Model.Initialize(_config.Run.Seed);
             if (_config.Run.InitializeFrom is { Length: > 0 } folder)
             {
-                _say(InitialModel.Load(folder, trained.Model));
+                _say(InitialModel.Load(folder, session.Model));
             }
 
-            trained.Optimizer.TakeMasters();
+            session.Optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
-        var state = new TrainingCheckpoint(trained.Model, trained.Optimizer, ranks, _config).Load(checkpoint);
+        var state = new TrainingCheckpoint(session.Model, session.Optimizer, session.Ranks, _config).Load(checkpoint);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
         {
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");

@@ -1,14 +1,11 @@
-using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
-using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
-using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.BadNumbers;
 using static TorchSharp.torch;
 
@@ -20,17 +17,15 @@ namespace KvShiftScale.Trainer.Session;
 internal sealed class TrainingStep(
     KvShiftTransformer model,
     ParallelContext ranks,
+    IMicroBatchSchedule microBatches,
     GradientReducer reducer,
     AdamW optimizer,
-    LearningRateSchedule schedule,
+    LearningRateSchedule learningRates,
     double clipNorm,
     StepGuard guard)
 {
-    private readonly ContextRegion _region = new(ranks.Context);
-    private readonly List<MicroBatchLoss> _losses = [];
-
     /// <summary>The last step's micro-batches of this rank.</summary>
-    public IReadOnlyList<MicroBatchLoss> Losses => _losses;
+    public IReadOnlyList<MicroBatchLoss> Losses { get; private set; } = [];
 
     /// <summary>
     /// This rank's part of the last step's tokens: those of its rows, divided among the ranks that share them. The parts of all ranks add
@@ -46,39 +41,14 @@ internal sealed class TrainingStep(
     {
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
-        _losses.Clear();
-        // A loss for each leaf of the step, over all ranks; other ranks' stay 0 until they are summed.
-        var leaves = new double[reducer.LeavesPerRank * ranks.Data.Size];
-        var (validTargets, tokens, rowTokens) = (0L, 0L, 0L);
-        var microBatches = batches.MicroBatchesPerStep / reducer.LeavesPerRank;
-        for (var leaf = 0; leaf < reducer.LeavesPerRank; leaf++)
-        {
-            for (var micro = 0; micro < microBatches; micro++)
-            {
-                RunProgress.Enter(RunPhase.Data);
-                using var batch = batches.Next();
-                reducer.BeginMicroBatch(isLast: leaf == reducer.LeavesPerRank - 1 && micro == microBatches - 1);
-                var lossSum = ForwardBackward(batch, step);
-                leaves[ranks.Data.Rank * reducer.LeavesPerRank + leaf] += lossSum;
-                _losses.Add(new MicroBatchLoss(batch.FirstRow, batch.Rows, lossSum, batch.ValidTargets));
-                rowTokens += batch.TokenCount;
-                // Ranks that share rows would count them twice.
-                if (ranks.Context.Rank != 0)
-                {
-                    continue;
-                }
-
-                validTargets += batch.ValidTargets;
-                tokens += batch.TokenCount;
-            }
-            reducer.EndLeaf();
-        }
-        OwnTokens = PartOf(rowTokens, (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
+        var sums = microBatches.Run(step, batches);
+        Losses = sums.Losses;
+        OwnTokens = PartOf(sums.RowTokens, (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
-        var (loss, targets, allTokens) = Sum(leaves, validTargets, tokens);
+        var (loss, targets, tokens) = Sum(sums);
         var scale = 1.0 / Math.Max(1, targets);
         var norm = (reducer.IsCanonical
             ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
@@ -90,7 +60,7 @@ internal sealed class TrainingStep(
         }
 
         var verdict = guard.Decide(joint[0], joint[1]);
-        var learningRate = schedule.At(step);
+        var learningRate = learningRates.At(step);
         if (!verdict.IsSkip)
         {
             var clip = Math.Min(GradientNorm.ClipFactor(joint[1], clipNorm), GradientNorm.ClipFactor(joint[1], verdict.NormBound ?? 0));
@@ -100,7 +70,7 @@ internal sealed class TrainingStep(
             RunProgress.Enter(RunPhase.Gather);
             reducer.GatherParameters();
         }
-        return new StepOutcome(joint[0], allTokens, joint[1], learningRate, verdict);
+        return new StepOutcome(joint[0], tokens, joint[1], learningRate, verdict);
     }
 
     /// <summary>
@@ -110,58 +80,13 @@ internal sealed class TrainingStep(
 
     private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
 
-    private double ForwardBackward(TokenBatch batch, long step)
-    {
-        using var scope = NewDisposeScope();
-        using var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
-        RunProgress.Enter(RunPhase.Forward);
-        Tensor loss;
-        // What forward made and backward does not need is gone before backward begins.
-        using (NewDisposeScope())
-        {
-            loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
-        }
-
-        if (IsPoisoned(batch, step))
-        {
-            loss = loss * double.PositiveInfinity;
-        }
-
-        RunProgress.Enter(RunPhase.Backward);
-        BackwardPass.Run(loss);
-        return loss.to(ScalarType.Float64).item<double>();
-    }
-
-    // The first micro-batch of a step, or the one that has a row.
-    private bool IsPoisoned(TokenBatch batch, long step)
-    {
-        if (!InjectedFaults.Any)
-        {
-            return false;
-        }
-
-        if (_losses.Count == 0 && InjectedFaults.Strikes("poison", "batch", step))
-        {
-            return true;
-        }
-
-        for (var row = 0; row < batch.Rows; row++)
-        {
-            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow + row))
-            {
-                return true;
-            }
-        }
-        return false;
-    }
-
     // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
-    private (double LossSum, long Targets, long Tokens) Sum(double[] leaves, long targets, long tokens)
+    private (double LossSum, long Targets, long Tokens) Sum(StepSums sums)
     {
-        double[] totals = [.. leaves, targets, tokens];
+        double[] totals = [.. sums.LeafLosses, sums.ValidTargets, sums.Tokens];
         ranks.Replicas.Sum<double>(totals);
         var lossSum = 0.0;
-        for (var leaf = 0; leaf < leaves.Length; leaf++)
+        for (var leaf = 0; leaf < sums.LeafLosses.Length; leaf++)
         {
             lossSum += totals[leaf];
         }

@@ -2,86 +2,130 @@ using System.Text.Json.Serialization;
 
 namespace KvShiftScale.Trainer.Telemetry;
 
-/// <summary>What one logged optimizer step left behind: a line of <c>metrics.jsonl</c>.</summary>
+/// <summary>
+/// What one logged optimizer step left behind: a line of <c>metrics.jsonl</c>. <see cref="StepMetrics"/> says what is in it; those that the
+/// program itself reads have a name here.
+/// </summary>
 [JsonConverter(typeof(StepRecordConverter))]
 public sealed record StepRecord
 {
-    /// <summary>Number of the step; the first is 1, and 0 stands for the state before any.</summary>
-    public required long Step { get; init; }
+    private readonly double?[] _values;
 
-    /// <summary>
-    /// Mean loss over the valid targets of the global batch, natural logarithm; NaN before the first step, and where it was not finite.
-    /// </summary>
-    public required double Loss { get; init; }
+    public StepRecord() => _values = new double?[StepMetrics.All.Count];
 
-    /// <summary>Tokens trained on since the run began, earlier launches included.</summary>
-    public required long Tokens { get; init; }
-
-    /// <summary>Global L2 norm of the gradient before clipping.</summary>
-    public required double GradNorm { get; init; }
-
-    /// <summary>Learning rate that the step used.</summary>
-    public required double Lr { get; init; }
-
-    /// <summary>Tokens a second over all ranks, since the previous logged step.</summary>
-    public required double TokensPerSecond { get; init; }
-
-    /// <summary>Mean duration of a step since the previous logged step.</summary>
-    public required double StepSeconds { get; init; }
-
-    /// <summary>
-    /// Model FLOPs utilisation, 0 to 1: <see cref="TflopsPerRank"/> as a share of the stated peak of the ranks' devices; null where that is
-    /// unknown.
-    /// </summary>
-    public double? Mfu { get; init; }
-
-    /// <summary>Tokens a second, mean over ranks; null where unknown.</summary>
-    public double? TokensPerSecondPerRank { get; init; }
-
-    /// <summary>
-    /// Rate of the model's floating-point operations, forward and backward, mean over ranks, in 10^12 a second; null where unknown.
-    /// </summary>
-    public double? TflopsPerRank { get; init; }
-
-    /// <summary>
-    /// <see cref="TflopsPerRank"/> as a share of the best rate that this rank has measured so far, of matrix products or of steps, 0 to 1;
-    /// null where unknown.
-    /// </summary>
-    public double? MatmulShare { get; init; }
-
-    /// <summary>Largest resident memory of this process so far.</summary>
-    public required long PeakMemoryBytes { get; init; }
-
-    /// <summary>Mean loss over the validation data after this step; null where it was not validated.</summary>
-    public double? ValidationLoss { get; init; }
+    private StepRecord(StepRecord original)
+    {
+        _values = (double?[])original._values.Clone();
+        Probe = original.Probe;
+    }
 
     /// <summary>What the probe found after this step; null where none was made.</summary>
     public ProbeRecord? Probe { get; init; }
 
-    /// <summary>The step's numbers were bad, and there was no update.</summary>
-    public bool Skipped { get; init; }
+    /// <inheritdoc cref="StepMetrics.Step"/>
+    public required long Step { get => Whole(StepMetrics.Step); init => Set(StepMetrics.Step, value); }
 
-    /// <summary>Steps without update since the run began, earlier launches included.</summary>
-    public long SkippedSteps { get; init; }
+    /// <inheritdoc cref="StepMetrics.Loss"/>
+    public required double Loss { get => Number(StepMetrics.Loss); init => Set(StepMetrics.Loss, value); }
 
-    /// <summary>Share of the steps' time since the previous logged step that this rank has spent waiting for a batch, 0 to 1.</summary>
-    public double? DataWaitFraction { get; init; }
+    /// <inheritdoc cref="StepMetrics.Tokens"/>
+    public required long Tokens { get => Whole(StepMetrics.Tokens); init => Set(StepMetrics.Tokens, value); }
 
-    /// <summary>
-    /// Share of the time of this rank's reductions and gathers, since the previous logged step, in which it went on computing, 0 to 1; null
-    /// where nothing was communicated.
-    /// </summary>
-    public double? CommunicationHidden { get; init; }
+    /// <inheritdoc cref="StepMetrics.GradNorm"/>
+    public required double GradNorm { get => Number(StepMetrics.GradNorm); init => Set(StepMetrics.GradNorm, value); }
 
-    /// <summary>Seconds a step, since the previous logged step, in which this rank waited for reductions and gathers; null as above.</summary>
-    public double? CommunicationExposedSeconds { get; init; }
+    /// <inheritdoc cref="StepMetrics.Lr"/>
+    public required double Lr { get => Number(StepMetrics.Lr); init => Set(StepMetrics.Lr, value); }
 
-    /// <summary>Seconds that training has stood still for saves since the previous logged step; null where it has not.</summary>
-    public double? SaveSeconds { get; init; }
+    /// <inheritdoc cref="StepMetrics.TokensPerSecond"/>
+    public required double TokensPerSecond { get => Number(StepMetrics.TokensPerSecond); init => Set(StepMetrics.TokensPerSecond, value); }
 
-    /// <summary>Seconds from the copy to the checkpoint, of a save that ended since the previous logged step; null where none did.</summary>
-    public double? SaveWriteSeconds { get; init; }
+    /// <inheritdoc cref="StepMetrics.StepSeconds"/>
+    public required double StepSeconds { get => Number(StepMetrics.StepSeconds); init => Set(StepMetrics.StepSeconds, value); }
 
-    /// <summary>Reads of shards that this rank has had to repeat in this launch. Exported, but not written to <c>metrics.jsonl</c>.</summary>
-    public long ReadRetries { get; init; }
+    /// <inheritdoc cref="StepMetrics.PeakMemoryBytes"/>
+    public required long PeakMemoryBytes { get => Whole(StepMetrics.PeakMemoryBytes); init => Set(StepMetrics.PeakMemoryBytes, value); }
+
+    /// <inheritdoc cref="StepMetrics.Mfu"/>
+    public double? Mfu { get => this[StepMetrics.Mfu]; init => Set(StepMetrics.Mfu, value); }
+
+    /// <inheritdoc cref="StepMetrics.TokensPerSecondPerRank"/>
+    public double? TokensPerSecondPerRank { get => this[StepMetrics.TokensPerSecondPerRank]; init => Set(StepMetrics.TokensPerSecondPerRank, value); }
+
+    /// <inheritdoc cref="StepMetrics.TflopsPerRank"/>
+    public double? TflopsPerRank { get => this[StepMetrics.TflopsPerRank]; init => Set(StepMetrics.TflopsPerRank, value); }
+
+    /// <inheritdoc cref="StepMetrics.MatmulShare"/>
+    public double? MatmulShare { get => this[StepMetrics.MatmulShare]; init => Set(StepMetrics.MatmulShare, value); }
+
+    /// <inheritdoc cref="StepMetrics.ValidationLoss"/>
+    public double? ValidationLoss { get => this[StepMetrics.ValidationLoss]; init => Set(StepMetrics.ValidationLoss, value); }
+
+    /// <inheritdoc cref="StepMetrics.DataWaitFraction"/>
+    public double? DataWaitFraction { get => this[StepMetrics.DataWaitFraction]; init => Set(StepMetrics.DataWaitFraction, value); }
+
+    /// <inheritdoc cref="StepMetrics.CommunicationHidden"/>
+    public double? CommunicationHidden { get => this[StepMetrics.CommunicationHidden]; init => Set(StepMetrics.CommunicationHidden, value); }
+
+    /// <inheritdoc cref="StepMetrics.CommunicationExposedSeconds"/>
+    public double? CommunicationExposedSeconds
+    {
+        get => this[StepMetrics.CommunicationExposedSeconds];
+        init => Set(StepMetrics.CommunicationExposedSeconds, value);
+    }
+
+    /// <inheritdoc cref="StepMetrics.SaveSeconds"/>
+    public double? SaveSeconds { get => this[StepMetrics.SaveSeconds]; init => Set(StepMetrics.SaveSeconds, value); }
+
+    /// <inheritdoc cref="StepMetrics.ReadRetries"/>
+    public long ReadRetries { get => Whole(StepMetrics.ReadRetries); init => Set(StepMetrics.ReadRetries, value); }
+
+    /// <inheritdoc cref="StepMetrics.Skipped"/>
+    public bool Skipped { get => this[StepMetrics.Skipped] is > 0; init => Set(StepMetrics.Skipped, value ? 1 : null); }
+
+    /// <inheritdoc cref="StepMetrics.SkippedSteps"/>
+    public long SkippedSteps { get => Whole(StepMetrics.SkippedSteps); init => Set(StepMetrics.SkippedSteps, value > 0 ? value : null); }
+
+    /// <summary>A number of the record; null where there is none.</summary>
+    internal double? this[StepMetric metric] => _values[metric.Index];
+
+    /// <summary>The state before any step, where nothing but a validation has been made.</summary>
+    internal static StepRecord BeforeTraining(double? validationLoss = null) => new()
+    {
+        Step = 0,
+        Loss = double.NaN,
+        Tokens = 0,
+        GradNorm = double.NaN,
+        Lr = double.NaN,
+        TokensPerSecond = double.NaN,
+        StepSeconds = double.NaN,
+        PeakMemoryBytes = 0,
+        ValidationLoss = validationLoss,
+    };
+
+    /// <summary>The record of the last step of <paramref name="window"/>.</summary>
+    internal static StepRecord Of(StepWindow window) => Of(metric => metric.Take(window));
+
+    /// <summary>The record with the numbers that <paramref name="take"/> gives.</summary>
+    internal static StepRecord Of(Func<StepMetric, double?> take, ProbeRecord? probe = null)
+    {
+        var record = BeforeTraining() with { Probe = probe };
+        foreach (var metric in StepMetrics.All)
+        {
+            record.Set(metric, take(metric));
+        }
+
+        return record;
+    }
+
+    public bool Equals(StepRecord? other)
+        => other is not null && EqualityContract == other.EqualityContract && _values.AsSpan().SequenceEqual(other._values) && Equals(Probe, other.Probe);
+
+    public override int GetHashCode() => HashCode.Combine(Step, Loss, Probe);
+
+    private double Number(StepMetric metric) => _values[metric.Index] ?? double.NaN;
+
+    private long Whole(StepMetric metric) => (long)(_values[metric.Index] ?? 0);
+
+    private void Set(StepMetric metric, double? value) => _values[metric.Index] = value;
 }

@@ -27,35 +27,10 @@ internal static class StepRecordJson
     public static void Write(Utf8JsonWriter json, StepRecord record)
     {
         json.WriteStartObject();
-        json.WriteNumber("step", record.Step);
-        WriteNumber(json, "loss", record.Loss);
-        json.WriteNumber("tokens", record.Tokens);
-        WriteNumber(json, "grad_norm", record.GradNorm);
-        WriteNumber(json, "lr", record.Lr);
-        WriteNumber(json, "tokens_per_second", record.TokensPerSecond);
-        WriteNumber(json, "step_seconds", record.StepSeconds);
-        WriteNumber(json, "mfu", record.Mfu ?? double.NaN);
-        json.WriteNumber("peak_memory_bytes", record.PeakMemoryBytes);
-        WriteNumber(json, "tokens_per_second_per_rank", record.TokensPerSecondPerRank);
-        WriteNumber(json, "tflops_per_rank", record.TflopsPerRank);
-        WriteNumber(json, "matmul_share", record.MatmulShare);
-        WriteNumber(json, "validation_loss", record.ValidationLoss);
-
-        if (record.Skipped)
+        foreach (var metric in StepMetrics.All)
         {
-            json.WriteBoolean("skipped", true);
+            Write(json, metric, record[metric]);
         }
-
-        if (record.SkippedSteps > 0)
-        {
-            json.WriteNumber("skipped_steps", record.SkippedSteps);
-        }
-
-        WriteNumber(json, "data_wait_fraction", record.DataWaitFraction);
-        WriteNumber(json, "communication_hidden", record.CommunicationHidden);
-        WriteNumber(json, "communication_exposed_seconds", record.CommunicationExposedSeconds);
-        WriteNumber(json, "save_seconds", record.SaveSeconds);
-        WriteNumber(json, "save_write_seconds", record.SaveWriteSeconds);
 
         if (record.Probe is { } probe)
         {
@@ -82,35 +57,8 @@ internal static class StepRecordJson
         {
             // Those wrote all properties: null stood for what is not there, and text for what is not finite.
             var isEarlier = json.TryGetProperty("read_retries", out _);
-            return new StepRecord
-            {
-                Step = json.GetProperty("step").GetInt64(),
-                Loss = ReadNumber(json, "loss"),
-                Tokens = json.GetProperty("tokens").GetInt64(),
-                GradNorm = ReadNumber(json, "grad_norm"),
-                Lr = ReadNumber(json, "lr"),
-                TokensPerSecond = ReadNumber(json, "tokens_per_second"),
-                StepSeconds = ReadNumber(json, "step_seconds"),
-                // Without the rate beside it, it is of a version that gave a share of something else under this name.
-                Mfu = json.GetProperty("mfu") is { ValueKind: JsonValueKind.Number } mfu && json.TryGetProperty("tflops_per_rank", out _)
-                    ? mfu.GetDouble() : null,
-                PeakMemoryBytes = json.GetProperty("peak_memory_bytes").GetInt64(),
-                TokensPerSecondPerRank = Optional("tokens_per_second_per_rank"),
-                TflopsPerRank = Optional("tflops_per_rank"),
-                MatmulShare = Optional("matmul_share"),
-                ValidationLoss = Optional("validation_loss"),
-                Skipped = json.TryGetProperty("skipped", out var skipped) && skipped.GetBoolean(),
-                SkippedSteps = json.TryGetProperty("skipped_steps", out var skippedSteps) ? skippedSteps.GetInt64() : 0,
-                DataWaitFraction = Optional("data_wait_fraction"),
-                CommunicationHidden = Optional("communication_hidden"),
-                CommunicationExposedSeconds = Optional("communication_exposed_seconds"),
-                SaveSeconds = Optional("save_seconds"),
-                SaveWriteSeconds = Optional("save_write_seconds"),
-                Probe = json.TryGetProperty("probe", out var probe) && probe.ValueKind != JsonValueKind.Null ? ProbeRecordJson.Read(probe) : null,
-            };
-
-            double? Optional(string name) => json.TryGetProperty(name, out var value) && !(isEarlier && value.ValueKind == JsonValueKind.Null)
-                ? ReadNumber(json, name) : null;
+            var probe = json.TryGetProperty("probe", out var scores) && scores.ValueKind != JsonValueKind.Null ? ProbeRecordJson.Read(scores) : null;
+            return StepRecord.Of(metric => Read(json, metric, isEarlier), probe);
         }
         catch (KeyNotFoundException)
         {
@@ -126,31 +74,57 @@ internal static class StepRecordJson
         }
     }
 
-    private static void WriteNumber(Utf8JsonWriter json, string name, double value)
+    private static void Write(Utf8JsonWriter json, StepMetric metric, double? value)
     {
-        if (double.IsFinite(value))
+        switch (metric.Form)
         {
-            json.WriteNumber(name, value);
-        }
-        else
-        {
-            json.WriteNull(name);
+            case MetricForm.None:
+                break;
+            case MetricForm.Flag when value is > 0:
+                json.WriteBoolean(metric.Name, true);
+                break;
+            case MetricForm.Whole or MetricForm.OptionalWhole when value is { } number:
+                json.WriteNumber(metric.Name, (long)number);
+                break;
+            case MetricForm.Number or MetricForm.NumberOrNull or MetricForm.Optional when value is { } number && double.IsFinite(number):
+                json.WriteNumber(metric.Name, number);
+                break;
+            case MetricForm.Number or MetricForm.NumberOrNull:
+            case MetricForm.Optional when value is not null:
+                json.WriteNull(metric.Name);
+                break;
         }
     }
 
-    // What is not there is left out; what is there and not finite is null.
-    private static void WriteNumber(Utf8JsonWriter json, string name, double? value)
+    private static double? Read(JsonElement json, StepMetric metric, bool isEarlier)
     {
-        if (value is { } number)
+        var isThere = json.TryGetProperty(metric.Name, out var value);
+        switch (metric.Form)
         {
-            WriteNumber(json, name, number);
+            case MetricForm.None:
+                return null;
+            case MetricForm.Number or MetricForm.NumberOrNull or MetricForm.Whole when !isThere:
+                throw new KeyNotFoundException();
+            case MetricForm.Number:
+                return NumberOf(value);
+            case MetricForm.NumberOrNull:
+                // Without the rate beside it, it is of a version that gave a share of something else under this name.
+                return value.ValueKind == JsonValueKind.Number && json.TryGetProperty(StepMetrics.TflopsPerRank.Name, out _) ? value.GetDouble() : null;
+            case MetricForm.Whole:
+                return value.GetInt64();
+            case MetricForm.OptionalWhole:
+                return isThere && value.GetInt64() is var number and > 0 ? number : null;
+            case MetricForm.Flag:
+                return isThere && value.GetBoolean() ? 1 : null;
+            default:
+                return isThere && !(isEarlier && value.ValueKind == JsonValueKind.Null) ? NumberOf(value) : null;
         }
     }
 
-    private static double ReadNumber(JsonElement json, string name) => json.GetProperty(name) switch
+    private static double NumberOf(JsonElement value) => value switch
     {
         { ValueKind: JsonValueKind.Null } => double.NaN,
         { ValueKind: JsonValueKind.String } text when text.GetString() is "NaN" or "Infinity" or "-Infinity" => double.NaN,
-        var value => value.GetDouble(),
+        _ => value.GetDouble(),
     };
 }

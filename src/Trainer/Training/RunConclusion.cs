@@ -90,7 +90,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
         var records = MetricsLog.Read(folder.Metrics).ToList();
         if (state.InitialValidationLoss is { } initial)
         {
-            records.Insert(0, BeforeTraining(initial));
+            records.Insert(0, StepRecord.BeforeTraining(initial));
         }
 
         var summary = _summary = RunSummary.Of(records);
@@ -154,17 +154,4 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
         var generator = new TextGenerator(model, TokenizerModel.Load(config.Data.Tokenizer!));
         return string.Concat(generator.Generate(config.Run.SamplePrompt, new SamplingOptions(SampleTokens, false, 0.8, 0.95, config.Run.Seed)));
     }
-
-    private static StepRecord BeforeTraining(double validationLoss) => new()
-    {
-        Step = 0,
-        Loss = double.NaN,
-        Tokens = 0,
-        GradNorm = double.NaN,
-        Lr = double.NaN,
-        TokensPerSecond = double.NaN,
-        StepSeconds = double.NaN,
-        PeakMemoryBytes = 0,
-        ValidationLoss = validationLoss,
-    };
 }

@@ -24,9 +24,9 @@ internal sealed record ResumptionRules
 }
 
 /// <summary>Where a launch takes a run up: its newest good checkpoint, or the beginning where there never was one.</summary>
-internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, ResumptionRules rules)
+internal sealed class RunResumption(LaunchedRun run, TrainingSession session, ResumptionRules rules)
 {
-    private readonly TrainingCheckpoint _checkpoint = new(trained.Model, trained.Optimizer, run.Ranks, run.Config);
+    private readonly TrainingCheckpoint _checkpoint = new(session.Model, session.Optimizer, run.Ranks, run.Config);
     private RejectedCheckpoint? _damaged;
 
     /// <summary>Checkpoint that the run goes on from, or model folder that it begins from; null where it begins with random weights.</summary>
@@ -87,14 +87,14 @@ internal sealed class RunResumption(LaunchedRun run, TrainableModel trained, Res
 
     private TrainingState Begin(LoaderState loader)
     {
-        trained.Model.Initialize(run.Config.Run.Seed);
+        session.Model.Initialize(run.Config.Run.Seed);
         if (run.Config.Run.InitializeFrom is { Length: > 0 } folder)
         {
-            run.Reporter.Say(InitialModel.Load(folder, trained.Model));
+            run.Reporter.Say(InitialModel.Load(folder, session.Model));
             Predecessor = folder;
         }
 
-        trained.Optimizer.TakeMasters();
+        session.Optimizer.TakeMasters();
         return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
     }
 

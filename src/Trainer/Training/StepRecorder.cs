@@ -10,29 +10,34 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>Makes lines of the log: what a step gave, and what the steps since the line before have taken.</summary>
-internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, CheckpointSaver saver)
+internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, CheckpointSaver saver)
 {
     private const double Tera = 1e12;
 
     private readonly double _flopsPerToken = ModelCost.TrainingFlopsPerToken(run.Config.Model, run.Config.Data.Context, causal: true);
-    private readonly BestRate _best = BestRate.Of(trained.Model.Parameters.DataType, trained.Model.Parameters.Device);
+    private readonly BestRate _best = BestRate.Of(session.Model.Parameters.DataType, session.Model.Parameters.Device);
 
     // TFLOP/s of the devices of all ranks together.
-    private readonly double? _statedTflops = StatedTflops(run, trained.Model.Parameters.Device);
+    private readonly double? _statedTflops = StatedTflops(run, session.Model.Parameters.Device);
     private bool _hasDoubted;
 
     // Since the line before: time in steps alone, and tokens in them.
     private double _seconds;
     private long _steps;
     private long _tokens;
+    private double _waitedSeconds;
 
     // At the line before.
     private double _waitSeconds;
     private OverlapTotals _communication;
 
     /// <summary>Counts a step.</summary>
-    public void Add(StepOutcome outcome, double seconds)
+    /// <param name="outcome">What the step did.</param>
+    /// <param name="seconds">How long it took.</param>
+    /// <param name="waitSeconds">How long this rank has waited for batches since it began to train.</param>
+    public void Add(StepOutcome outcome, double seconds, double waitSeconds)
     {
+        _waitedSeconds = waitSeconds;
         _seconds += seconds;
         _steps++;
         _tokens += outcome.Tokens;
@@ -41,47 +46,43 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
     /// <summary>The line of the last step; the next one begins to count.</summary>
     /// <param name="outcome">What the step did.</param>
     /// <param name="state">The run after it.</param>
-    /// <param name="waitSeconds">How long this rank has waited for batches since it began to train.</param>
-    public StepRecord Take(StepOutcome outcome, TrainingState state, double waitSeconds)
+    public StepRecord Take(StepOutcome outcome, TrainingState state)
     {
-        var tokensPerSecond = _tokens / _seconds;
-        var ranks = run.Ranks.World.Size;
-        var flopsPerRank = tokensPerSecond * _flopsPerToken / ranks;
         // Between steps, and all ranks come here after the same ones.
         _best.MeasureIfDue();
-        var communication = trained.Reducer.Reduction.Snapshot() + trained.Reducer.Gathering.Snapshot();
-        var communicated = communication - _communication;
-        var isAlone = ranks == 1;
-        var record = new StepRecord
+        var communication = session.Reducer.Reduction.Snapshot() + session.Reducer.Gathering.Snapshot();
+        var record = StepRecord.Of(new StepWindow
         {
             Step = state.Step,
             Loss = outcome.Loss,
-            Tokens = state.Tokens,
-            GradNorm = outcome.GradientNorm,
-            Lr = outcome.LearningRate,
-            TokensPerSecond = tokensPerSecond,
-            StepSeconds = _seconds / _steps,
-            TokensPerSecondPerRank = tokensPerSecond / ranks,
-            TflopsPerRank = flopsPerRank / Tera,
-            Mfu = MfuOf(flopsPerRank * ranks / Tera),
-            MatmulShare = _best.ShareOf(flopsPerRank),
-            PeakMemoryBytes = PeakMemoryBytes(),
-            Skipped = outcome.Verdict.IsSkip,
+            GradientNorm = outcome.GradientNorm,
+            LearningRate = outcome.LearningRate,
+            IsSkipped = outcome.Verdict.IsSkip,
             SkippedSteps = state.Guard.SkippedSteps,
-            DataWaitFraction = Math.Clamp((waitSeconds - _waitSeconds) / _seconds, 0, 1),
-            CommunicationHidden = isAlone ? null : communicated.HiddenFraction,
-            CommunicationExposedSeconds = isAlone || communicated.Transfer <= 0 ? null : communicated.Exposed / _steps,
+            TokensOfRun = state.Tokens,
+            Ranks = run.Ranks.World.Size,
+            Steps = _steps,
+            Tokens = _tokens,
+            Seconds = _seconds,
+            DataWaitSeconds = _waitedSeconds - _waitSeconds,
+            Communication = communication - _communication,
+            FlopsPerToken = _flopsPerToken,
+            ShareOfStatedPeak = MfuOf,
+            ShareOfBestRate = _best.ShareOf,
+            PeakMemoryBytes = PeakMemoryBytes(),
             ReadRetries = run.Access.RetryCount,
-            SaveSeconds = saver.TakeWaitSeconds() is var waited and > 0 ? waited : null,
+            SaveWaitSeconds = saver.TakeWaitSeconds(),
             SaveWriteSeconds = saver.TakeWriteSeconds(),
-        };
-        (_seconds, _steps, _tokens, _waitSeconds, _communication) = (0, 0, 0, waitSeconds, communication);
+        });
+        (_seconds, _steps, _tokens, _waitSeconds, _communication) = (0, 0, 0, _waitedSeconds, communication);
         return record;
     }
 
     // A device that does more than it is said to do at most is another one than was said.
-    private double? MfuOf(double tflops)
+    private double? MfuOf(double flopsPerRank)
     {
+        var ranks = run.Ranks.World.Size;
+        var tflops = flopsPerRank * ranks / Tera;
         if (_statedTflops is not { } stated || !double.IsFinite(tflops))
         {
             return null;
@@ -94,7 +95,6 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
 
         if (!_hasDoubted && run.IsFirstRank)
         {
-            var ranks = run.Ranks.World.Size;
             run.Reporter.Warn(FormattableString.Invariant($"no MFU: {tflops / ranks:G4} TFLOP/s on each rank is more than the stated ")
                 + FormattableString.Invariant($"peak of {stated / ranks:G4}; correct hardware.peak_tflops"));
         }

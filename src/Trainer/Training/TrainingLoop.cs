@@ -3,7 +3,6 @@ using System.Globalization;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
-using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
 using KvShiftScale.Trainer.Session;
@@ -16,38 +15,54 @@ namespace KvShiftScale.Trainer.Training;
 internal sealed class TrainingLoop
 {
     private readonly LaunchedRun _run;
-    private readonly TrainableModel _trained;
+    private readonly TrainingSession _session;
     private readonly RunData _data;
     private readonly CheckpointSaver _saver;
-    private readonly StepGuard _guard;
-    private readonly TrainingStep _step;
     private readonly StepRecorder _recorder;
     private readonly Measurement _measurement;
     private readonly BadSteps _badSteps;
     private readonly ReplicaCheck _replicas;
     private readonly long _firstStep;
+    private MetricsLog? _metrics;
 
     /// <param name="run">The run.</param>
-    /// <param name="trained">Parameters and moments as they are after the step of <paramref name="state"/>.</param>
+    /// <param name="session">Parameters and moments as they are after the step of <paramref name="state"/>.</param>
     /// <param name="data">Shards to train and validate on.</param>
     /// <param name="saver">What writes checkpoints.</param>
     /// <param name="state">Where to go on.</param>
-    public TrainingLoop(LaunchedRun run, TrainableModel trained, RunData data, CheckpointSaver saver, TrainingState state)
+    public TrainingLoop(LaunchedRun run, TrainingSession session, RunData data, CheckpointSaver saver, TrainingState state)
     {
         _run = run;
-        _trained = trained;
+        _session = session;
         _data = data;
         _saver = saver;
         State = state;
         _firstStep = state.Step;
-        _guard = new StepGuard(run.Config.Run, state.Guard);
-        _step = new TrainingStep(trained.Model, run.Ranks, trained.Reducer, trained.Optimizer,
-            new LearningRateSchedule(run.Config.Optimizer, run.Config.Run.Steps), run.Config.Optimizer.ClipNorm, _guard);
-        _recorder = new StepRecorder(run, trained, saver);
-        _measurement = new Measurement(run, trained.Model, data);
+        session.Guard.State = state.Guard;
+        _recorder = new StepRecorder(run, session, saver);
+        _measurement = new Measurement(run, session.Model, data);
         _badSteps = new BadSteps(run, data.Training);
-        _replicas = new ReplicaCheck(trained.Model, trained.Optimizer, run.Ranks);
+        _replicas = new ReplicaCheck(session.Model, session.Optimizer, run.Ranks);
+        Observers =
+        [
+            new("saves go on", _ => _saver.Advance()),
+            new("bad numbers are told", TellBadNumbers),
+            new("signals are heard", HearSignals),
+            new("the step is logged", LogStep),
+            new("too many skips end the run", _ => _badSteps.RequireFew(State.Guard.SkipsInARow)),
+            new("injected flips", step => InjectedFlip.Reach(step.Number, session.Model, session.Optimizer)),
+            new("replicas are compared", CompareReplicas),
+            new("a signal's save", SaveOnRequest),
+            new("validation and probe", MeasureWhatIsDue),
+            new("the save that is due", SaveWhatIsDue),
+        ];
     }
+
+    /// <summary>
+    /// What happens after a step, in this order: what is logged knows what went wrong, what is saved has been compared and knows what waits to
+    /// be measured, and nothing is saved before the ranks know whether they leave.
+    /// </summary>
+    public IReadOnlyList<StepObserver> Observers { get; }
 
     /// <summary>The run after the last step.</summary>
     public TrainingState State { get; private set; }
@@ -65,12 +80,12 @@ internal sealed class TrainingLoop
             SkippedStepLog.Resume(_run.Folder.Skipped, State.Step);
         }
 
-        using var metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1,
+        using var metrics = _metrics = _run.IsFirstRank ? MetricsLog.Open(_run.Folder.Metrics, State.Unmeasured is null ? State.Step : State.Step - 1,
             _run.Reporter.Warn) : null;
         bool stopped;
         try
         {
-            stopped = MeasureBefore(metrics) || Train(metrics);
+            stopped = MeasureBefore() || Train();
         }
         catch (DataFaultException fault)
         {
@@ -114,11 +129,11 @@ internal sealed class TrainingLoop
     }
 
     // The validation before the first step, or what a signal has put off in an earlier launch; true when ranks agree to stop before it is done.
-    private bool MeasureBefore(MetricsLog? metrics)
+    private bool MeasureBefore()
     {
         if (State.Unmeasured is { } record)
         {
-            return Measure(record, metrics);
+            return Measure(record);
         }
 
         if (State.Step > 0 || !_measurement.CanValidate)
@@ -137,72 +152,123 @@ internal sealed class TrainingLoop
     }
 
     // Steps to the end of the run, or until ranks agree to stop: true then.
-    private bool Train(MetricsLog? metrics)
+    private bool Train()
     {
         var config = _run.Config;
         using var batches = new TrainingBatches(_data.Training, config.Data, config.Run.Seed, config.Model.VocabSize, _run.Share, State.Step,
             _run.Access);
         var steady = new SteadyBatches(batches, config.Data.MicroBatch, config.Data.Context);
-        for (var step = State.Step + 1; step <= config.Run.Steps; step++)
+        while (State.Step < config.Run.Steps)
         {
-            var outcome = Step(step, batches, steady);
-            if (step == _firstStep + 1)
+            var step = Step(State.Step + 1, batches, steady);
+            foreach (var observer in Observers)
             {
-                _run.Stop.BeginWork(TellWish);
+                observer.After(step);
             }
 
-            _saver.Advance();
-            if (outcome.Verdict.Fault != StepFault.None)
-            {
-                _badSteps.Tell(step, outcome, State.Guard.SkipsInARow, _step.Losses);
-            }
-
-            var isLast = step == config.Run.Steps;
-            var wish = _run.Stop.Agree(_run.Ranks.World);
-            // A wish to stop that comes with the last step changes nothing: the run is done, but for what is measured at its end.
-            var stopped = wish.HasFlag(SignalWish.Stop) && !isLast;
-            var isMeasured = _measurement.IsDue(step);
-            if (isMeasured || isLast || stopped || outcome.Verdict.IsSkip || Rhythm.IsDue(step, config.Run.LogEvery))
-            {
-                var record = _recorder.Take(outcome, State, batches.WaitSeconds);
-                if (isMeasured)
-                {
-                    State = State with { Unmeasured = record };
-                }
-                else
-                {
-                    Log(metrics, record);
-                }
-            }
-            _badSteps.RequireFew(State.Guard.SkipsInARow);
-            InjectedFlip.Reach(step, _trained.Model, _trained.Optimizer);
-            if (Rhythm.IsDue(step, config.Run.ReplicaCheckEvery))
-            {
-                _replicas.Run(step);
-            }
-
-            if (wish.HasFlag(SignalWish.Save))
-            {
-                SaveAsAsked();
-            }
-
-            if (State.Unmeasured is { } unmeasured && !stopped)
-            {
-                stopped = Measure(unmeasured, metrics);
-            }
-
-            if (isLast || stopped || Rhythm.IsDue(step, config.Run.CheckpointEvery))
-            {
-                Save(goesOn: !isLast && !stopped);
-                // Copying takes time; what came meanwhile need not wait for another step.
-                stopped |= !isLast && _run.AgreeToStop();
-            }
-            if (stopped)
+            if (step.Stops)
             {
                 return true;
             }
         }
         return false;
+    }
+
+    private FinishedStep Step(long step, TrainingBatches batches, SteadyBatches steady)
+    {
+        RunProgress.BeginStep(step);
+        InjectedFaults.Reach("step", step);
+        InjectedCollectives.Reach(_run.Ranks, step);
+        var start = Stopwatch.GetTimestamp();
+        var outcome = _session.Step(step, steady);
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _recorder.Add(outcome, seconds, batches.WaitSeconds);
+        _run.Reporter.Count(new StepTally(_session.OwnTokens, seconds, outcome.Verdict.IsSkip));
+        State = State with
+        {
+            Step = step,
+            Tokens = State.Tokens + outcome.Tokens,
+            LearningRate = outcome.LearningRate,
+            Loader = batches.State(step),
+            Guard = _session.Guard.State,
+        };
+        if (step == _firstStep + 1)
+        {
+            _run.Stop.BeginWork(TellWish);
+        }
+
+        return new FinishedStep(step, outcome, isLast: step == _run.Config.Run.Steps);
+    }
+
+    private void TellBadNumbers(FinishedStep step)
+    {
+        if (step.Outcome.Verdict.Fault != StepFault.None)
+        {
+            _badSteps.Tell(step.Number, step.Outcome, State.Guard.SkipsInARow, _session.Losses);
+        }
+    }
+
+    // A wish to stop that comes with the last step changes nothing: the run is done, but for what is measured at its end.
+    private void HearSignals(FinishedStep step)
+    {
+        step.Wish = _run.Stop.Agree(_run.Ranks.World);
+        step.Stops = step.Wish.HasFlag(SignalWish.Stop) && !step.IsLast;
+    }
+
+    // A line that waits for a measurement may wait in a checkpoint, and for another launch.
+    private void LogStep(FinishedStep step)
+    {
+        var isMeasured = _measurement.IsDue(step.Number);
+        if (!isMeasured && !step.IsLast && !step.Stops && !step.Outcome.Verdict.IsSkip && !step.IsDue(_run.Config.Run.LogEvery))
+        {
+            return;
+        }
+
+        var record = _recorder.Take(step.Outcome, State);
+        if (isMeasured)
+        {
+            State = State with { Unmeasured = record };
+        }
+        else
+        {
+            Log(record);
+        }
+    }
+
+    private void CompareReplicas(FinishedStep step)
+    {
+        if (step.IsDue(_run.Config.Run.ReplicaCheckEvery))
+        {
+            _replicas.Run(step.Number);
+        }
+    }
+
+    private void SaveOnRequest(FinishedStep step)
+    {
+        if (step.Wish.HasFlag(SignalWish.Save))
+        {
+            SaveAsAsked();
+        }
+    }
+
+    private void MeasureWhatIsDue(FinishedStep step)
+    {
+        if (State.Unmeasured is { } unmeasured && !step.Stops)
+        {
+            step.Stops = Measure(unmeasured);
+        }
+    }
+
+    private void SaveWhatIsDue(FinishedStep step)
+    {
+        if (!step.IsLast && !step.Stops && !step.IsDue(_run.Config.Run.CheckpointEvery))
+        {
+            return;
+        }
+
+        Save(goesOn: !step.IsLast && !step.Stops);
+        // Copying takes time; what came meanwhile need not wait for another step.
+        step.Stops |= !step.IsLast && _run.AgreeToStop();
     }
 
     // At once, whatever the training thread does; the training thread answers when it comes to the end of it.
@@ -229,36 +295,15 @@ internal sealed class TrainingLoop
         }
     }
 
-    private StepOutcome Step(long step, TrainingBatches batches, SteadyBatches steady)
-    {
-        RunProgress.BeginStep(step);
-        InjectedFaults.Reach("step", step);
-        InjectedCollectives.Reach(_run.Ranks, step);
-        var start = Stopwatch.GetTimestamp();
-        var outcome = _step.Run(step, steady);
-        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        _recorder.Add(outcome, seconds);
-        _run.Reporter.Count(new StepTally(_step.OwnTokens, seconds, outcome.Verdict.IsSkip));
-        State = State with
-        {
-            Step = step,
-            Tokens = State.Tokens + outcome.Tokens,
-            LearningRate = outcome.LearningRate,
-            Loader = batches.State(step),
-            Guard = _guard.State,
-        };
-        return outcome;
-    }
-
     // What is due after a step that was made; true when ranks agree to stop before it is done.
-    private bool Measure(StepRecord record, MetricsLog? metrics)
+    private bool Measure(StepRecord record)
     {
         if (_measurement.Complete(record, GivesUp) is not { } measured)
         {
             return true;
         }
 
-        Log(metrics, measured);
+        Log(measured);
         State = State with { Unmeasured = null };
         return false;
 
@@ -284,7 +329,7 @@ internal sealed class TrainingLoop
         RunProgress.Enter(RunPhase.Save);
         InjectedFaults.Reach("save");
         // What is saved must be good.
-        if (_run.Config.Run.ReplicaCheckEvery > 0 && !Rhythm.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery))
+        if (_run.Config.Run.ReplicaCheckEvery > 0 && State.Step % _run.Config.Run.ReplicaCheckEvery != 0)
         {
             _replicas.Run(State.Step);
         }
@@ -304,9 +349,9 @@ internal sealed class TrainingLoop
         }
     }
 
-    private void Log(MetricsLog? metrics, StepRecord record)
+    private void Log(StepRecord record)
     {
-        metrics?.Append(record);
+        _metrics?.Append(record);
         _run.Reporter.Report(record);
     }
 }

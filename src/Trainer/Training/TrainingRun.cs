@@ -70,7 +70,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
         }
 
         InjectedFaults.Reach("start.model");
-        using var trained = new TrainableModel(run.Config, run.Ranks);
+        using var session = TrainingSession.Create(run.Config, run.Ranks);
         if (run.IsFirstRank && run.Config.Parallel.Overlap && run.Ranks.Replicas.Size > 1 && !run.Ranks.AllowsOverlap)
         {
             run.Reporter.Warn("this MPI library lets only one thread at a time call it, so gradients are reduced after backward; "
@@ -78,7 +78,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
         }
         InjectedFaults.Reach("start.checkpoint");
         var started = Stopwatch.GetTimestamp();
-        var resumption = new RunResumption(run, trained, rules);
+        var resumption = new RunResumption(run, session, rules);
         var state = resumption.Restore(data.Training);
         var restoreSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // From here on, and in what is written, the order has a name.
@@ -92,17 +92,17 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
             return ExitCode.Done;
         }
 
-        using var saver = new CheckpointSaver(run.Folder.Checkpoints, trained.Model, trained.Optimizer, run.Ranks, run.Config, run.Reporter);
+        using var saver = new CheckpointSaver(run.Folder.Checkpoints, session.Model, session.Optimizer, run.Ranks, run.Config, run.Reporter);
         saver.Prepare(resumption.Predecessor);
-        TellMesh(trained);
+        TellMesh(session);
         if (run.IsFirstRank)
         {
-            TellStart(trained, data, state, restoreSeconds, saver.StagingBytes);
+            TellStart(session, data, state, restoreSeconds, saver.StagingBytes);
             TellOrder(data, isOwnWish: wantedOrder is not null);
         }
 
         InjectedFaults.Reach("start.peak");
-        var loop = new TrainingLoop(run, trained, data, saver, state);
+        var loop = new TrainingLoop(run, session, data, saver, state);
         if (run.AgreeToStop())
         {
             return StoppedBeforeTraining();
@@ -119,7 +119,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
 
         if (run.IsFirstRank)
         {
-            Conclude(state, trained, stopped);
+            Conclude(state, session, stopped);
         }
 
         if (!stopped)
@@ -131,12 +131,12 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
     }
 
     // The checkpoint is safe, and the exit code says how training went: a report that cannot be written changes neither.
-    private void Conclude(TrainingState state, TrainableModel trained, bool stopped)
+    private void Conclude(TrainingState state, TrainingSession session, bool stopped)
     {
         var conclusion = new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size);
         try
         {
-            conclusion.Write(state, trained.Model, stopped);
+            conclusion.Write(state, session.Model, stopped);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
@@ -162,7 +162,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
         return ExitCode.Stopped;
     }
 
-    private void TellMesh(TrainableModel trained)
+    private void TellMesh(TrainingSession session)
     {
         var hosts = run.Ranks.World.AllGatherTexts(Environment.MachineName);
         if (!run.IsFirstRank || hosts.Length == 1)
@@ -170,20 +170,20 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
             return;
         }
 
-        foreach (var line in MeshTable.Lines(run.Ranks.Layout, hosts, trained.Model.Parameters.Device.ToString()))
+        foreach (var line in MeshTable.Lines(run.Ranks.Layout, hosts, session.Model.Parameters.Device.ToString()))
         {
             run.Reporter.Say(line);
         }
     }
 
-    private void TellStart(TrainableModel trained, RunData data, TrainingState state, double restoreSeconds, long stagingBytes)
+    private void TellStart(TrainingSession session, RunData data, TrainingState state, double restoreSeconds, long stagingBytes)
     {
         Directory.CreateDirectory(run.Folder.Path);
         RunConfigWriter.Save(run.Config, run.Folder.Configuration);
         var start = state.Step == 0 ? "starting"
             : FormattableString.Invariant($"going on from the checkpoint of step {state.Step}, verified and loaded in {restoreSeconds:0.00} s");
         var size = FormattableString.Invariant(
-            $"{trained.Model.Parameters.GlobalElementCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
+            $"{session.Model.Parameters.GlobalElementCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
         var means = FormattableString.Invariant($"{run.Ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels");
         run.Reporter.Say($"{run.Config.Run.Name}: {start}; {size}, {means}");
         if (stagingBytes > 0)

@@ -98,7 +98,7 @@ public sealed class StepGuardTests
         }
 
         // Six deviations of a thousandth of the mean.
-        Assert.Equal(StepFault.LossSpike, new StepGuard(Settings(SpikeRule.ZScore), guard.State).Decide(2.013, 1).Fault);
+        Assert.Equal(StepFault.LossSpike, new StepGuard(Settings(SpikeRule.ZScore)) { State = guard.State }.Decide(2.013, 1).Fault);
         Assert.Equal(StepFault.None, guard.Decide(2.011, 1.005).Fault);
     }
 
@@ -142,7 +142,7 @@ public sealed class StepGuardTests
             var (loss, norm) = (random.NextDouble() * 2, random.NextDouble() * 3);
             // As it would come out of a checkpoint: digits that read back to the same bits.
             var state = System.Text.Json.JsonSerializer.Deserialize<StepGuardState>(System.Text.Json.JsonSerializer.Serialize(broken.State))!;
-            broken = new StepGuard(settings, state);
+            broken = new StepGuard(settings) { State = state };
 
             var verdict = unbroken.Decide(loss, norm);
 
@@ -162,7 +162,7 @@ public sealed class StepGuardTests
             guard.Decide(2, norm);
         }
 
-        var shorter = new StepGuard(Settings(SpikeRule.BaichuanM1) with { SpikeWindow = 2 }, guard.State);
+        var shorter = new StepGuard(Settings(SpikeRule.BaichuanM1) with { SpikeWindow = 2 }) { State = guard.State };
 
         Assert.Equal(1.3, shorter.Decide(2, 1.31).Threshold!.Value, 1e-12);
     }

@@ -141,7 +141,7 @@ public sealed class TrainingMeterTests : IDisposable
     {
         using var meter = new TrainingMeter();
 
-        meter.Record(StepRecords.At(0, validationLoss: 8.25) with { Loss = double.NaN });
+        meter.Record(StepRecord.BeforeTraining(validationLoss: 8.25));
 
         Assert.Equal(
             ["kvshift.process.peak_memory", "kvshift.train.step", "kvshift.validation.loss"],

@@ -1,13 +1,10 @@
 using System.Diagnostics;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
-using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
-using KvShiftScale.Parallel.Optimization;
-using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
-using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Signals;
@@ -33,13 +30,9 @@ internal sealed class InductionTraining(StopSignal stop)
         var started = Stopwatch.GetTimestamp();
         var study = run.Study;
         using var alone = ParallelContext.Single();
-        using var model = new KvShiftTransformer(run.Model, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), study.Task.Context);
+        using var session = TrainingSession.Create(Configuration(run), alone);
+        var model = session.Model;
         model.Initialize(run.Seed);
-        using var optimizer = new AdamW(model.Parameters, run.Optimizer);
-        using var reducer = new GradientReducer(model.Parameters, alone.Replicas);
-        var step = new TrainingStep(model, alone, reducer, optimizer,
-            new LearningRateSchedule(run.Optimizer, study.Steps), run.Optimizer.ClipNorm,
-            new StepGuard(new RunSection { Name = study.Name, Steps = study.Steps }));
         var training = new InductionBatches(study.Task, run.Seed, TrainingStream, study.Batch, study.MicroBatch);
         var evaluation = new InductionBatches(study.Task, run.Seed, EvaluationStream, study.MicroBatch, study.MicroBatch);
 
@@ -52,7 +45,7 @@ internal sealed class InductionTraining(StopSignal stop)
                 return null;
             }
 
-            var outcome = step.Run(number, training);
+            var outcome = session.Step(number, training);
             if (outcome.Verdict.IsSkip)
             {
                 throw new NonFiniteGradientException(number, outcome.Loss, outcome.GradientNorm);
@@ -86,6 +79,14 @@ internal sealed class InductionTraining(StopSignal stop)
             progress(point);
         }
     }
+
+    private static RunConfig Configuration(InductionRun run) => new()
+    {
+        Run = new RunSection { Name = run.Study.Name, Steps = run.Study.Steps },
+        Model = run.Model,
+        Data = new DataConfig { Context = run.Study.Task.Context, GlobalBatch = run.Study.Batch, MicroBatch = run.Study.MicroBatch },
+        Optimizer = run.Optimizer,
+    };
 
     private static bool IsConfirmed(List<InductionPoint> curve)
         => curve.Count > 1 && curve[^1].Accuracy >= InductionStudy.Learnt && curve[^2].Accuracy >= InductionStudy.Learnt;
