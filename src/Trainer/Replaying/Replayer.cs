@@ -1,3 +1,4 @@
+using KvShiftScale.Checkpoints.Restoring;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
@@ -143,7 +144,7 @@ internal sealed class Replayer
             trained.Optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
-        var state = new TrainingCheckpoint(trained.Model, trained.Optimizer, ranks, _config).Load(checkpoint);
+        var state = new CheckpointLoader(trained.Model, trained.Optimizer, ranks, _config.Precision).Load(checkpoint, TrainingState.Read);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
         {
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");
