@@ -15,8 +15,10 @@ public sealed class DependencyTests
         { "Data", "KvShiftScale.Data", ["Core"], ["Parquet.Net", "ParquetSharp", "Microsoft.ML.Tokenizers"] },
         { "Parallel", "KvShiftScale.Parallel", ["Core"], ["TorchSharp", "MPI.NET"] },
         { "Models", "KvShiftScale.Models", ["Core", "Parallel"], ["TorchSharp"] },
+        // A model folder has its tokenizer beside the weights.
+        { "Checkpoints", "KvShiftScale.Checkpoints", ["Core", "Data", "Models", "Parallel"], ["TorchSharp", "Microsoft.ML.Tokenizers"] },
         // The trainer's tokenizer is one of Microsoft.ML.Tokenizers: the compiler names that type where a method overrides the package's.
-        { "Trainer", "kvshift", ["Core", "Data", "Models", "Parallel"], ["TorchSharp", "Microsoft.ML.Tokenizers"] },
+        { "Trainer", "kvshift", ["Checkpoints", "Core", "Data", "Models", "Parallel"], ["TorchSharp", "Microsoft.ML.Tokenizers"] },
     };
 
     [Theory]

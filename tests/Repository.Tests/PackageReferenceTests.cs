@@ -46,6 +46,7 @@ public sealed class PackageReferenceTests
     [Theory]
     [InlineData("Data", "Parquet.Net", "ParquetSharp", "Microsoft.ML.Tokenizers")]
     [InlineData("Models", "TorchSharp")]
+    [InlineData("Checkpoints", "TorchSharp")]
     [InlineData("Trainer", "TorchSharp")]
     public void EveryProjectNamesWhatItIsWrittenOn(string project, params string[] packages)
     {

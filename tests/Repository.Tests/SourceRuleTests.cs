@@ -69,6 +69,7 @@ public sealed partial class SourceRuleTests
     [InlineData("KvShiftScale.Data")]
     [InlineData("KvShiftScale.Parallel")]
     [InlineData("KvShiftScale.Models")]
+    [InlineData("KvShiftScale.Checkpoints")]
     [InlineData("kvshift")]
     public void NoStaticFieldCanChange(string assembly)
     {

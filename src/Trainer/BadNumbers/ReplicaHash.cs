@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using KvShiftScale.Checkpoints.Manifests;
 using KvShiftScale.Parallel.Kernels;
-using KvShiftScale.Trainer.Checkpoints;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.BadNumbers;

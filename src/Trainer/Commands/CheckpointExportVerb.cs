@@ -1,7 +1,7 @@
 using System.CommandLine;
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Commands;
 

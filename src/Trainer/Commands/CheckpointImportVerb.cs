@@ -1,12 +1,11 @@
 using System.CommandLine;
+using KvShiftScale.Checkpoints.Folders;
+using KvShiftScale.Checkpoints.ModelFolders;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core;
-using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Training;
-using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Commands;
 
@@ -55,21 +54,9 @@ internal static class CheckpointImportVerb
         }
 
         using var model = source.Build();
-        var checkpoint = Write(checkpoints, source, model);
+        var state = new TrainingState { Step = 0, Tokens = 0, Loader = null };
+        var checkpoint = ModelImport.Write(checkpoints, source, model, [SavedRun.DocumentOf(state)]);
         Console.WriteLine(FormattableString.Invariant($"{checkpoint.Directory}: {model.Parameters.GlobalElementCount:N0} parameters of {folder}"));
         return ExitCode.Done;
-    }
-
-    private static Checkpoint Write(CheckpointFolder checkpoints, ModelSource source, Models.KvShiftTransformer model)
-    {
-        using var scope = NewDisposeScope();
-        using var draft = checkpoints.Begin(0);
-        var (file, tensors) = SliceFile.Write(draft.PathOf("rank-00000.safetensors"), [.. model.Parameters.Slots.Select(slot =>
-            new HeldSlice(slot.Name, slot.Shape, ElementRuns.Consecutive(0, slot.Shard.ElementCount),
-                slot.Parameter.detach().view(-1)))], get_num_threads());
-        var companions = ModelCompanions.OfFolder(source.Directory, source.Description);
-        companions.WriteTo(draft.Directory, companions.Describe(new ModelDescription(model.Config, model.Context)));
-        File.WriteAllBytes(draft.PathOf(TrainingState.FileName), new TrainingState { Step = 0, Tokens = 0, Loader = null }.ToJson());
-        return draft.Commit(new CheckpointContent { Versions = TrainingCheckpoint.Versions, Tensors = TrainingCheckpoint.Joined(tensors) }, [file]);
     }
 }

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Checkpoints.Slices;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Text;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Training;
 using Spectre.Console;

@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using KvShiftScale.Checkpoints.Folders;
+using KvShiftScale.Checkpoints.Manifests;
+using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Text;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Training;
 using Spectre.Console;

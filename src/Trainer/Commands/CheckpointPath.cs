@@ -1,5 +1,7 @@
+using KvShiftScale.Checkpoints.Folders;
+using KvShiftScale.Checkpoints.Manifests;
+using KvShiftScale.Checkpoints.Slices;
 using KvShiftScale.Core;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.RunFolders;
 
 namespace KvShiftScale.Trainer.Commands;

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Commands;

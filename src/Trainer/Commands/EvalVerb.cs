@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
@@ -7,7 +8,6 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Training;
 

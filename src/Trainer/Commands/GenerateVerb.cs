@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Text;
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Generation;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Commands;
 

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
+using KvShiftScale.Checkpoints.ModelFolders;
+using KvShiftScale.Checkpoints.Safetensors;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Text;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Launch;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Parallel.Control;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Text.RegularExpressions;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Trainer.Configuration;
 

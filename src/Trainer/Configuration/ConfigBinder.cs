@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using KvShiftScale.Core;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Models.Configuration;
 
@@ -109,7 +110,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         var section = path.Length == 0 ? "the configuration" : $"'{path}'";
         faults.Add(new ConfigFault(
             ConfigKeys.Join(path, name), valueNode.ToString(), $"'{name}' is not a key of {section}, which has: {known}",
-            $"use the nearest known key, {ConfigKeys.Nearest(name, path, type)}, or remove the line", keyNode.Position));
+            $"use the nearest known key, {ConfigKeys.Nearest(name, path, type, typeof(RunConfig))}, or remove the line", keyNode.Position));
     }
 
     private void AddMissing(ConfigNode? node, IReadOnlyList<PropertyInfo> properties, Dictionary<string, object?> values, string path)

@@ -1,4 +1,6 @@
-using static KvShiftScale.Trainer.Configuration.NumberBound;
+using KvShiftScale.Core.Configuration;
+using KvShiftScale.Models.Configuration;
+using static KvShiftScale.Core.Configuration.NumberBound;
 
 namespace KvShiftScale.Trainer.Configuration;
 
@@ -17,13 +19,7 @@ internal static class NumberBounds
     // A step a second takes thirty years for as many.
     private const int MostSteps = 1_000_000_000;
 
-    // Above the ten million of the longest context that has been published.
-    private const int MostContext = 1 << 24;
-
-    private const int MostWidth = 1 << 20;
-
-    /// <summary>By key of the configuration, without the numbers of list items.</summary>
-    public static IReadOnlyDictionary<string, NumberBound> Keys { get; } = new Dictionary<string, NumberBound>
+    private static readonly Dictionary<string, NumberBound> OfRun = new()
     {
         ["run.steps"] = new Whole(1, MostSteps, "set the number of optimizer steps of the whole run"),
         // Every number of 64 bits that is not negative is a seed.
@@ -43,23 +39,13 @@ internal static class NumberBounds
         ["run.spike_z"] = new Real(0, 1e6, "use for example 6", IsOpenBelow: true),
         ["run.replica_check_every"] = new Whole(0, MostSteps, "use a number of steps, or 0 for no comparisons"),
         ["run.stall_timeout_seconds"] = new Real(0, 604_800, "use for example 600, or 0 to wait for ever"),
-        ["model.vocab_size"] = new Whole(1, 1 << 24, "set the number of token ids of the tokenizer"),
-        ["model.hidden_size"] = new Whole(1, MostWidth, "set the width of the residual stream, for example 512"),
-        ["model.layers"] = new Whole(1, 100_000, "set the number of transformer blocks, for example 8"),
-        ["model.heads"] = new Whole(1, 65_536, "set the number of query heads, for example 8"),
-        ["model.kv_heads"] = new Whole(0, 65_536, "use 0 for as many as query heads"),
-        ["model.head_size"] = new Whole(0, 65_536, "use 0 for model.hidden_size / model.heads"),
-        ["model.ffn_size"] = new Whole(1, 1 << 24, "set the width of the feed-forward layer, for example 8/3 of model.hidden_size"),
-        ["model.rope_base"] = new Real(1, 1e15, "use for example 100000", IsOpenBelow: true),
-        ["model.norm_epsilon"] = new Real(0, 1, "use for example 1e-6", IsOpenBelow: true),
-        ["model.sliding_window"] = new Whole(0, MostContext, "set the number of keys that a query of a sliding layer sees, or 0 for no sliding layers"),
-        ["model.sliding_heads"] = new Whole(0, 65_536, "use 0 for the value of the other layers"),
-        ["model.sliding_kv_heads"] = new Whole(0, 65_536, "use 0 for the value of the other layers"),
-        ["model.sliding_head_size"] = new Whole(0, 65_536, "use 0 for the value of the other layers"),
-        ["model.init_std"] = new Real(0, 1000, "use for example 0.02", IsOpenBelow: true),
+    };
+
+    private static readonly Dictionary<string, NumberBound> OfOthers = new()
+    {
         ["data.train.weight"] = new Real(0, 1e15, "set the share of this source relative to the others, or remove the item", IsOpenBelow: true),
         ["data.validation.weight"] = new Real(0, 1e15, "set 1, or remove the item", IsOpenBelow: true),
-        ["data.context"] = new Whole(1, MostContext, "set the number of tokens in a sequence, for example 1024"),
+        ["data.context"] = new Whole(1, ModelRules.MostContext, "set the number of tokens in a sequence, for example 1024"),
         ["data.global_batch"] = new Whole(1, 1 << 24, "set the number of sequences in an optimizer step"),
         ["data.micro_batch"] = new Whole(1, 1 << 20, "set the number of sequences that a rank computes at a time"),
         ["data.shuffle_row_groups"] = new Whole(1, 1_000_000, "set the number of row groups to shuffle together, for example 8"),
@@ -86,6 +72,9 @@ internal static class NumberBounds
         ["hardware.peak_tflops"] = new Real(1e-6, 1e6, "set what the maker states for dense products of one device at this precision, for example 989 for an H100 at bf16, or remove the key"),
     };
 
+    /// <summary>By key of the configuration, without the numbers of list items.</summary>
+    public static IReadOnlyDictionary<string, NumberBound> Keys { get; } = new Dictionary<string, NumberBound>([.. OfRun, .. ModelRules.Bounds, .. OfOthers]);
+
     /// <summary>By verb and option.</summary>
     public static IReadOnlyDictionary<string, NumberBound> Options { get; } = new Dictionary<string, NumberBound>
     {
@@ -96,7 +85,7 @@ internal static class NumberBounds
         ["restart --ranks"] = new Whole(1, MostRanks, "use the number of ranks that ran"),
         ["restart --ranks-left"] = new Whole(1, 999_999, "use the number of ranks that are left"),
         ["replay --step"] = new Whole(1, MostSteps, "use a step of the run"),
-        ["generate --max-tokens"] = new Whole(1, MostContext, "use for example 128"),
+        ["generate --max-tokens"] = new Whole(1, ModelRules.MostContext, "use for example 128"),
         ["generate --temperature"] = new Real(0, 1e6, "use for example 0.8; 0 is --greedy"),
         ["generate --top-p"] = new Real(0, 1, "use for example 0.95, or 1 for all of it", IsOpenBelow: true),
         // Every number of 64 bits is a seed of draws, negative ones too.
@@ -110,7 +99,7 @@ internal static class NumberBounds
         ["data prepare --shard-tokens"] = new Whole(1, 1L << 40, "leave it out for 64 Mi"),
         ["data prepare --threads"] = new Whole(0, MostThreads, "use 0 for all cores"),
         ["data inspect --documents"] = new Whole(0, 1_000_000, "use for example 3"),
-        ["data inspect --context"] = new Whole(1, MostContext, "use the run's data.context, for example 1024"),
+        ["data inspect --context"] = new Whole(1, ModelRules.MostContext, "use the run's data.context, for example 1024"),
         ["data inspect --global-batch"] = new Whole(1, 1 << 24, "use the run's data.global_batch, for example 8"),
         // 256 bytes and end-of-text are the least; ids above are learnt merges.
         ["tokenizer train --vocab-size"] = new Whole(257, 1 << 24, "use for example 32000; the 256 bytes and end-of-text are always there"),

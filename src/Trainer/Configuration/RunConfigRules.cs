@@ -1,10 +1,11 @@
 using System.Text.RegularExpressions;
 using KvShiftScale.Core;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
-using static KvShiftScale.Trainer.Configuration.ConfigFaultList;
+using static KvShiftScale.Core.Configuration.ConfigFaultList;
 
 namespace KvShiftScale.Trainer.Configuration;
 
@@ -33,7 +34,7 @@ public sealed partial class RunConfigRules
     public static void Check(RunConfig config, int ranks)
     {
         var rules = new RunConfigRules(config, ranks);
-        rules._faults.CheckNumbers(config, "");
+        rules._faults.CheckNumbers(config, "", NumberBounds.OfKey);
         rules._faults.CheckNumber("--ranks", ranks, NumberBounds.Options["train --ranks"]);
         rules._faults.ThrowIfAny();
         // What numbers have to do with each other is asked of numbers that keep their bounds.
@@ -56,7 +57,7 @@ public sealed partial class RunConfigRules
     public static void CheckNumbersOf(object section, string path)
     {
         var faults = new ConfigFaultList();
-        faults.CheckNumbers(section, path);
+        faults.CheckNumbers(section, path, NumberBounds.OfKey);
         faults.ThrowIfAny();
     }
 

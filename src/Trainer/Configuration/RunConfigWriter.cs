@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Files;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;

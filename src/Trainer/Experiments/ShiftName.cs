@@ -1,6 +1,6 @@
 using KvShiftScale.Core;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Experiments;
 

@@ -1,6 +1,7 @@
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Text;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Optimization;
-using KvShiftScale.Trainer.Configuration;
 using Spectre.Console;
 
 namespace KvShiftScale.Trainer.Planning;

@@ -1,3 +1,4 @@
+using KvShiftScale.Checkpoints.Restoring;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Files;
@@ -139,7 +140,7 @@ internal sealed class Replayer
             session.Optimizer.TakeMasters();
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
-        var state = new TrainingCheckpoint(session.Model, session.Optimizer, session.Ranks, _config).Load(checkpoint);
+        var state = new CheckpointLoader(session.Model, session.Optimizer, session.Ranks, _config.Precision).Load(checkpoint, TrainingState.Read);
         if (state.Loader?.DifferenceFrom(loader) is { } difference)
         {
             throw new InvalidDataException($"{difference}, since {checkpoint} was saved. Rows have other content now, so the step cannot be computed again; put back what the run was trained on.");

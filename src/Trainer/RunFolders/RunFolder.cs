@@ -1,6 +1,6 @@
+using KvShiftScale.Checkpoints.Folders;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
-using KvShiftScale.Trainer.Checkpoints;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;

@@ -1,5 +1,6 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Parallel.Collectives;
 using static KvShiftScale.Trainer.Telemetry.InstrumentKind;
 using static KvShiftScale.Trainer.Telemetry.MeasuredBy;

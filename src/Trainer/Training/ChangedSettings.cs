@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Core;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 

@@ -1,8 +1,7 @@
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Training;
 

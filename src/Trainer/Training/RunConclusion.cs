@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Checkpoints.ModelFolders;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Files;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Data.Tokenization;
@@ -7,7 +9,6 @@ using KvShiftScale.Models;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Generation;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Telemetry;

@@ -1,10 +1,14 @@
+using KvShiftScale.Checkpoints.Folders;
+using KvShiftScale.Checkpoints.ModelFolders;
+using KvShiftScale.Checkpoints.Restoring;
+using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
-using KvShiftScale.Trainer.Checkpoints;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Trainer.Configuration;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Session;
 
@@ -26,7 +30,7 @@ internal sealed record ResumptionRules
 /// <summary>Where a launch takes a run up: its newest good checkpoint, or the beginning where there never was one.</summary>
 internal sealed class RunResumption(LaunchedRun run, TrainingSession session, ResumptionRules rules)
 {
-    private readonly TrainingCheckpoint _checkpoint = new(session.Model, session.Optimizer, run.Ranks, run.Config);
+    private readonly CheckpointLoader _loader = new(session.Model, session.Optimizer, run.Ranks, run.Config.Precision);
     private RejectedCheckpoint? _damaged;
 
     /// <summary>Checkpoint that the run goes on from, or model folder that it begins from; null where it begins with random weights.</summary>
@@ -53,7 +57,7 @@ internal sealed class RunResumption(LaunchedRun run, TrainingSession session, Re
             try
             {
                 RequireSameRun(found, loader);
-                var state = _checkpoint.Load(found);
+                var state = _loader.Load(found, TrainingState.Read);
                 Predecessor = found;
                 run.Folder.Checkpoints.MarkGood(state.Step);
                 // An imported model has not begun.

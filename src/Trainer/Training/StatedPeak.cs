@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Training;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
@@ -334,7 +335,7 @@ internal sealed class TrainingLoop
             _replicas.Run(State.Step);
         }
 
-        _saver.Save(State, goesOn);
+        _saver.Save(State.Step, SavedRun.DocumentsOf(State, _run.Config), goesOn);
     }
 
     // The checkpoint that the launch has begun with is there already.

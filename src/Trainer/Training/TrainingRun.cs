@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
@@ -92,7 +93,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
             return ExitCode.Done;
         }
 
-        using var saver = new CheckpointSaver(run.Folder.Checkpoints, session.Model, session.Optimizer, run.Ranks, run.Config, run.Reporter);
+        using var saver = new CheckpointSaver(run.Folder.Checkpoints, session.Model, session.Optimizer, run.Ranks, SavedRun.SettingsOf(run.Config), run.Reporter);
         saver.Prepare(resumption.Predecessor);
         TellMesh(session);
         if (run.IsFirstRank)

@@ -1,3 +1,4 @@
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Trainer.Configuration;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using KvShiftScale.Core;
+using KvShiftScale.Core.Configuration;
 using KvShiftScale.Trainer.Commands;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;

@@ -1,5 +1,7 @@
 using KvShiftScale.Data.Configuration;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.Trainer.Tests.Configuration;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 using Xunit.Sdk;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
-using KvShiftScale.Trainer.Checkpoints;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

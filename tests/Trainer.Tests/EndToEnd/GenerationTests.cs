@@ -1,9 +1,9 @@
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Models.Layout;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Generation;
-using KvShiftScale.Trainer.ModelFiles;
-using KvShiftScale.Trainer.Tests.ModelFiles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Xml.Linq;
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Experiments.Induction;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

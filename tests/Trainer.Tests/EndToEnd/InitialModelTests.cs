@@ -1,9 +1,10 @@
 using System.Text.Json;
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Testing;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;

@@ -1,4 +1,5 @@
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -1,9 +1,9 @@
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Parameters;
-using KvShiftScale.Trainer.ModelFiles;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
-using KvShiftScale.Trainer.ModelFiles;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -1,6 +1,6 @@
+using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
-using KvShiftScale.Trainer.Checkpoints;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Experiments.Induction;
 using KvShiftScale.Trainer.Signals;
 

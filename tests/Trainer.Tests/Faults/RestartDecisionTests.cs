@@ -1,3 +1,4 @@
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 

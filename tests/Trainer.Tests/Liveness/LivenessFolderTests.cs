@@ -1,4 +1,5 @@
 using KvShiftScale.Core.Faults;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Tests.Liveness;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Tests.EndToEnd;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;

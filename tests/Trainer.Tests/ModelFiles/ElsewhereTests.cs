@@ -1,4 +1,5 @@
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Tests.EndToEnd;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 

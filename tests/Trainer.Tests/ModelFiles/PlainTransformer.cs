@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using KvShiftScale.Trainer.Checkpoints;
-using KvShiftScale.Trainer.ModelFiles;
+using KvShiftScale.Checkpoints.ModelFolders;
+using KvShiftScale.Checkpoints.Safetensors;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
 

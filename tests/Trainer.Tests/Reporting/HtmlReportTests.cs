@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Telemetry;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Xml.Linq;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Tests.Reporting;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using KvShiftScale.Models.Probing;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using KvShiftScale.Core;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Telemetry;

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;

@@ -1,4 +1,5 @@
-using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Tests.Training;

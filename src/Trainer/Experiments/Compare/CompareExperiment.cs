@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Parallel.Mesh;
