@@ -6,6 +6,7 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;

@@ -114,15 +114,20 @@ public sealed class ParallelContext : IDisposable
 
         var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
         var byteCount = bytes.Length;
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => MpiNet.Broadcast(ref byteCount, root), file, line);
+        var call = World.Ledger.Begin(new CollectiveCall(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, file, line), sizeof(int));
+        MpiNet.Broadcast(ref byteCount, root);
+        World.Ledger.End(call);
         if (World.Rank != root)
         {
             bytes = new byte[byteCount];
         }
 
         // Counted in the elements that MPI.NET has for bytes; four of them fit in one.
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => MpiNet.Broadcast(bytes, root),
-            file, line);
+        var elementCount = (byteCount + 3) / sizeof(int);
+        call = World.Ledger.Begin(new CollectiveCall(CollectiveOperation.Broadcast, CollectiveDataType.Int32, elementCount, root, file, line),
+            (long)elementCount * sizeof(int));
+        MpiNet.Broadcast(bytes, root);
+        World.Ledger.End(call);
         return Encoding.UTF8.GetString(bytes);
     }
 

@@ -1,4 +1,4 @@
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.RankProgram.Scenarios;
@@ -17,13 +17,9 @@ internal static class MeshScenario
         Expect.Equal($"data rank {rank / 2} of {replicas}", context.Data.ToString(), "text of the data group");
 
         // Rank r gives 10^r, so that each digit of a sum names a rank.
-        using var tensorSum = new TypedBuffer(CollectiveDataType.Int64, 1, _ => Math.Pow(10, rank));
-        context.Tensor.AllReduce(tensorSum.Address, 1, CollectiveDataType.Int64);
-        Expect.Elements([11 * Math.Pow(100, rank / 2)], tensorSum.Values, "sum over the tensor group");
-
-        using var dataSum = new TypedBuffer(CollectiveDataType.Int64, 1, _ => Math.Pow(10, rank));
-        context.Data.AllReduce(dataSum.Address, 1, CollectiveDataType.Int64);
-        Expect.Elements([(replicas == 2 ? 101 : 1) * Math.Pow(10, rank % 2)], dataSum.Values, "sum over the data group");
+        var own = (long)Math.Pow(10, rank);
+        Expect.Equal(11 * (long)Math.Pow(100, rank / 2), context.Tensor.Sum(own), "sum over the tensor group");
+        Expect.Equal((replicas == 2 ? 101 : 1) * (long)Math.Pow(10, rank % 2), context.Data.Sum(own), "sum over the data group");
 
         Expect.Equal("", context.BroadcastText(""), "an empty text");
         Expect.Equal("Gewöhnlich ≠ 寻常", context.BroadcastText(rank == 0 ? "Gewöhnlich ≠ 寻常" : "not this"), "a text from rank 0");
