@@ -28,6 +28,11 @@ public sealed class RankProgramTests
     [InlineData(MpiFlavor.Mpich, 4)]
     public void A_mesh_with_tensor_degree_2_has_the_expected_groups(MpiFlavor mpi, int ranks) => MpiRun.Execute(ranks, Program, ["mesh"], mpi: mpi);
 
+    [Theory]
+    [InlineData(MpiFlavor.OpenMpi)]
+    [InlineData(MpiFlavor.Mpich)]
+    public void A_mesh_of_four_axes_has_groups_along_each(MpiFlavor mpi) => MpiRun.Execute(4, Program, ["four-axes"], mpi: mpi);
+
     [Fact]
     public void An_impossible_mesh_is_refused_on_every_rank() => MpiRun.Execute(2, Program, ["refused-layout"]);
 
