@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature here or in kvshift_collectives.h; the managed side refuses another value.
-#define KVS_ABI_VERSION 6
+#define KVS_ABI_VERSION 7
 
 enum kvs_status {
     KVS_OK = 0,

@@ -1,4 +1,4 @@
-// libkvshift_collectives: collectives over host memory, built once for each MPI. Rules of kvshift.h; texts of failures are in
+// libkvshift_collectives: collectives and messages over host memory, built once for each MPI. Rules of kvshift.h; texts of failures are in
 // kvs_collectives_last_error(), as this library is another one than that of the kernels.
 #ifndef KVSHIFT_COLLECTIVES_H
 #define KVSHIFT_COLLECTIVES_H
@@ -48,8 +48,8 @@ KVS_API int32_t kvs_group_size(const kvs_group* group, int32_t* size);
 
 // In place over count elements. bfloat16 is summed in float32 and rounded once at the end.
 KVS_API int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count);
-// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. input and output do not overlap; where the group
-// shares memory, output of a blocking sum of float32 or float64 may be this rank's own part of input.
+// input [size * count] -> output [count]: rank r gets the sum of everybody's r-th part. output may be this rank's own part of input; they
+// do not overlap otherwise.
 KVS_API int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
                                    int64_t count);
 // input [count] -> output [size * count], in rank order. input may be this rank's own part of output.
@@ -57,15 +57,16 @@ KVS_API int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* inpu
 KVS_API int32_t kvs_broadcast(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root);
 KVS_API int32_t kvs_barrier(kvs_group* group);
 
-// Non-blocking forms: the buffers belong to the operation until kvs_wait, which frees work. kvs_test sets *done and does not.
+// Messages from one rank of a group to another. Those from one rank to one other arrive in the order in which they were sent, and each has to be
+// received with the element type and count that it was sent with: a receive of anything else fails, and names what was sent.
+KVS_API int32_t kvs_send(kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t receiver);
+KVS_API int32_t kvs_receive(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t sender);
+
+// Non-blocking forms: the buffer belongs to the operation until kvs_wait, which frees work. kvs_test sets *done and does not.
 KVS_API int32_t kvs_all_reduce_start(kvs_group* group, int32_t dtype, int32_t operation, void* data, int64_t count,
                                      kvs_work** work);
-KVS_API int32_t kvs_reduce_scatter_start(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
-                                         int64_t count, kvs_work** work);
-KVS_API int32_t kvs_all_gather_start(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count,
-                                     kvs_work** work);
-KVS_API int32_t kvs_broadcast_start(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root,
-                                    kvs_work** work);
+KVS_API int32_t kvs_send_start(kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t receiver, kvs_work** work);
+KVS_API int32_t kvs_receive_start(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t sender, kvs_work** work);
 KVS_API int32_t kvs_test(kvs_work* work, int32_t* done);
 // As kvs_test, but looks again every 50 microseconds until the operation is done or the time is over.
 KVS_API int32_t kvs_test_for(kvs_work* work, int64_t microseconds, int32_t* done);

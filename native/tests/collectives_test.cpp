@@ -1,6 +1,7 @@
 // Run by mpirun. Element i of rank r is r + i (in part p of a scattered buffer: r + i + 10 p), so with n ranks the sum is
 // n i + n (n - 1) / 2, the largest is n - 1 + i and the smallest i. All are whole and below 256 where dtype is bfloat16,
 // whose integers are exact up to there.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -122,25 +123,25 @@ void test_collectives(kvs_group* group, int32_t dtype, int64_t count, Form form)
             [&](kvs_work** work) { return kvs_all_reduce_start(group, dtype, operation, data.data(), count, work); });
         expect_elements(data, 0, count, "all_reduce " + reduction, [&](int64_t i) { return reduced(operation, i); });
 
-        std::vector<T> parts(count * size), own(count + 1, from_double<T>(-1));
+        if (form == Form::Started) continue;
+        std::vector<T> parts(count * size + 1, from_double<T>(-1)), own(count + 1, from_double<T>(-1));
         for (int p = 0; p < size; p++)
             for (int64_t i = 0; i < count; i++) parts[p * count + i] = from_double<T>(rank + i + 10 * p);
-        run(form, "reduce_scatter " + reduction,
-            [&] { return kvs_reduce_scatter(group, dtype, operation, parts.data(), own.data(), count); },
-            [&](kvs_work** work) {
-                return kvs_reduce_scatter_start(group, dtype, operation, parts.data(), own.data(), count, work);
-            });
-        expect_elements(own, 0, count, "reduce_scatter " + reduction,
-                        [&](int64_t i) { return reduced(operation, i + 10.0 * rank); });
+        const auto wanted = [&](int64_t i) { return reduced(operation, i + 10.0 * rank); };
+        ok(kvs_reduce_scatter(group, dtype, operation, parts.data(), own.data(), count), "reduce_scatter " + reduction);
+        expect_elements(own, 0, count, "reduce_scatter " + reduction, wanted);
+        ok(kvs_reduce_scatter(group, dtype, operation, parts.data(), parts.data() + rank * count, count), "reduce_scatter in place " + reduction);
+        expect_elements(parts, rank * count, count, "reduce_scatter in place " + reduction, wanted);
+        for (int p = 0; p < size; p++)
+            if (p != rank)
+                expect_elements(parts, p * count, count, "the rest of a reduce_scatter in place", [&](int64_t i) { return rank + i + 10.0 * p; });
     }
+    if (form == Form::Started) return;
 
     std::vector<T> input(count), gathered(count * size + 1, from_double<T>(-1)), in_place(count * size + 1, from_double<T>(-1));
     for (int64_t i = 0; i < count; i++) input[i] = in_place[rank * count + i] = from_double<T>(i + 10 * rank);
-    run(form, "all_gather " + what, [&] { return kvs_all_gather(group, dtype, input.data(), gathered.data(), count); },
-        [&](kvs_work** work) { return kvs_all_gather_start(group, dtype, input.data(), gathered.data(), count, work); });
-    T* const own_part = in_place.data() + rank * count;
-    run(form, "all_gather in place " + what, [&] { return kvs_all_gather(group, dtype, own_part, in_place.data(), count); },
-        [&](kvs_work** work) { return kvs_all_gather_start(group, dtype, own_part, in_place.data(), count, work); });
+    ok(kvs_all_gather(group, dtype, input.data(), gathered.data(), count), "all_gather " + what);
+    ok(kvs_all_gather(group, dtype, in_place.data() + rank * count, in_place.data(), count), "all_gather in place " + what);
     for (int p = 0; p < size; p++) {
         const auto wanted = [&](int64_t i) { return i + 10.0 * p; };
         expect_elements(gathered, p * count, count, "all_gather " + what, wanted);
@@ -150,10 +151,100 @@ void test_collectives(kvs_group* group, int32_t dtype, int64_t count, Form form)
     for (int root = 0; root < size; root++) {
         std::vector<T> data(count + 1, from_double<T>(-1));
         for (int64_t i = 0; i < count; i++) data[i] = from_double<T>(i + 10 * rank);
-        run(form, "broadcast " + what, [&] { return kvs_broadcast(group, dtype, data.data(), count, root); },
-            [&](kvs_work** work) { return kvs_broadcast_start(group, dtype, data.data(), count, root, work); });
+        ok(kvs_broadcast(group, dtype, data.data(), count, root), "broadcast " + what);
         expect_elements(data, 0, count, "broadcast " + what, [&](int64_t i) { return i + 10.0 * root; });
     }
+}
+
+// Round the ring of ranks, to the next and from the one before: blocking with one rank that begins, and both ways at once.
+template <typename T>
+void test_messages(kvs_group* group, int32_t dtype, int64_t count) {
+    const int next = (rank + 1) % size, before = (rank + size - 1) % size;
+    const std::string what = "dtype " + std::to_string(dtype) + " count " + std::to_string(count);
+    const auto made = [&](int from) {
+        std::vector<T> data(count + 1, from_double<T>(-1));
+        for (int64_t i = 0; i < count; i++) data[i] = from_double<T>(i % 61 + 61 * from);
+        return data;
+    };
+    std::vector<T> own = made(rank), forward(count + 1, from_double<T>(-1)), backward(count + 1, from_double<T>(-1));
+    const auto receive = [&] { ok(kvs_receive(group, dtype, forward.data(), count, before), "receive " + what); };
+    if (rank == 0) receive();
+    ok(kvs_send(group, dtype, own.data(), count, next), "send " + what);
+    if (rank != 0) receive();
+    const std::vector<T> of_before = made(before), of_next = made(next);
+    expect_elements(forward, 0, count, "message " + what, [&](int64_t i) { return to_double(of_before[i]); });
+
+    std::fill(forward.begin(), forward.end(), from_double<T>(-1));
+    kvs_work* works[4];
+    ok(kvs_receive_start(group, dtype, forward.data(), count, before, &works[0]), "receive_start " + what);
+    ok(kvs_send_start(group, dtype, own.data(), count, next, &works[1]), "send_start " + what);
+    ok(kvs_send_start(group, dtype, own.data(), count, before, &works[2]), "send_start backward " + what);
+    ok(kvs_receive_start(group, dtype, backward.data(), count, next, &works[3]), "receive_start backward " + what);
+    for (int32_t done = 0; done == 0;) ok(kvs_test_for(works[3], 200, &done), "kvs_test_for " + what);
+    for (kvs_work* work : works) ok(kvs_wait(work), "kvs_wait " + what);
+    expect_elements(forward, 0, count, "started message " + what, [&](int64_t i) { return to_double(of_before[i]); });
+    // Of two ranks both messages come from the same one.
+    expect_elements(backward, 0, count, "started message backward " + what, [&](int64_t i) { return to_double(of_next[i]); });
+}
+
+void test_every_message(kvs_group* group) {
+    if (size == 1) return;
+    for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{7}, int64_t{14}, int64_t{53}, kSplitsEverything ? int64_t{54} : int64_t{600001}}) {
+        test_messages<float>(group, KVS_FLOAT32, count);
+        test_messages<double>(group, KVS_FLOAT64, count);
+        test_messages<int32_t>(group, KVS_INT32, count);
+        test_messages<int64_t>(group, KVS_INT64, count);
+    }
+    // Of two ranks: 61 + 60 is exact.
+    if (size == 2) test_messages<BFloat16>(group, KVS_BFLOAT16, 53);
+}
+
+// Rank 1 wants something else than rank 0 sends, and is told what that is; a message after it is received as if nothing had been.
+void test_message_mismatches(kvs_group* group) {
+    if (size != 2) return;
+    struct Case {
+        int32_t sent_dtype, wanted_dtype;
+        int64_t sent, wanted;
+        const char* text;
+    };
+    const std::vector<Case> cases = {
+        {KVS_INT32, KVS_INT32, 2, 5, "receive of 5 int32 from rank 0: it sent 2 int32"},
+        {KVS_INT32, KVS_INT32, 0, 1, "receive of 1 int32 from rank 0: it sent 0 int32"},
+        {KVS_INT32, KVS_INT32, 5, 2, "receive of 2 int32 from rank 0: it sent more: "},
+        {KVS_INT32, KVS_INT32, 1, 0, "receive of 0 int32 from rank 0: it sent more: "},
+        {KVS_INT32, KVS_FLOAT32, 3, 3, "receive of 3 float32 from rank 0: it sent 3 int32"},
+        {KVS_FLOAT64, KVS_INT64, 3, 3, "receive of 3 int64 from rank 0: it sent 3 float64"},
+    };
+    std::vector<int64_t> data(32);
+    const auto failed = [&](int32_t status, const char* text) {
+        const std::string found = kvs_collectives_last_error(), wanted = std::string("rank 1 of 2: ") + text;
+        expect(status == KVS_MPI_ERROR && found.compare(0, wanted.size(), wanted) == 0, "found '" + found + "', wanted '" + wanted + "'");
+    };
+    for (const Case& at : cases) {
+        for (const Form form : {Form::Blocking, Form::Started}) {
+            if (rank == 0) {
+                ok(kvs_send(group, at.sent_dtype, data.data(), at.sent, 1), "a message that nobody wants");
+                continue;
+            }
+            if (form == Form::Blocking) {
+                failed(kvs_receive(group, at.wanted_dtype, data.data(), at.wanted, 0), at.text);
+                continue;
+            }
+            kvs_work* work = nullptr;
+            ok(kvs_receive_start(group, at.wanted_dtype, data.data(), at.wanted, 0, &work), "receive_start of something else");
+            failed(kvs_wait(work), at.text);
+        }
+    }
+    // In pieces of seven the first of two is whole, and not the last.
+    if (kSplitsEverything) {
+        if (rank == 0) {
+            ok(kvs_send(group, KVS_INT32, data.data(), 14, 1), "two pieces");
+        } else {
+            failed(kvs_receive(group, KVS_INT32, data.data(), 7, 0), "receive of 7 int32 from rank 0: it sent 7 int32 and more");
+            failed(kvs_receive(group, KVS_INT32, data.data(), 14, 0), "receive of 14 int32 from rank 0: it sent 7 int32");
+        }
+    }
+    test_messages<float>(group, KVS_FLOAT32, 3);
 }
 
 void test_every_type(kvs_group* group) {
@@ -274,7 +365,7 @@ void test_refusals(kvs_group* group) {
                    who + "all_reduce of 1 float32 (min): data is null");
     expect_refused(kvs_all_reduce(nullptr, KVS_FLOAT32, KVS_SUM, data, 1), "all_reduce: group is null");
     expect_refused(kvs_all_reduce_start(group, KVS_FLOAT32, KVS_SUM, data, 1, nullptr), "all_reduce: work is null");
-    expect_refused(kvs_reduce_scatter(group, KVS_FLOAT32, KVS_SUM, data, data, 1),
+    expect_refused(kvs_reduce_scatter(group, KVS_FLOAT32, KVS_SUM, data, reinterpret_cast<char*>(data) + 1, 1),
                    who + "reduce_scatter of 1 float32 (sum): input and output overlap; pass separate buffers");
     expect_refused(kvs_all_gather(group, KVS_FLOAT32, reinterpret_cast<char*>(data) + 1, data, 1),
                    who + "all_gather of 1 float32: input overlaps output without being this rank's own part of it; pass that part"
@@ -284,6 +375,11 @@ void test_refusals(kvs_group* group) {
                        + ": there is no such root; pass a rank from 0 to " + std::to_string(size - 1));
     expect_refused(kvs_broadcast(group, KVS_INT32, data, 1, -1),
                    who + "broadcast of 1 int32 from rank -1: there is no such root; pass a rank from 0 to " + std::to_string(size - 1));
+    for (const int32_t nobody : {-1, rank, size}) {
+        const std::string text = ": there is no such rank to talk to; pass one from 0 to " + std::to_string(size - 1) + " but this one";
+        expect_refused(kvs_send(group, KVS_INT32, data, 1, nobody), who + "send of 1 int32 to rank " + std::to_string(nobody) + text);
+        expect_refused(kvs_receive_start(group, KVS_INT32, data, 1, nobody, &work), who + "receive of 1 int32 from rank " + std::to_string(nobody) + text);
+    }
     expect_refused(kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, data, std::numeric_limits<int64_t>::max()),
                    who + "all_reduce of 9223372036854775807 float32 (sum): the count is beyond any memory; pass elements, not bytes");
     expect_refused(kvs_barrier(nullptr), "barrier: group is null");
@@ -424,10 +520,6 @@ void test_shared_area(kvs_group* world) {
         for (int i = 0; i < 9; i++) floats[i] = static_cast<float>(rank + i);
         ok(kvs_all_reduce(group, KVS_FLOAT32, KVS_MAX, floats, 9), "maximum in the area");
         for (int i = 0; i < 9; i++) expect(floats[i] == reduced(KVS_MAX, i), "a maximum in the area");
-        kvs_work* work = nullptr;
-        expect_refused(kvs_reduce_scatter_start(group, KVS_FLOAT32, KVS_SUM, floats, floats + rank, 1, &work),
-                       "rank " + std::to_string(rank) + " of " + std::to_string(size)
-                           + ": reduce_scatter of 1 float32 (sum): input and output overlap; pass separate buffers");
         ok(kvs_barrier(group), "barrier before the end of the area");
         if (size == 2) {
             const int32_t status = kvs_all_reduce(group, KVS_FLOAT32, KVS_SUM, floats + 16 * rank, 64);
@@ -480,6 +572,8 @@ int main() {
     test_two_at_once(world);
     test_split(world);
     test_refusals(world);
+    test_every_message(world);
+    test_message_mismatches(world);
     test_shared_memory(world);
     test_shared_area(world);
     ok(kvs_barrier(world), "barrier");

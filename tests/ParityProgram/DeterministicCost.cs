@@ -5,6 +5,7 @@ using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Trainer.Configuration;

@@ -22,7 +22,7 @@ internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyL
     public double GradientNorm => GradientNorms.Max();
 
     /// <summary>Compares and takes the worst over the ranks. Collective.</summary>
-    public static unsafe ParityComparison Of(ParityRun run, ParityRun reference, ProcessGroup world)
+    public static ParityComparison Of(ParityRun run, ParityRun reference, ProcessGroup world)
     {
         var whole = reference.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Values);
         var (worst, worstName) = (0.0, "");
@@ -46,11 +46,7 @@ internal sealed record ParityComparison(IReadOnlyList<double> Losses, IReadOnlyL
         }
         var steps = run.Losses.Length;
         double[] worsts = [.. Relative(run.Losses, reference.Losses), .. Relative(run.GradientNorms, reference.GradientNorms), worst, Farthest(run.Probe, reference.Probe)];
-        fixed (double* first = worsts)
-        {
-            world.AllReduce((nint)first, worsts.Length, CollectiveDataType.Float64, ReduceOperation.Max);
-        }
-
+        world.Max(worsts.AsSpan());
         var names = world.AllGatherTexts(worst == worsts[^2] ? worstName : "");
         return new ParityComparison(worsts[..steps], worsts[steps..(2 * steps)], worsts[^2], names.FirstOrDefault(name => name.Length > 0, ""), worsts[^1]);
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Native;

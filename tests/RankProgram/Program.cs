@@ -8,6 +8,7 @@ var scenarios = new Dictionary<string, Action>
 {
     ["collectives"] = CollectiveScenario.Run,
     ["mesh"] = MeshScenario.Run,
+    ["four-axes"] = MeshScenario.RunFourAxes,
     ["refused-layout"] = MeshScenario.RunRefused,
     ["gradients"] = GradientScenario.Run,
     ["overlap"] = OverlapScenario.Run,
@@ -24,6 +25,9 @@ var scenarios = new Dictionary<string, Action>
     ["mpi.net-missing"] = MpiNetScenario.RunMissing,
     ["mismatch"] = FailureScenario.RunMismatch,
     ["abort"] = FailureScenario.RunAbort,
+    ["messages"] = MessageScenario.Run,
+    ["messages-checked"] = MessageScenario.RunChecked,
+    ["message-death"] = MessageScenario.RunDeath,
     ["ledger"] = LedgerScenario.Run,
     ["checked-collectives"] = LedgerScenario.RunChecked,
     ["loader"] = LoaderScenario.Run,

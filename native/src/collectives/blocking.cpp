@@ -49,7 +49,7 @@ void reduce_scatter_bfloat16(const Call& call, const uint16_t* input, uint16_t* 
 void reduce_scatter(const Call& call, const void* input, void* output) {
     const int64_t bytes = byte_size(call.dtype);
     if (call.is_local()) {
-        if (call.count > 0) std::memcpy(output, input, static_cast<size_t>(call.count * bytes));
+        if (call.count > 0 && output != input) std::memcpy(output, input, static_cast<size_t>(call.count * bytes));
         return;
     }
     if (call.shared != nullptr && SharedMemory::can_reduce(call)) return call.shared->reduce_scatter(call, input, output);
@@ -61,14 +61,19 @@ void reduce_scatter(const Call& call, const void* input, void* output) {
     const int64_t tile = part_tile(reduction_tile(call.size, bytes), call.size);
     const bool in_one_call = call.count <= tile;
     const std::unique_ptr<char[]> packed(in_one_call ? nullptr : new char[tile * call.size * bytes]);
+    // MPI's buffers must not overlap.
+    const bool in_place = target == source + call.rank * call.count * bytes;
+    const std::unique_ptr<char[]> sum(in_place ? new char[std::min(call.count, tile) * bytes] : nullptr);
     for_tiles(call.count, tile, [&](int64_t offset, int elements) {
         const int64_t part_bytes = elements * bytes;
         if (!in_one_call)
             for (int part = 0; part < call.size; part++)
                 std::memcpy(packed.get() + part * part_bytes, source + (part * call.count + offset) * bytes,
                             static_cast<size_t>(part_bytes));
-        call.check(MPI_Reduce_scatter_block(in_one_call ? source : packed.get(), target + offset * bytes, elements,
+        char* const result = target + offset * bytes;
+        call.check(MPI_Reduce_scatter_block(in_one_call ? source : packed.get(), in_place ? sum.get() : result, elements,
                                             mpi_type(call.dtype), mpi_op(call.reduce_op), call.communicator));
+        if (in_place) std::memcpy(result, sum.get(), static_cast<size_t>(part_bytes));
     });
 }
 
@@ -105,6 +110,24 @@ void broadcast(const Call& call, void* data) {
     });
 }
 
+void send(const Call& call, const void* data) {
+    const int64_t bytes = byte_size(call.dtype);
+    for_pieces(call.count, [&](const Piece& piece) {
+        call.check(MPI_Send(static_cast<const char*>(data) + piece.offset * bytes, piece.elements, mpi_type(call.dtype), call.root,
+                            piece.tag(call.dtype), call.communicator));
+    });
+}
+
+void receive(const Call& call, void* data) {
+    const int64_t bytes = byte_size(call.dtype);
+    for_pieces(call.count, [&](const Piece& piece) {
+        MPI_Status status;
+        const int code = MPI_Recv(static_cast<char*>(data) + piece.offset * bytes, piece.elements, mpi_type(call.dtype), call.root, MPI_ANY_TAG,
+                                  call.communicator, &status);
+        call.check_received(code, status, piece);
+    });
+}
+
 }  // namespace
 }  // namespace kvshift
 
@@ -117,7 +140,7 @@ extern "C" int32_t kvs_all_reduce(kvs_group* group, int32_t dtype, int32_t opera
 extern "C" int32_t kvs_reduce_scatter(kvs_group* group, int32_t dtype, int32_t operation, const void* input, void* output,
                                       int64_t count) {
     return guarded(
-        [&] { reduce_scatter(Call::reduce_scatter(group, dtype, operation, input, output, count, true), input, output); });
+        [&] { reduce_scatter(Call::reduce_scatter(group, dtype, operation, input, output, count), input, output); });
 }
 
 extern "C" int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* input, void* output, int64_t count) {
@@ -126,6 +149,14 @@ extern "C" int32_t kvs_all_gather(kvs_group* group, int32_t dtype, const void* i
 
 extern "C" int32_t kvs_broadcast(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t root) {
     return guarded([&] { broadcast(Call::broadcast(group, dtype, data, count, root), data); });
+}
+
+extern "C" int32_t kvs_send(kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t receiver) {
+    return guarded([&] { send(Call::send(group, dtype, data, count, receiver), data); });
+}
+
+extern "C" int32_t kvs_receive(kvs_group* group, int32_t dtype, void* data, int64_t count, int32_t sender) {
+    return guarded([&] { receive(Call::receive(group, dtype, data, count, sender), data); });
 }
 
 extern "C" int32_t kvs_barrier(kvs_group* group) {

@@ -8,6 +8,9 @@
 namespace kvshift {
 namespace {
 
+// Known by its address.
+constexpr char kSend[] = "send";
+
 const kvs_group* not_null(const kvs_group* group, const char* operation) {
     if (group == nullptr) throw Error(KVS_INVALID_ARGUMENT, std::string(operation) + ": group is null");
     return group;
@@ -42,15 +45,14 @@ Call Call::all_reduce(const kvs_group* group, int32_t dtype, int32_t reduce_op, 
 }
 
 Call Call::reduce_scatter(const kvs_group* group, int32_t dtype, int32_t reduce_op, const void* input, const void* output,
-                          int64_t count, bool is_blocking) {
+                          int64_t count) {
     Call call("reduce_scatter", group, dtype, count, reduce_op, kNone);
     call.check_elements(call.size);
     call.check_reduce_op();
     call.check_pointer(input, "input");
     call.check_pointer(output, "output");
     const int64_t bytes = count * byte_size(dtype);
-    const bool in_place = is_blocking && call.shared != nullptr && SharedMemory::can_reduce(call)
-                          && output == static_cast<const char*>(input) + call.rank * bytes;
+    const bool in_place = output == static_cast<const char*>(input) + call.rank * bytes;
     call.require(in_place || !overlap(input, bytes * call.size, output, bytes), "input and output overlap; pass separate buffers");
     if (in_place) call.find_area(input, bytes * call.size);
     return call;
@@ -78,8 +80,33 @@ Call Call::broadcast(const kvs_group* group, int32_t dtype, const void* data, in
 
 Call Call::barrier(const kvs_group* group) { return Call("barrier", group, kNone, 0, kNone, kNone); }
 
+Call Call::send(const kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t receiver) {
+    Call call(kSend, group, dtype, count, kNone, receiver);
+    call.check_peer(data);
+    return call;
+}
+
+Call Call::receive(const kvs_group* group, int32_t dtype, const void* data, int64_t count, int32_t sender) {
+    Call call("receive", group, dtype, count, kNone, sender);
+    call.check_peer(data);
+    return call;
+}
+
 void Call::check(int code) const {
     if (code != MPI_SUCCESS) throw Error(KVS_MPI_ERROR, describe() + ": " + mpi_text(code));
+}
+
+void Call::check_received(int code, const MPI_Status& status, const Piece& piece) const {
+    int error_class = MPI_SUCCESS;
+    if (code != MPI_SUCCESS) MPI_Error_class(code, &error_class);
+    if (error_class == MPI_ERR_TRUNCATE) throw Error(KVS_MPI_ERROR, describe() + ": it sent more: " + mpi_text(code));
+    check(code);
+    const int32_t sent_dtype = Piece::dtype_of(status.MPI_TAG);
+    const bool is_last = Piece::is_last_of(status.MPI_TAG);
+    int sent = 0;
+    check(MPI_Get_count(&status, mpi_type(sent_dtype), &sent));
+    if (sent_dtype == dtype && sent == piece.elements && is_last == piece.is_last) return;
+    throw Error(KVS_MPI_ERROR, describe() + ": it sent " + std::to_string(piece.offset + sent) + " " + dtype_name(sent_dtype) + (is_last ? "" : " and more"));
 }
 
 int64_t Call::fingerprint() const {
@@ -106,7 +133,7 @@ std::string Call::describe() const {
         text += " (" + (name != nullptr ? std::string(name) : "operation " + std::to_string(reduce_op)) + ")";
     }
     if (area_offset >= 0) text += " at byte " + std::to_string(area_offset) + " of shared memory";
-    if (root != kNone) text += " from rank " + std::to_string(root);
+    if (root != kNone) text += (operation_ == kSend ? " to rank " : " from rank ") + std::to_string(root);
     return text;
 }
 
@@ -126,6 +153,12 @@ void Call::check_reduce_op() const {
 
 void Call::find_area(const void* data, int64_t bytes) {
     if (shared != nullptr && shared->area() != nullptr && SharedMemory::can_reduce(*this)) area_offset = shared->area()->offset_of(data, bytes);
+}
+
+void Call::check_peer(const void* data) const {
+    check_elements(1);
+    require(root >= 0 && root < size && root != rank, "there is no such rank to talk to; pass one from 0 to " + std::to_string(size - 1) + " but this one");
+    check_pointer(data, "data");
 }
 
 void Call::check_pointer(const void* pointer, const char* name) const {

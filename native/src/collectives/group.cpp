@@ -75,6 +75,8 @@ extern "C" int32_t kvs_world(kvs_group** group) {
         Runtime& mpi = runtime();
         const std::lock_guard<std::mutex> lock(mpi.mutex);
         start_mpi(mpi);
+        // MPICH forgets the communicator of a request that has failed, and asks one of these what to do.
+        for (MPI_Comm of_mpi : {MPI_COMM_WORLD, MPI_COMM_SELF}) check(MPI_Comm_set_errhandler(of_mpi, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
         MPI_Comm communicator = MPI_COMM_NULL;
         check(MPI_Comm_dup(MPI_COMM_WORLD, &communicator), "kvs_world: MPI_Comm_dup");
         *group = adopt(communicator, mpi);

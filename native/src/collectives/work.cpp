@@ -9,23 +9,36 @@
 namespace kvshift {
 namespace {
 
-void check(kvs_work& work, int code) {
-    if (code == MPI_SUCCESS) return;
-    work.failed = true;
-    work.call.check(code);
+// What MPI has to say of a request that has ended.
+void check(kvs_work& work, size_t request, int code, const MPI_Status& status) {
+    try {
+        if (work.received.empty()) return work.call.check(code);
+        work.call.check_received(code, status, work.received[request]);
+    } catch (...) {
+        work.failed = true;
+        throw;
+    }
 }
 
 bool test(kvs_work& work) {
-    for (MPI_Request& request : work.requests) {
+    for (size_t i = 0; i < work.requests.size(); i++) {
+        if (work.requests[i] == MPI_REQUEST_NULL) continue;
+        MPI_Status status;
         int done = 1;
-        if (request != MPI_REQUEST_NULL) check(work, MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-        if (!done) return false;
+        const int code = MPI_Test(&work.requests[i], &done, &status);
+        if (code == MPI_SUCCESS && !done) return false;
+        check(work, i, code, status);
     }
     return true;
 }
 
 void wait(kvs_work& work) {
-    for (MPI_Request& request : work.requests) check(work, MPI_Wait(&request, MPI_STATUS_IGNORE));
+    for (size_t i = 0; i < work.requests.size(); i++) {
+        if (work.requests[i] == MPI_REQUEST_NULL) continue;
+        MPI_Status status;
+        const int code = MPI_Wait(&work.requests[i], &status);
+        check(work, i, code, status);
+    }
     if (work.rounded != nullptr) narrow(work.reduced, work.rounded, work.call.count);
 }
 

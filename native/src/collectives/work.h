@@ -1,4 +1,4 @@
-// A collective under way: its MPI requests, and what is left to do when they are done.
+// A collective or message under way: its MPI requests, and what is left to do when they are done.
 #pragma once
 
 #include <memory>
@@ -17,6 +17,8 @@ struct kvs_work {
 
     const kvshift::Call call;
     std::vector<MPI_Request> requests;
+    // Of a message that is received, what each request is for; else none.
+    std::vector<kvshift::Piece> received;
     bool failed = false;
 
     // bfloat16 only: what is summed in float32, and where rounded[0 .. call.count) goes from reduced.

@@ -1,10 +1,10 @@
 namespace KvShiftScale.Parallel.Collectives;
 
-/// <summary>What a rank asks for in one collective; all ranks of the group have to ask for the same.</summary>
+/// <summary>What a rank asks for in one collective, in which all ranks of the group have to ask for the same, or in one message.</summary>
 /// <param name="Operation">The operation.</param>
 /// <param name="DataType">Type of the elements; null where nothing is exchanged.</param>
 /// <param name="Count">Elements: of the whole buffer where everybody has one, of one part where it has as many parts as ranks.</param>
-/// <param name="Variant">The number of the reduction, the root of a broadcast, or -1.</param>
+/// <param name="Variant">The number of the reduction, the root of a broadcast, the other rank of a message, or -1.</param>
 /// <param name="File">Source file of the caller, a literal.</param>
 /// <param name="Line">Line in it.</param>
 public readonly record struct CollectiveCall(CollectiveOperation Operation, CollectiveDataType? DataType, long Count, int Variant, string File, int Line)
@@ -16,6 +16,9 @@ public readonly record struct CollectiveCall(CollectiveOperation Operation, Coll
     public override string ToString()
         => DataType is { } type ? FormattableString.Invariant($"{NameOf(Operation)} of {Count} {NameOf(type)}{VariantText}") : NameOf(Operation);
 
+    /// <summary>Only two ranks know of it.</summary>
+    public bool IsMessage => Operation is CollectiveOperation.Send or CollectiveOperation.Receive;
+
     internal static string NameOf(CollectiveOperation operation) => operation switch
     {
         CollectiveOperation.AllReduce => "all_reduce",
@@ -24,6 +27,8 @@ public readonly record struct CollectiveCall(CollectiveOperation Operation, Coll
         CollectiveOperation.Broadcast => "broadcast",
         CollectiveOperation.Barrier => "barrier",
         CollectiveOperation.Split => "split",
+        CollectiveOperation.Send => "send",
+        CollectiveOperation.Receive => "receive",
         _ => FormattableString.Invariant($"operation {(int)operation}"),
     };
 
@@ -40,7 +45,8 @@ public readonly record struct CollectiveCall(CollectiveOperation Operation, Coll
     private string VariantText => Operation switch
     {
         CollectiveOperation.AllReduce or CollectiveOperation.ReduceScatter when Variant >= 0 => $" ({((ReduceOperation)Variant).ToString().ToLowerInvariant()})",
-        CollectiveOperation.Broadcast => FormattableString.Invariant($" from its rank {Variant}"),
+        CollectiveOperation.Broadcast or CollectiveOperation.Receive => FormattableString.Invariant($" from its rank {Variant}"),
+        CollectiveOperation.Send => FormattableString.Invariant($" to its rank {Variant}"),
         _ => "",
     };
 

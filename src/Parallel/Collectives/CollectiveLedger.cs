@@ -13,7 +13,7 @@ public sealed class CollectiveLedger
 
     private readonly Slot[] _slots = new Slot[Capacity];
     private readonly Lock _registering = new();
-    private ProcessGroup[] _groups = [];
+    private GroupLedger[] _groups = [];
     private long _begun;
     private long _changes;
 
@@ -40,8 +40,8 @@ public sealed class CollectiveLedger
     /// </summary>
     public Action<long>? Entering { get; set; }
 
-    /// <summary>The groups that have recorded, disposed ones too: name and totals.</summary>
-    public IReadOnlyList<ProcessGroup> Groups => Volatile.Read(ref _groups);
+    /// <summary>Those of the launch's groups, disposed ones too: name and totals.</summary>
+    public IReadOnlyList<GroupLedger> Groups => Volatile.Read(ref _groups);
 
     /// <summary>What is remembered, oldest first.</summary>
     public IReadOnlyList<CollectiveEntry> Recent()
@@ -68,8 +68,8 @@ public sealed class CollectiveLedger
         return entries;
     }
 
-    /// <summary>How far this process is in each of its groups.</summary>
-    public IReadOnlyList<GroupPosition> Positions() => [.. Groups.Select(group => group.Position)];
+    /// <summary>How far this process is in each of its groups, and with each rank that it exchanges messages with.</summary>
+    public IReadOnlyList<GroupPosition> Positions() => [.. Groups.SelectMany(group => group.Positions)];
 
     /// <summary>The collective that the process is inside of, the oldest if there are several; else the newest one. Null before the first.</summary>
     public CollectiveEntry? Current()
@@ -87,13 +87,13 @@ public sealed class CollectiveLedger
 
     /// <summary>Totals of all groups of one name together, by operation; groups of one rank count nothing.</summary>
     public IEnumerable<(string Group, CollectiveTotals Totals)> Totals()
-        => from named in Groups.GroupBy(member => member.Name)
+        => from named in Groups.GroupBy(member => member.Group.Name)
            from same in named.SelectMany(member => member.Counters.Snapshot()).GroupBy(totals => totals.Operation)
            let calls = same.Sum(totals => totals.Calls)
            where calls > 0
            select (named.Key, new CollectiveTotals(same.Key, calls, same.Sum(totals => totals.ByteCount), same.Sum(totals => totals.Seconds)));
 
-    internal void Register(ProcessGroup group)
+    internal void Register(GroupLedger group)
     {
         lock (_registering)
         {

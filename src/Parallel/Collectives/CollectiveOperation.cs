@@ -1,6 +1,6 @@
 namespace KvShiftScale.Parallel.Collectives;
 
-/// <summary>The collective operations of a <see cref="ProcessGroup"/>.</summary>
+/// <summary>What ranks of a <see cref="ProcessGroup"/> do together.</summary>
 public enum CollectiveOperation
 {
     /// <summary>Everybody gets the reduction of everybody's buffer.</summary>
@@ -20,4 +20,10 @@ public enum CollectiveOperation
 
     /// <summary>The ranks form new groups.</summary>
     Split,
+
+    /// <summary>One rank gives another a buffer.</summary>
+    Send,
+
+    /// <summary>One rank gets another's buffer.</summary>
+    Receive,
 }

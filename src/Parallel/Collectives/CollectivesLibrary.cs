@@ -91,22 +91,21 @@ internal static partial class CollectivesLibrary
         return work;
     }
 
-    public static nint StartReduceScatter(GroupHandle group, CollectiveDataType type, ReduceOperation operation, nint input, nint output,
-        long count)
+    public static void Send(GroupHandle group, CollectiveDataType type, nint data, long count, int receiver)
+        => Check(kvs_send(group, type, data, count, receiver));
+
+    public static void Receive(GroupHandle group, CollectiveDataType type, nint data, long count, int sender)
+        => Check(kvs_receive(group, type, data, count, sender));
+
+    public static nint StartSend(GroupHandle group, CollectiveDataType type, nint data, long count, int receiver)
     {
-        Check(kvs_reduce_scatter_start(group, type, operation, input, output, count, out var work));
+        Check(kvs_send_start(group, type, data, count, receiver, out var work));
         return work;
     }
 
-    public static nint StartAllGather(GroupHandle group, CollectiveDataType type, nint input, nint output, long count)
+    public static nint StartReceive(GroupHandle group, CollectiveDataType type, nint data, long count, int sender)
     {
-        Check(kvs_all_gather_start(group, type, input, output, count, out var work));
-        return work;
-    }
-
-    public static nint StartBroadcast(GroupHandle group, CollectiveDataType type, nint data, long count, int root)
-    {
-        Check(kvs_broadcast_start(group, type, data, count, root, out var work));
+        Check(kvs_receive_start(group, type, data, count, sender, out var work));
         return work;
     }
 
@@ -183,16 +182,16 @@ internal static partial class CollectivesLibrary
         long count, out nint work);
 
     [LibraryImport(Library)]
-    private static partial int kvs_reduce_scatter_start(GroupHandle group, CollectiveDataType dtype, ReduceOperation operation, nint input,
-        nint output, long count, out nint work);
+    private static partial int kvs_send(GroupHandle group, CollectiveDataType dtype, nint data, long count, int receiver);
 
     [LibraryImport(Library)]
-    private static partial int kvs_all_gather_start(GroupHandle group, CollectiveDataType dtype, nint input, nint output, long count,
-        out nint work);
+    private static partial int kvs_receive(GroupHandle group, CollectiveDataType dtype, nint data, long count, int sender);
 
     [LibraryImport(Library)]
-    private static partial int kvs_broadcast_start(GroupHandle group, CollectiveDataType dtype, nint data, long count, int root,
-        out nint work);
+    private static partial int kvs_send_start(GroupHandle group, CollectiveDataType dtype, nint data, long count, int receiver, out nint work);
+
+    [LibraryImport(Library)]
+    private static partial int kvs_receive_start(GroupHandle group, CollectiveDataType dtype, nint data, long count, int sender, out nint work);
 
     [LibraryImport(Library)]
     private static partial int kvs_test(nint work, out int done);

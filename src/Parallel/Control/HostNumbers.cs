@@ -3,7 +3,10 @@ using KvShiftScale.Parallel.Collectives;
 
 namespace KvShiftScale.Parallel.Control;
 
-/// <summary>What ranks tell each other about a run: a few numbers of the host, never a tensor. All are collective, and identities on one rank.</summary>
+/// <summary>
+/// What ranks tell each other about a run: a few numbers of the host, never a tensor, in messages of MPI whatever moves tensors. All are collective,
+/// and identities on one rank.
+/// </summary>
 public static class HostNumbers
 {
     /// <summary>Replaces each number by its sum over the ranks.</summary>
@@ -45,22 +48,47 @@ public static class HostNumbers
         }
 
         var all = new T[(long)own.Length * group.Size];
+        var call = group.Ledger.Begin(new CollectiveCall(CollectiveOperation.AllGather, TypeOf<T>(), own.Length, -1, file, line), (long)all.Length * sizeof(T));
         fixed (T* mine = own)
         fixed (T* theirs = all)
         {
-            group.AllGather((nint)mine, (nint)theirs, own.Length, TypeOf<T>(), file, line);
+            CollectivesLibrary.AllGather(group.Handle!, TypeOf<T>(), (nint)mine, (nint)theirs, own.Length);
         }
 
+        group.Ledger.End(call);
+
         return [.. all.Chunk(own.Length)];
+    }
+
+    /// <summary>Returns when every rank has come here.</summary>
+    public static void Barrier(this ProcessGroup group, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
+    {
+        if (group.Size == 1)
+        {
+            return;
+        }
+
+        var call = group.Ledger.Begin(new CollectiveCall(CollectiveOperation.Barrier, null, 0, -1, file, line), 0);
+        CollectivesLibrary.Barrier(group.Handle!);
+        group.Ledger.End(call);
     }
 
     // Pinned, so that nothing moves them while ranks wait for each other.
     private static unsafe void Reduce<T>(ProcessGroup group, Span<T> numbers, ReduceOperation operation, string file, int line) where T : unmanaged
     {
+        if (group.Size == 1)
+        {
+            return;
+        }
+
+        var call = group.Ledger.Begin(new CollectiveCall(CollectiveOperation.AllReduce, TypeOf<T>(), numbers.Length, (int)operation, file, line),
+            (long)numbers.Length * sizeof(T));
         fixed (T* first = numbers)
         {
-            group.AllReduce((nint)first, numbers.Length, TypeOf<T>(), operation, file, line);
+            CollectivesLibrary.AllReduce(group.Handle!, TypeOf<T>(), operation, (nint)first, numbers.Length);
         }
+
+        group.Ledger.End(call);
     }
 
     private static CollectiveDataType TypeOf<T>() where T : unmanaged

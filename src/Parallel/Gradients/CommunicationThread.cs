@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 
 namespace KvShiftScale.Parallel.Gradients;
 
@@ -21,23 +21,21 @@ internal sealed class CommunicationThread : IDisposable
     private readonly object _gate = new();
     private readonly Queue<CommunicationTask> _queue = [];
     private readonly Thread _thread;
-    private readonly nint _token;
+    private readonly Arrival _arrival = new();
     private ExceptionDispatchInfo? _failure;
     private volatile bool _isAwaited;
     private bool _isEnding;
     private volatile bool _isCancelled;
-    private volatile bool _isTokenOut;
     private long _progress;
 
-    public unsafe CommunicationThread()
+    public CommunicationThread()
     {
-        _token = (nint)NativeMemory.AllocZeroed(sizeof(int));
         _thread = new Thread(Work) { Name = "communication", IsBackground = true };
         _thread.Start();
     }
 
     /// <summary>Something was given up or has failed half-way, which MPI still holds: its groups are not to be freed.</summary>
-    public bool HasGivenUp => _isCancelled || _isTokenOut;
+    public bool HasGivenUp => _isCancelled || _arrival.IsOut;
 
     /// <summary>Gives the thread something to do. The order has to be the same on every rank of a group.</summary>
     /// <exception cref="ObjectDisposedException">The thread was told to end: nobody would do it.</exception>
@@ -81,7 +79,7 @@ internal sealed class CommunicationThread : IDisposable
     /// given up, and so is, after five more, a thread inside a collective that they have left: it ends with the process, and who waits for its
     /// tasks is told.
     /// </summary>
-    public unsafe void Dispose()
+    public void Dispose()
     {
         lock (_gate)
         {
@@ -105,10 +103,9 @@ internal sealed class CommunicationThread : IDisposable
                 Fail(new CollectiveException("communication beside the computation: other ranks did not come, and this one has ended"));
             }
         }
-        // A token that was given up may still be written to.
         if (!HasGivenUp)
         {
-            NativeMemory.Free((void*)_token);
+            _arrival.Dispose();
         }
     }
 
@@ -188,15 +185,14 @@ internal sealed class CommunicationThread : IDisposable
             return;
         }
 
-        _isTokenOut = true;
-        var token = group.StartAllReduce(_token, 1, CollectiveDataType.Int32);
+        _arrival.Begin(group);
         // The core belongs to the computing thread, unless that waits for this one.
-        while (!token.IsCompletedWithin(_isAwaited ? 1000 : 0))
+        while (!_arrival.IsCompleteWithin(_isAwaited ? 1000 : 0))
         {
             // Whoever looks for the rank that others wait for has to know that this one waits, too.
             if (_isAwaited)
             {
-                token.MarkAwaited();
+                _arrival.MarkAwaited();
             }
 
             lock (_gate)
@@ -212,8 +208,7 @@ internal sealed class CommunicationThread : IDisposable
                 }
             }
         }
-        token.Wait();
-        _isTokenOut = false;
+        _arrival.End();
         // What is transferred may be gone already.
         if (_isCancelled)
         {

@@ -1,5 +1,4 @@
 using KvShiftScale.Parallel.Collectives;
-using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -116,7 +115,7 @@ public sealed class GradientReducer : IDisposable
         foreach (var bucket in _parameters.Buckets)
         {
             var (all, owned) = (bucket.FlatParameters(), bucket.OwnedParameters());
-            _replicas.AllGather(TensorMemory.Address(owned), TensorMemory.Address(all), owned.numel(), TensorCollectives.ElementType(all));
+            _replicas.Collectives.AllGather(owned, all);
         }
         Gathering.EndTransfer();
         Gathering.EndWait(begun);
@@ -147,18 +146,8 @@ public sealed class GradientReducer : IDisposable
             }
             else
             {
-                ReduceOwned(bucket, gradients);
+                _replicas.Collectives.ReduceScatter(gradients, bucket.OwnedGradients());
             }
         }
-    }
-
-    // The output of a reduce-scatter has to be apart from its input, so it takes a detour.
-    private void ReduceOwned(ParameterBucket bucket, Tensor gradients)
-    {
-        using var scope = NewDisposeScope();
-        var sum = empty(bucket.OwnedLength, gradients.dtype);
-        _replicas.ReduceScatter(TensorMemory.Address(gradients), TensorMemory.Address(sum), sum.numel(), TensorCollectives.ElementType(sum));
-        using var mode = no_grad();
-        bucket.OwnedGradients().copy_(sum);
     }
 }

@@ -1,5 +1,4 @@
 using KvShiftScale.Parallel.Collectives;
-using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -16,7 +15,7 @@ internal sealed class OverlappedReduction : IDisposable
     private readonly Dictionary<ProcessGroup, ProcessGroup> _duplicates = [];
     private readonly List<BucketReduction> _reductions;
     private readonly List<(ParameterBucket Bucket, CommunicationTask Task)> _gathers = [];
-    private readonly Tensor? _scattered;
+    private readonly List<Tensor> _views = [];
     private readonly bool _sharesMemory;
     private int _started;
     private bool _mayStart;
@@ -32,19 +31,9 @@ internal sealed class OverlappedReduction : IDisposable
     {
         _sharesMemory = shareMemory;
         var own = Duplicate(replicas);
-        if (own.SharesMemory)
-        {
-            SharedGradients.Place(parameters, own);
-        }
-
+        SharedGradients.Place(parameters, own);
         if (parameters.IsShared)
         {
-            // Through MPI the output of a reduce-scatter has to be apart from its input, so it takes a detour.
-            if (!own.SharesMemory)
-            {
-                _scattered = empty(parameters.Buckets.Max(bucket => bucket.OwnedLength), parameters.GradientType).DetachFromDisposeScope();
-            }
-
             foreach (var bucket in parameters.Buckets)
             {
                 _gathers.Add((bucket, new CommunicationTask([(own, Gather(bucket, own))], gathering)));
@@ -122,7 +111,10 @@ internal sealed class OverlappedReduction : IDisposable
             group.Dispose();
         }
 
-        _scattered?.Dispose();
+        foreach (var view in _views)
+        {
+            view.Dispose();
+        }
     }
 
     private void StartReady()
@@ -142,60 +134,46 @@ internal sealed class OverlappedReduction : IDisposable
 
     private ProcessGroup Duplicate(ProcessGroup group)
     {
-        if (_duplicates.TryGetValue(group, out var own))
+        if (!_duplicates.TryGetValue(group, out var own))
         {
-            return own;
+            own = group.Duplicate($"{group.Name} beside", _sharesMemory);
+            _duplicates.Add(group, own);
         }
 
-        own = group.Duplicate($"{group.Name} beside");
-        if (_sharesMemory)
-        {
-            own.ShareMemory();
-        }
-
-        return _duplicates[group] = own;
+        return own;
     }
 
     private List<(ProcessGroup Group, Action Transfer)> PartsOf(ParameterBucket bucket, ProcessGroup replicas)
     {
-        // Addresses, since the thread is not to call libtorch: every thread that does gets compute threads of its own.
-        using var scope = NewDisposeScope();
-        var gradients = bucket.FlatGradients();
-        var (address, count, type) = (TensorMemory.Address(gradients), gradients.numel(), TensorCollectives.ElementType(gradients));
+        var gradients = Keep(bucket.FlatGradients());
         List<(ProcessGroup, Action)> parts = [];
         if (bucket.Traits.PartialOver is { Size: > 1 } partial)
         {
             var group = Duplicate(partial);
-            parts.Add((group, () => group.AllReduce(address, count, type)));
+            parts.Add((group, () => group.AllReduce(gradients)));
         }
-        if (bucket.OwnedLength == count)
+
+        if (bucket.OwnedLength == bucket.PaddedLength)
         {
-            parts.Add((replicas, () => replicas.AllReduce(address, count, type)));
+            parts.Add((replicas, () => replicas.AllReduce(gradients)));
             return parts;
         }
-        var owned = TensorMemory.Address(bucket.OwnedGradients());
-        var scattered = _scattered is null ? owned : TensorMemory.Address(_scattered);
-        var bytes = bucket.OwnedLength * (type == CollectiveDataType.Float64 ? sizeof(double) : sizeof(float));
-        parts.Add((replicas, () =>
-        {
-            replicas.ReduceScatter(address, scattered, bucket.OwnedLength, type);
-            if (scattered != owned)
-            {
-                Copy(scattered, owned, bytes);
-            }
-        }
-        ));
+
+        var owned = Keep(bucket.OwnedGradients());
+        parts.Add((replicas, () => replicas.Collectives.ReduceScatter(gradients, owned)));
         return parts;
     }
 
-    private static Action Gather(ParameterBucket bucket, ProcessGroup replicas)
+    private Action Gather(ParameterBucket bucket, ProcessGroup replicas)
     {
-        using var scope = NewDisposeScope();
-        var (all, owned) = (bucket.FlatParameters(), bucket.OwnedParameters());
-        var (to, from, count, type) = (TensorMemory.Address(all), TensorMemory.Address(owned), owned.numel(), TensorCollectives.ElementType(all));
-        return () => replicas.AllGather(from, to, count, type);
+        var (all, owned) = (Keep(bucket.FlatParameters()), Keep(bucket.OwnedParameters()));
+        return () => replicas.Collectives.AllGather(owned, all);
     }
 
-    private static unsafe void Copy(nint source, nint destination, long byteCount)
-        => Buffer.MemoryCopy((void*)source, (void*)destination, byteCount, byteCount);
+    // Made here, since the thread must not compute with libtorch: every thread that does gets compute threads of its own.
+    private Tensor Keep(Tensor view)
+    {
+        _views.Add(view.DetachFromDisposeScope());
+        return view;
+    }
 }

@@ -1,8 +1,5 @@
-using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Collectives;
-using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
-using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Gradients;
@@ -23,11 +20,8 @@ internal static class SharedGradients
         using var scope = NewDisposeScope();
         var unit = Alignment / (parameters.GradientType == ScalarType.Float64 ? sizeof(double) : sizeof(float));
         var lengths = parameters.Buckets.Select(bucket => (bucket.PaddedLength + unit - 1) / unit * unit).ToArray();
-        var bytes = lengths.Sum() / unit * Alignment;
-        var isFree = bytes > 0 && parameters.Device.type == TorchSharp.DeviceType.CPU && parameters.Slots.All(slot => slot.Listener is null);
-        using var file = isFree ? CollectivesLibrary.SharedFile(bytes) : null;
-        var area = file is null ? null : Open(file, lengths.Sum(), parameters.GradientType);
-        if (!group.ShareArea(area is null ? null : file, TensorMemory.AddressOrNull(area), bytes))
+        var isFree = parameters.Device.type == TorchSharp.DeviceType.CPU && parameters.Slots.All(slot => slot.Listener is null);
+        if (group.Collectives.Allocate(isFree ? lengths.Sum() : 0, parameters.GradientType) is not { } area)
         {
             return;
         }
@@ -36,20 +30,7 @@ internal static class SharedGradients
         for (var i = 0; i < lengths.Length; start += lengths[i], i++)
         {
             var bucket = parameters.Buckets[i];
-            bucket.MoveGradients(area!.narrow(0, start, bucket.PaddedLength));
-        }
-    }
-
-    private static Tensor? Open(SafeFileHandle file, long elementCount, ScalarType dtype)
-    {
-        try
-        {
-            return from_file($"/proc/self/fd/{file.DangerousGetHandle()}", shared: true, size: elementCount, dtype: dtype);
-        }
-        catch (ExternalException)
-        {
-            // Without /proc or address space gradients stay where they are; the other ranks have to hear of it.
-            return null;
+            bucket.MoveGradients(area.narrow(0, start, bucket.PaddedLength));
         }
     }
 }

@@ -1,95 +1,120 @@
 namespace KvShiftScale.Parallel.Mesh;
 
 /// <summary>
-/// How the ranks of a launch are divided: tensor-parallel groups of neighbours, which share a machine and its fast links where the
-/// launcher numbers ranks machine by machine; next to each other those that share sequences; and as many of these as the ranks
-/// allow, each for its share of the samples. Arithmetic alone: rank = (data * context_degree + context) * tensor_degree + tensor.
+/// How the ranks of a launch are divided along axes. Arithmetic alone: a rank's coordinates are the digits of its number, the outermost axis first. With
+/// data, context and tensor, rank = (data * context_degree + context) * tensor_degree + tensor.
 /// </summary>
-public sealed record MeshLayout
+public sealed class MeshLayout
 {
-    private MeshLayout(int worldSize, int tensorDegree, int contextDegree)
-    {
-        WorldSize = worldSize;
-        TensorDegree = tensorDegree;
-        ContextDegree = contextDegree;
-    }
+    private readonly int[] _degrees;
+
+    private MeshLayout(int worldSize, IReadOnlyList<MeshAxis> axes, int[] degrees) => (WorldSize, Axes, _degrees) = (worldSize, axes, degrees);
 
     /// <summary>Ranks of the launch.</summary>
     public int WorldSize { get; }
 
-    /// <summary>Ranks that share one copy of the parameters.</summary>
-    public int TensorDegree { get; }
+    /// <summary>The axes, outermost first.</summary>
+    public IReadOnlyList<MeshAxis> Axes { get; }
 
-    /// <summary>Ranks that share one sequence.</summary>
-    public int ContextDegree { get; }
+    /// <summary>The layout of <paramref name="worldSize"/> ranks along <see cref="MeshAxis.All"/>.</summary>
+    /// <exception cref="MeshLayoutException">The configured degrees do not divide the ranks.</exception>
+    public static MeshLayout Create(int worldSize, ParallelConfig config) => Create(worldSize, config, MeshAxis.All);
 
-    /// <summary>Shares of the samples.</summary>
-    public int DataDegree => WorldSize / (TensorDegree * ContextDegree);
-
-    /// <summary>The layout of <paramref name="worldSize"/> ranks.</summary>
-    /// <exception cref="MeshLayoutException">The degrees do not divide the ranks.</exception>
-    public static MeshLayout Create(int worldSize, int tensorDegree, int contextDegree = 1)
+    /// <summary>The layout along other axes.</summary>
+    /// <exception cref="MeshLayoutException">The configured degrees do not divide the ranks.</exception>
+    internal static MeshLayout Create(int worldSize, ParallelConfig config, IReadOnlyList<MeshAxis> axes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(worldSize, 1);
-        if (tensorDegree < 1)
+        // Innermost first.
+        var configured = axes.Reverse().Where(axis => axis.Degree is not null).Select(axis => (Axis: axis, Degree: axis.Degree!(config))).ToList();
+        foreach (var (axis, degree) in configured.Where(configured => configured.Degree < 1))
         {
-            throw new MeshLayoutException($"parallel.tensor is {tensorDegree}; it has to be at least 1, which means no tensor parallelism.");
+            throw new MeshLayoutException($"parallel.{axis.Name} is {degree}; it has to be at least 1, which means no {axis.Name} parallelism.");
         }
 
-        if (contextDegree < 1)
-        {
-            throw new MeshLayoutException($"parallel.context is {contextDegree}; it has to be at least 1, which means no context parallelism.");
-        }
-
-        if (contextDegree == 1)
-        {
-            return worldSize % tensorDegree == 0 ? new MeshLayout(worldSize, tensorDegree, 1) : throw Indivisible(worldSize, tensorDegree);
-        }
-
-        var product = checked(tensorDegree * contextDegree);
-        return worldSize % product == 0
-            ? new MeshLayout(worldSize, tensorDegree, contextDegree)
-            : throw new MeshLayoutException(
-                $"parallel.tensor {tensorDegree} x parallel.context {contextDegree} is {product}, but {Launched(worldSize)}, which cannot be "
-                + $"divided into groups of {product}; {NearestProduct(worldSize, tensorDegree, contextDegree)} or launch "
-                + $"{NearestWorld(worldSize, product)} ranks.");
+        var groupSize = configured.Aggregate(1, (product, axis) => checked(product * axis.Degree));
+        return worldSize % groupSize == 0
+            ? new MeshLayout(worldSize, axes, [.. axes.Select(axis => axis.Degree?.Invoke(config) ?? worldSize / groupSize)])
+            : throw Indivisible(worldSize, groupSize, [.. configured.Where(axis => axis.Axis.IsAlwaysNamed || axis.Degree > 1)]);
     }
 
-    /// <summary>Where a rank is.</summary>
-    public MeshCoordinates CoordinatesOf(int rank)
+    /// <summary>Ranks along an axis.</summary>
+    public int DegreeOf(MeshAxis axis) => Axes.Zip(_degrees).First(along => along.First == axis).Second;
+
+    /// <summary>Where a rank is along each of <see cref="Axes"/>.</summary>
+    public IReadOnlyList<int> CoordinatesOf(int rank)
     {
         RequireBelow(WorldSize, rank, nameof(rank));
-        return new MeshCoordinates(rank / (ContextDegree * TensorDegree), rank / TensorDegree % ContextDegree, rank % TensorDegree);
+        var coordinates = new int[_degrees.Length];
+        for (var i = _degrees.Length - 1; i >= 0; i--)
+        {
+            coordinates[i] = rank % _degrees[i];
+            rank /= _degrees[i];
+        }
+
+        return coordinates;
     }
 
+    /// <summary>Where a rank is along one axis.</summary>
+    public int CoordinateOf(int rank, MeshAxis axis) => PlaceAlong([axis], rank).Index;
+
     /// <summary>Which rank is there.</summary>
-    public int RankAt(MeshCoordinates coordinates)
+    public int RankAt(params IReadOnlyList<int> coordinates)
     {
-        RequireBelow(DataDegree, coordinates.Data, nameof(coordinates));
-        RequireBelow(ContextDegree, coordinates.Context, nameof(coordinates));
-        RequireBelow(TensorDegree, coordinates.Tensor, nameof(coordinates));
-        return (coordinates.Data * ContextDegree + coordinates.Context) * TensorDegree + coordinates.Tensor;
+        var rank = 0;
+        for (var i = 0; i < _degrees.Length; i++)
+        {
+            RequireBelow(_degrees[i], coordinates[i], nameof(coordinates));
+            rank = rank * _degrees[i] + coordinates[i];
+        }
+
+        return rank;
+    }
+
+    /// <summary>Of the groups of ranks that differ along some axes alone: which a rank is in, and where in it. Both count in the order of ranks.</summary>
+    public (int Group, int Index) PlaceAlong(IReadOnlyCollection<MeshAxis> axes, int rank)
+    {
+        var coordinates = CoordinatesOf(rank);
+        var (group, index) = (0, 0);
+        for (var i = 0; i < _degrees.Length; i++)
+        {
+            if (axes.Contains(Axes[i]))
+            {
+                index = index * _degrees[i] + coordinates[i];
+            }
+            else
+            {
+                group = group * _degrees[i] + coordinates[i];
+            }
+        }
+
+        return (group, index);
     }
 
     /// <inheritdoc/>
     public override string ToString()
-        => ContextDegree == 1
-            ? $"{WorldSize} ranks: data {DataDegree} x tensor {TensorDegree}"
-            : $"{WorldSize} ranks: data {DataDegree} x context {ContextDegree} x tensor {TensorDegree}";
-
-    private static string Launched(int worldSize) => $"{worldSize} {(worldSize == 1 ? "rank was" : "ranks were")} launched";
-
-    private static MeshLayoutException Indivisible(int worldSize, int tensorDegree)
-        => new($"parallel.tensor is {tensorDegree}, but {Launched(worldSize)}, which cannot be "
-            + $"divided into groups of {tensorDegree}; set parallel.tensor to {NearestDivisor(worldSize, tensorDegree)} or launch "
-            + $"{NearestWorld(worldSize, tensorDegree)} ranks.");
-
-    // The tensor degree stays where it can: changing it changes what fits into memory.
-    private static string NearestProduct(int worldSize, int tensorDegree, int contextDegree)
     {
-        var tensor = worldSize % tensorDegree == 0 ? tensorDegree : NearestDivisor(worldSize, tensorDegree);
-        var context = NearestDivisor(worldSize / tensor, contextDegree);
-        return $"set parallel.tensor to {tensor} and parallel.context to {context}";
+        var degrees = Axes.Zip(_degrees).Where(along => along.First.IsAlwaysNamed || along.Second > 1).Select(along => $"{along.First.Name} {along.Second}");
+        return $"{WorldSize} ranks: {string.Join(" x ", degrees)}";
+    }
+
+    // Inner degrees stay where they can: changing that of tensor parallelism changes what fits into memory.
+    private static MeshLayoutException Indivisible(int worldSize, int groupSize, IReadOnlyList<(MeshAxis Axis, int Degree)> named)
+    {
+        var wanted = named.Count == 1
+            ? $"parallel.{named[0].Axis.Name} is {groupSize}"
+            : $"{string.Join(" x ", named.Select(axis => $"parallel.{axis.Axis.Name} {axis.Degree}"))} is {groupSize}";
+        var left = worldSize;
+        var settings = new List<string>();
+        foreach (var (axis, degree) in named)
+        {
+            var nearest = NearestDivisor(left, degree);
+            settings.Add($"parallel.{axis.Name} to {nearest}");
+            left /= nearest;
+        }
+
+        return new($"{wanted}, but {worldSize} {(worldSize == 1 ? "rank was" : "ranks were")} launched, which cannot be "
+            + $"divided into groups of {groupSize}; set {string.Join(" and ", settings)} or launch {NearestWorld(worldSize, groupSize)} ranks.");
     }
 
     private static int NearestDivisor(int worldSize, int wanted)

@@ -11,23 +11,28 @@ namespace KvShiftScale.Parallel.Mesh;
 /// </summary>
 public sealed class ParallelContext : IDisposable
 {
+    // Of each axis, in their order, and of the replicas.
+    private readonly List<ProcessGroup> _groups = [];
     private readonly MpiNet? _mpi;
     private readonly bool _ownsWorld;
 
-    private ParallelContext(MeshLayout layout, Func<string, Func<MeshCoordinates, (int Color, int Key)>, ProcessGroup> split, ProcessGroup world,
-        CollectiveLedger? ledger, MpiNet? mpi, bool ownsWorld)
+    // Forms the groups. Collective over the world.
+    private ParallelContext(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MpiNet? mpi, bool ownsWorld)
     {
         Layout = layout;
         World = world;
         Ledger = ledger;
-        // The order of these is the same on every rank: each forms its groups by one collective over the world.
-        Data = split("data", place => (place.Context * layout.TensorDegree + place.Tensor, place.Data));
-        Context = split("context", place => (place.Data * layout.TensorDegree + place.Tensor, place.Context));
-        Tensor = split("tensor", place => (place.Data * layout.ContextDegree + place.Context, place.Tensor));
-        Replicas = split("replicas", place => (place.Tensor, place.Data * layout.ContextDegree + place.Context));
-        AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
         _mpi = mpi;
         _ownsWorld = ownsWorld;
+        // The order of these is the same on every rank: each forms its groups by one collective over the world.
+        foreach (var axis in layout.Axes)
+        {
+            _groups.Add(Formed(axis.Name, axis));
+        }
+
+        Replicas = Formed("replicas", [.. layout.Axes.Where(axis => !axis.DividesParameters)]);
+        _groups.Add(Replicas);
+        AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
     }
 
     /// <summary>How the ranks are divided.</summary>
@@ -40,15 +45,15 @@ public sealed class ParallelContext : IDisposable
     public ProcessGroup World { get; }
 
     /// <summary>The ranks that differ in their share of the samples alone. Its rank is the data index.</summary>
-    public ProcessGroup Data { get; }
+    public ProcessGroup Data => Group(MeshAxis.Data);
 
     /// <summary>The ranks that share this one's sequences. Its rank is the context index.</summary>
-    public ProcessGroup Context { get; }
+    public ProcessGroup Context => Group(MeshAxis.Context);
 
     /// <summary>The ranks that share one copy of the parameters. Its rank is the tensor index.</summary>
-    public ProcessGroup Tensor { get; }
+    public ProcessGroup Tensor => Group(MeshAxis.Tensor);
 
-    /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: data and context together.</summary>
+    /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: those that differ along the other axes alone, data and context.</summary>
     public ProcessGroup Replicas { get; }
 
     /// <summary>
@@ -60,11 +65,26 @@ public sealed class ParallelContext : IDisposable
     /// <summary>Whether several threads may be inside MPI at a time. MPI has to be under way.</summary>
     internal static bool MpiAllowsThreads => MpiNet.AllowsThreads;
 
-    /// <summary>This rank's place in <see cref="Layout"/>.</summary>
-    public MeshCoordinates Coordinates => Layout.CoordinatesOf(World.Rank);
+    /// <summary>This rank's place along each axis of <see cref="Layout"/>.</summary>
+    public IReadOnlyList<int> Coordinates => Layout.CoordinatesOf(World.Rank);
 
     /// <summary>One process without MPI.</summary>
-    public static ParallelContext Single() => Alone(MeshLayout.Create(1, 1));
+    public static ParallelContext Single() => Alone(new ParallelConfig());
+
+    /// <summary>The ranks that differ from this one along an axis alone. Its rank is the coordinate.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The mesh has no such axis.</exception>
+    public ProcessGroup Group(MeshAxis axis)
+    {
+        for (var i = 0; i < Layout.Axes.Count; i++)
+        {
+            if (Layout.Axes[i] == axis)
+            {
+                return _groups[i];
+            }
+        }
+
+        throw new ArgumentOutOfRangeException(nameof(axis), axis.Name, $"The mesh is {Layout}.");
+    }
 
     /// <summary>The context of this process, as one rank of an MPI launch or alone. Collective over the launch.</summary>
     /// <param name="config">The degrees of the mesh.</param>
@@ -80,14 +100,14 @@ public sealed class ParallelContext : IDisposable
     {
         if (!launchedByMpi)
         {
-            return Alone(MeshLayout.Create(1, config.Tensor, config.Context));
+            return Alone(config);
         }
 
         var mpi = MpiNet.Start();
         MeshLayout layout;
         try
         {
-            layout = MeshLayout.Create(MpiNet.WorldSize, config.Tensor, config.Context);
+            layout = MeshLayout.Create(MpiNet.WorldSize, config);
         }
         catch (MeshLayoutException)
         {
@@ -96,13 +116,17 @@ public sealed class ParallelContext : IDisposable
         }
 
         var (world, ledger) = ProcessGroup.Launched("world", checkCollectives);
-        return Divided(layout, world, ledger, mpi, ownsWorld: true);
+        return new ParallelContext(layout, world, ledger, mpi, ownsWorld: true);
     }
 
     /// <summary>The same ranks in another layout, valid as long as this context is. Collective.</summary>
     /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
-    public ParallelContext Divide(ParallelConfig config)
-        => Divided(MeshLayout.Create(World.Size, config.Tensor, config.Context), World, Ledger, mpi: null, ownsWorld: false);
+    public ParallelContext Divide(ParallelConfig config) => Divide(config, Layout.Axes);
+
+    /// <summary>The same ranks along other axes.</summary>
+    /// <exception cref="MeshLayoutException">The ranks cannot be divided as configured.</exception>
+    internal ParallelContext Divide(ParallelConfig config, IReadOnlyList<MeshAxis> axes)
+        => new(MeshLayout.Create(World.Size, config, axes), World, Ledger, mpi: null, ownsWorld: false);
 
     /// <summary>Gives every rank the root's text. What the others pass is not looked at. Collective.</summary>
     public string BroadcastText(string text, int root = 0, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
@@ -114,15 +138,20 @@ public sealed class ParallelContext : IDisposable
 
         var bytes = World.Rank == root ? Encoding.UTF8.GetBytes(text) : [];
         var byteCount = bytes.Length;
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, () => MpiNet.Broadcast(ref byteCount, root), file, line);
+        var call = World.Ledger.Begin(new CollectiveCall(CollectiveOperation.Broadcast, CollectiveDataType.Int32, 1, root, file, line), sizeof(int));
+        MpiNet.Broadcast(ref byteCount, root);
+        World.Ledger.End(call);
         if (World.Rank != root)
         {
             bytes = new byte[byteCount];
         }
 
         // Counted in the elements that MPI.NET has for bytes; four of them fit in one.
-        World.Record(CollectiveOperation.Broadcast, CollectiveDataType.Int32, (byteCount + 3) / 4, root, () => MpiNet.Broadcast(bytes, root),
-            file, line);
+        var elementCount = (byteCount + 3) / sizeof(int);
+        call = World.Ledger.Begin(new CollectiveCall(CollectiveOperation.Broadcast, CollectiveDataType.Int32, elementCount, root, file, line),
+            (long)elementCount * sizeof(int));
+        MpiNet.Broadcast(bytes, root);
+        World.Ledger.End(call);
         return Encoding.UTF8.GetString(bytes);
     }
 
@@ -143,10 +172,11 @@ public sealed class ParallelContext : IDisposable
     /// <summary>Frees the groups and ends MPI. Collective: returns when every rank has come here.</summary>
     public void Dispose()
     {
-        Replicas.Dispose();
-        Tensor.Dispose();
-        Context.Dispose();
-        Data.Dispose();
+        foreach (var group in _groups.AsEnumerable().Reverse())
+        {
+            group.Dispose();
+        }
+
         if (_ownsWorld)
         {
             World.Dispose();
@@ -155,19 +185,11 @@ public sealed class ParallelContext : IDisposable
         _mpi?.Dispose();
     }
 
-    private static ParallelContext Divided(MeshLayout layout, ProcessGroup world, CollectiveLedger? ledger, MpiNet? mpi,
-        bool ownsWorld)
+    private static ParallelContext Alone(ParallelConfig config) => new(MeshLayout.Create(1, config), ProcessGroup.Solo("world"), null, null, ownsWorld: true);
+
+    private ProcessGroup Formed(string name, params IReadOnlyCollection<MeshAxis> axes)
     {
-        var place = layout.CoordinatesOf(world.Rank);
-        return new ParallelContext(layout, Split, world, ledger, mpi, ownsWorld);
-
-        ProcessGroup Split(string name, Func<MeshCoordinates, (int Color, int Key)> placeIn)
-        {
-            var (color, key) = placeIn(place);
-            return world.Split(name, color, key);
-        }
+        var (group, index) = Layout.PlaceAlong(axes, World.Rank);
+        return World.Split(name, group, index);
     }
-
-    private static ParallelContext Alone(MeshLayout layout)
-        => new(layout, (name, _) => ProcessGroup.Solo(name), ProcessGroup.Solo("world"), null, null, ownsWorld: true);
 }

@@ -3,15 +3,12 @@ namespace KvShiftScale.Parallel.Mesh;
 /// <summary>How the elements of a parameter are divided, by the name of an axis of the mesh: known before there are ranks.</summary>
 public abstract record ShardRule
 {
-    /// <summary>The axis whose ranks share one copy of the model.</summary>
-    public const string TensorAxis = "tensor";
-
     private ShardRule()
     {
     }
 
     /// <summary>The axis along which ranks hold different parts.</summary>
-    public string Axis { get; init; } = TensorAxis;
+    public string Axis { get; init; } = MeshAxis.Tensor.Name;
 
     /// <summary>Elements that each rank of the axis holds, padding included.</summary>
     /// <param name="shape">Shape of the whole parameter.</param>

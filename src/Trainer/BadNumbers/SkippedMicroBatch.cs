@@ -45,7 +45,7 @@ internal sealed record SkippedMicroBatch(IReadOnlyList<int> Ranks, long FirstRow
     // Context-parallel ranks have a part of the loss each, and tensor-parallel ones all of it.
     private static SkippedMicroBatch Join(ParallelContext ranks, IReadOnlyList<(int Rank, MicroBatchLoss Loss)> parts)
     {
-        var sum = parts.GroupBy(part => ranks.Layout.CoordinatesOf(part.Rank).Context)
+        var sum = parts.GroupBy(part => ranks.Layout.CoordinateOf(part.Rank, MeshAxis.Context))
             .Sum(same => same.Select(part => part.Loss.LossSum).MaxBy(JointNumber.PlaceOf));
         return new SkippedMicroBatch([.. parts.Select(part => part.Rank)], parts[0].Loss.FirstRow, parts[0].Loss.Rows,
             sum / Math.Max(1, parts[0].Loss.ValidTargets),

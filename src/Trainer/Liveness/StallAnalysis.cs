@@ -82,6 +82,7 @@ internal static class StallAnalysis
     {
         var places = from rank in ranks
                      from collective in rank.Heartbeat.Collectives
+                     where !collective.IsMessage
                      group (Rank: rank, Collective: collective) by (collective.Group, collective.Sequence) into place
                      where place.Select(call => call.Collective.Call).Distinct().Count() > 1
                      orderby place.Key.Sequence

@@ -20,16 +20,16 @@ internal static class MeshTable
             [
                 $"{layout}",
                 .. ranks.GroupBy(rank => rank.Host).Select(host => $"  {host.Key}: ranks {Ranges(host.Select(rank => rank.Rank))}; "
-                    + $"data {Ranges(host.Select(rank => rank.Place.Data))}, context {Ranges(host.Select(rank => rank.Place.Context))}, "
-                    + $"tensor {Ranges(host.Select(rank => rank.Place.Tensor))}; {host.Count()} x {device}"),
+                    + $"{string.Join(", ", layout.Axes.Select((axis, i) => $"{axis.Name} {Ranges(host.Select(rank => rank.Place[i]))}"))}; {host.Count()} x {device}"),
             ];
         }
         var width = Math.Max("host".Length, hosts.Max(host => host.Length));
         return
         [
             $"{layout}",
-            $"  rank  data  context  tensor  {"host".PadRight(width)}  device",
-            .. ranks.Select(rank => $"  {rank.Rank,4}  {rank.Place.Data,4}  {rank.Place.Context,7}  {rank.Place.Tensor,6}  {rank.Host.PadRight(width)}  {device}"),
+            $"  rank  {string.Join("  ", layout.Axes.Select(axis => axis.Name))}  {"host".PadRight(width)}  device",
+            .. ranks.Select(rank => $"  {rank.Rank,4}  {string.Join("  ", layout.Axes.Select((axis, i) => $"{rank.Place[i]}".PadLeft(axis.Name.Length)))}  "
+                + $"{rank.Host.PadRight(width)}  {device}"),
         ];
     }
 

@@ -28,6 +28,11 @@ public sealed class RankProgramTests
     [InlineData(MpiFlavor.Mpich, 4)]
     public void A_mesh_with_tensor_degree_2_has_the_expected_groups(MpiFlavor mpi, int ranks) => MpiRun.Execute(ranks, Program, ["mesh"], mpi: mpi);
 
+    [Theory]
+    [InlineData(MpiFlavor.OpenMpi)]
+    [InlineData(MpiFlavor.Mpich)]
+    public void A_mesh_of_four_axes_has_groups_along_each(MpiFlavor mpi) => MpiRun.Execute(4, Program, ["four-axes"], mpi: mpi);
+
     [Fact]
     public void An_impossible_mesh_is_refused_on_every_rank() => MpiRun.Execute(2, Program, ["refused-layout"]);
 
@@ -82,6 +87,25 @@ public sealed class RankProgramTests
     [InlineData(MpiFlavor.OpenMpi)]
     [InlineData(MpiFlavor.Mpich)]
     public void A_mismatch_becomes_an_exception_with_rank_operation_count_and_type(MpiFlavor mpi) => MpiRun.Execute(2, Program, ["mismatch"], mpi: mpi);
+
+    [Theory]
+    [InlineData(MpiFlavor.OpenMpi, 2)]
+    [InlineData(MpiFlavor.OpenMpi, 3)]
+    [InlineData(MpiFlavor.OpenMpi, 4)]
+    [InlineData(MpiFlavor.Mpich, 2)]
+    [InlineData(MpiFlavor.Mpich, 3)]
+    public void Messages_of_two_ranks_arrive_and_those_that_nobody_wants_are_named(MpiFlavor mpi, int ranks)
+        => MpiRun.Execute(ranks, Program, ["messages"], mpi: mpi);
+
+    [Fact]
+    public void Ranks_that_compare_their_collectives_let_messages_of_others_be() => MpiRun.Execute(3, Program, ["messages-checked"]);
+
+    // The launcher ends who waits for it, with the signal's number or the shell's for it.
+    [Theory]
+    [InlineData(MpiFlavor.OpenMpi, 137)]
+    [InlineData(MpiFlavor.Mpich, 9)]
+    public void A_rank_whose_message_is_waited_for_and_that_dies_ends_the_launch(MpiFlavor mpi, int exitCode)
+        => MpiRun.Execute(3, Program, ["message-death"], exitCode, mpi: mpi);
 
     [Fact]
     public void The_ledger_has_what_ranks_called() => MpiRun.Execute(2, Program, ["ledger"]);

@@ -1,7 +1,8 @@
-using System.Runtime.InteropServices;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Tests.Collectives;
 
@@ -11,7 +12,7 @@ public sealed class SingleProcessTests
     [Fact]
     public void The_kernels_need_no_MPI()
     {
-        using var three = TorchSharp.torch.ones(3);
+        using var three = ones(3);
         Assert.Equal(3, DenseKernels.SumOfSquares(three));
         Assert.Throws<InvalidOperationException>(() => ParallelContext.Create(new ParallelConfig(), launchedByMpi: true));
         var loaded = File.ReadLines("/proc/self/maps").Select(line => Path.GetFileName(line)).Distinct().ToList();
@@ -24,7 +25,7 @@ public sealed class SingleProcessTests
     {
         using var context = ParallelContext.Single();
         Assert.All([context.World, context.Data, context.Tensor], group => Assert.Equal((0, 1), (group.Rank, group.Size)));
-        Assert.Equal(new MeshCoordinates(0, 0, 0), context.Coordinates);
+        Assert.Equal([0, 0, 0], context.Coordinates);
         Assert.Equal("kept", context.BroadcastText("kept"));
     }
 
@@ -40,50 +41,42 @@ public sealed class SingleProcessTests
     }
 
     [Fact]
-    public unsafe void Operations_alone_keep_or_copy_and_count_nothing()
+    public void Operations_alone_keep_or_copy_and_count_nothing()
     {
         using var group = ProcessGroup.Solo("world");
-        float[] data = [1.5f, -2f, 3f];
-        var scattered = new float[3];
-        var gathered = new float[3];
-        fixed (float* source = data, scatterTarget = scattered, gatherTarget = gathered)
-        {
-            group.AllReduce((nint)source, 3, CollectiveDataType.Float32);
-            group.Broadcast((nint)source, 3, CollectiveDataType.Float32, root: 0);
-            group.ReduceScatter((nint)source, (nint)scatterTarget, 3, CollectiveDataType.Float32);
-            group.AllGather((nint)source, (nint)gatherTarget, 3, CollectiveDataType.Float32);
-            group.Barrier();
-            var work = group.StartAllReduce((nint)source, 3, CollectiveDataType.Float32, ReduceOperation.Max);
-            Assert.True(work.IsCompleted);
-            work.Wait();
-        }
+        using var scope = NewDisposeScope();
+        float[] values = [1.5f, -2f, 3f];
+        var (data, scattered, gathered) = (tensor(values), zeros(3), zeros(3));
+        group.AllReduce(data, ReduceOperation.Max);
+        group.Collectives.Broadcast(data, root: 0);
+        group.Collectives.ReduceScatter(data, scattered);
+        group.Collectives.AllGather(data, gathered);
+        group.Barrier();
 
-        Assert.Equal([1.5f, -2f, 3f], data);
-        Assert.Equal([1.5f, -2f, 3f], scattered);
-        Assert.Equal([1.5f, -2f, 3f], gathered);
-        Assert.All(group.Counters.Snapshot(), totals => Assert.Equal((0L, 0L, 0.0), (totals.Calls, totals.ByteCount, totals.Seconds)));
+        Assert.All([data, scattered, gathered], tensor => Assert.Equal(values, tensor.data<float>().ToArray()));
+        Assert.All(group.Ledger.Counters.Snapshot(), totals => Assert.Equal((0L, 0L, 0.0), (totals.Calls, totals.ByteCount, totals.Seconds)));
     }
 
     [Fact]
-    public unsafe void Started_copies_alone_are_done_at_once()
+    public void Numbers_and_texts_alone_are_kept()
     {
         using var group = ProcessGroup.Solo("data");
-        var memory = (long*)NativeMemory.AllocZeroed(3, sizeof(long));
-        memory[0] = 41;
-        group.StartReduceScatter((nint)memory, (nint)(memory + 1), 1, CollectiveDataType.Int64).Wait();
-        group.StartAllGather((nint)memory, (nint)(memory + 2), 1, CollectiveDataType.Int64).Wait();
-        group.StartBroadcast((nint)memory, 1, CollectiveDataType.Int64, root: 0).Wait();
-        Assert.Equal((41, 41, 41), (memory[0], memory[1], memory[2]));
-        NativeMemory.Free(memory);
+        Assert.Equal(41L, group.Sum(41L));
+        Assert.True(group.Any(true));
+        Assert.Equal([[1, 2]], group.Gather<int>([1, 2]));
+        Assert.Equal(["own"], group.AllGatherTexts("own"));
     }
 
     [Fact]
     public void Arguments_are_checked_alone_as_among_many()
     {
         using var group = ProcessGroup.Solo("tensor");
-        Assert.Throws<ArgumentOutOfRangeException>(() => group.AllReduce(8, -1, CollectiveDataType.Float32));
-        Assert.Throws<ArgumentException>(() => group.AllReduce(0, 1, CollectiveDataType.Float32));
-        var exception = Assert.Throws<ArgumentOutOfRangeException>(() => group.Broadcast(8, 1, CollectiveDataType.Float32, root: 1));
+        using var scope = NewDisposeScope();
+        Assert.Throws<ArgumentException>(() => group.Collectives.AllGather(zeros(2), zeros(3)));
+        Assert.Throws<ArgumentException>(() => group.Collectives.ReduceScatter(zeros(2), zeros(2, ScalarType.Float64)));
+        Assert.Throws<ArgumentException>(() => group.AllReduce(zeros(2, ScalarType.Bool)));
+        Assert.Throws<InvalidOperationException>(() => group.Collectives.Send(zeros(2), 0));
+        var exception = Assert.Throws<ArgumentOutOfRangeException>(() => group.Collectives.Broadcast(zeros(1), root: 1));
         Assert.Contains("The tensor group has ranks 0 to 0.", exception.Message, StringComparison.Ordinal);
     }
 }

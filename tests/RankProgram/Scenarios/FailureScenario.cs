@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.RankProgram.Scenarios;
@@ -11,15 +12,15 @@ internal static class FailureScenario
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
         var rank = context.World.Rank;
-        using var data = new TypedBuffer(CollectiveDataType.Float32, 7, _ => rank);
+        using var data = TypedTensor.Make(CollectiveDataType.Float32, rank == 0 ? 7 : 2, _ => rank);
         if (rank == 0)
         {
-            context.Data.Broadcast(data.Address, 7, CollectiveDataType.Float32, root: 0);
+            context.Data.Collectives.Broadcast(data, root: 0);
         }
         else
         {
             var exception = Expect.Throws<CollectiveException>(
-                () => context.Data.Broadcast(data.Address, 2, CollectiveDataType.Float32, root: 0), "a broadcast of 7 into 2");
+                () => context.Data.Collectives.Broadcast(data, root: 0), "a broadcast of 7 into 2");
             Expect.Equal(true, exception.Message.StartsWith("rank 1 of 2: broadcast of 2 float32 from rank 0: ", StringComparison.Ordinal),
                 exception.Message);
             Expect.Equal(true, exception.Message.Contains("truncated", StringComparison.OrdinalIgnoreCase), exception.Message);

@@ -1,7 +1,7 @@
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
-using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.RankProgram.Scenarios;
@@ -98,13 +98,7 @@ internal static class LoaderScenario
         return (long)(hash >> 2) + 1;
     }
 
-    private static unsafe void Sum(ParallelContext context, long[] values)
-    {
-        fixed (long* address = values)
-        {
-            context.World.AllReduce((nint)address, values.Length, CollectiveDataType.Int64);
-        }
-    }
+    private static void Sum(ParallelContext context, long[] values) => context.World.Sum(values.AsSpan());
 
     private static void Write(string folder)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;

@@ -100,6 +100,28 @@ public sealed class StallAnalysisTests
             + "in which rank 0, 2, 3 waits", late.Reason);
     }
 
+    // A pipeline: 0 waits for what 1 sends, which is at its third message while 0 wants a fourth; that both call different things is as it should be.
+    [Fact]
+    public void ARankWhoseMessageIsWaitedForIsLate()
+    {
+        const string Messages = "world [1 to 0]";
+        var sent = new HeartbeatCollective(Messages, [1, 0], 3, "send of 8 float32 to its rank 0", "src/C.cs:3", "ended", 9, IsMessage: true);
+        var received = new HeartbeatCollective(Messages, [1, 0], 3, "receive of 8 float32 from its rank 1", "src/C.cs:4", "ended", 9, IsMessage: true);
+        var waiting = received with { Sequence = 4, State = HeartbeatCollective.RunningState };
+        RankView[] ranks = [WithMessages(0, 4, received, waiting), WithMessages(1, 3, sent)];
+
+        Assert.True(StallAnalysis.IsStalled(ranks));
+        var late = Assert.Single(StallAnalysis.LateOf(ranks));
+        Assert.Equal(1, late.View.Rank);
+        Assert.Equal("it is in no collective, and has not come to receive of 8 float32 from its rank 1 #4 in world [1 to 0] at src/C.cs:4, in which rank 0 waits", late.Reason);
+
+        RankView WithMessages(int rank, long begun, params HeartbeatCollective[] messages)
+        {
+            var view = View(rank, overdue: true, begun: 6, messages);
+            return view with { Heartbeat = view.Heartbeat with { Positions = [.. view.Heartbeat.Positions, new HeartbeatPosition(Messages, begun, begun)] } };
+        }
+    }
+
     private static RankView Waiting(int rank, long sequence, string call = "all_reduce of 8 float32 (sum)", HeartbeatCollective? before = null)
     {
         var running = Collective(sequence, call, HeartbeatCollective.RunningState);

@@ -15,7 +15,7 @@ public sealed class MeshTableTests
             "     2     1        0       0  node2  cpu",
             "     3     1        0       1  node2  cpu",
         ],
-        MeshTable.Lines(MeshLayout.Create(4, 2), ["node1", "node1", "node2", "node2"], "cpu"));
+        MeshTable.Lines(MeshLayout.Create(4, new ParallelConfig { Tensor = 2 }), ["node1", "node1", "node2", "node2"], "cpu"));
 
     [Fact]
     public void ManyRanksHaveALineForEachMachine() => Assert.Equal(
@@ -24,5 +24,5 @@ public sealed class MeshTableTests
             "  a: ranks 0-7, 24-31; data 0, 3, context 0-1, tensor 0-3; 16 x cuda",
             "  b: ranks 8-23; data 1-2, context 0-1, tensor 0-3; 16 x cuda",
         ],
-        MeshTable.Lines(MeshLayout.Create(32, 4, 2), [.. Enumerable.Range(0, 32).Select(rank => rank is < 8 or >= 24 ? "a" : "b")], "cuda"));
+        MeshTable.Lines(MeshLayout.Create(32, new ParallelConfig { Tensor = 4, Context = 2 }), [.. Enumerable.Range(0, 32).Select(rank => rank is < 8 or >= 24 ? "a" : "b")], "cuda"));
 }

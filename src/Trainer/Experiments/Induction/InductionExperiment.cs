@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
+using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
