@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
-using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.ParityProgram;
 

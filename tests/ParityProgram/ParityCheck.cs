@@ -1,5 +1,5 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
-using KvShiftScale.Trainer.Configuration;
 
 namespace KvShiftScale.ParityProgram;
 

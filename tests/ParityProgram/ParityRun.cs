@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Mesh;

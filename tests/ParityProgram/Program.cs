@@ -1,10 +1,10 @@
 using System.Globalization;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Native;
 using KvShiftScale.ParityProgram;
-using KvShiftScale.Trainer.Configuration;
 using static TorchSharp.torch;
 
 // Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.

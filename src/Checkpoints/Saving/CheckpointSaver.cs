@@ -15,6 +15,11 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Checkpoints.Saving;
 
+/// <summary>How far a rank is with a save.</summary>
+/// <param name="Unfinished">1 while it works on its part of the stage.</param>
+/// <param name="Failed">1 if that has failed.</param>
+public readonly record struct SaveStage(long Unfinished, long Failed);
+
 /// <summary>
 /// Saves a run while it goes on training. A save copies what a rank holds; a thread of its own writes the copy, and when all ranks have
 /// written theirs, the first rank makes a checkpoint of them. Which of these stages is over, and whether one has failed, the ranks tell
@@ -51,7 +56,7 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
     public long StagingBytes => _staging?.ByteCount ?? 0;
 
     /// <summary>
-    /// The run as it was after a step is saved, or that save is under way: then it will be, or <see cref="Advance()"/> and
+    /// The run as it was after a step is saved, or that save is under way: then it will be, or <see cref="Advance(SaveStage)"/> and
     /// <see cref="Finish"/> tell of its failure. Every rank has the same answer.
     /// </summary>
     public bool Has(long step) => _flight?.Step == step || _committedStep == step;
@@ -121,13 +126,17 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         reporter.Count(new SaveTally { StoodStill = stoodStill });
     }
 
+    /// <summary>How far this rank is with a save, for the ranks to put together with what else they tell each other after a step.</summary>
+    public SaveStage Stage => _flight is not { Work: var work } ? default : new(work.IsCompleted ? 0 : 1, work is { IsCompleted: true, IsFaulted: true } ? 1 : 0);
+
     /// <summary>Takes note of how far a save has come on all ranks; to be called after each step. Collective.</summary>
+    /// <param name="slowest">The largest numbers of all ranks' <see cref="Stage"/>.</param>
     /// <exception cref="IOException">As <see cref="Save"/>.</exception>
-    public void Advance()
+    public void Advance(SaveStage slowest)
     {
         if (_flight is { } flight)
         {
-            Advance(flight, goesOn: true);
+            Advance(flight, slowest, goesOn: true);
         }
     }
 
@@ -139,7 +148,10 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         while (_flight is { } flight)
         {
             flight.Wait();
-            Advance(flight, goesOn);
+            var own = Stage;
+            Span<long> largest = [own.Unfinished, own.Failed];
+            ranks.World.Max(largest);
+            Advance(flight, new SaveStage(largest[0], largest[1]), goesOn);
         }
     }
 
@@ -202,23 +214,24 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         return true;
     }
 
-    private void Advance(SaveInFlight flight, bool goesOn)
+    private void Advance(SaveInFlight flight, SaveStage slowest, bool goesOn)
     {
-        var isOver = flight.Work.IsCompleted;
-        Span<long> tally = [isOver ? 1 : 0, isOver && flight.Work.IsFaulted ? 1 : 0];
-        ranks.World.Sum(tally);
-        if (tally[1] > 0)
+        if (slowest.Failed > 0)
         {
             Abandon(flight, goesOn);
         }
-        else if (tally[0] == ranks.World.Size && !flight.IsCommitting)
+        else if (slowest.Unfinished > 0)
+        {
+            return;
+        }
+        else if (!flight.IsCommitting)
         {
             flight.IsCommitting = true;
             // After a signal there may be little time: older checkpoints are then not read in full to see whether they are good.
             var depth = goesOn || flight.Step >= settings.LastStep ? VerificationDepth.Everything : VerificationDepth.AllButSlices;
             flight.Work = IsFirstRank ? BackgroundThread.Start(() => Commit(flight, depth), settings.IsBeside && goesOn) : Task.CompletedTask;
         }
-        else if (tally[0] == ranks.World.Size)
+        else
         {
             _writeSeconds = flight.Elapsed.TotalSeconds;
             reporter.Count(new SaveTally { Duration = _writeSeconds });

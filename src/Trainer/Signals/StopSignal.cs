@@ -51,9 +51,11 @@ internal sealed partial class StopSignal : IDisposable
     public bool IsRequested => _isRequested;
 
     /// <summary>What signals to any rank have asked for since the last time; a wish to stop stays. Collective.</summary>
-    public SignalWish Agree(ProcessGroup world)
+    /// <param name="world">All ranks.</param>
+    /// <param name="alongside">What else ranks have to tell in the same message: each number becomes the largest of theirs.</param>
+    public SignalWish Agree(ProcessGroup world, Span<long> alongside = default)
     {
-        var (stop, save) = Largest(world, _isRequested, TakeSave());
+        var (stop, save) = Largest(world, _isRequested, TakeSave(), alongside);
         if (save)
         {
             _savedAt = Stopwatch.GetTimestamp();
@@ -63,7 +65,7 @@ internal sealed partial class StopSignal : IDisposable
     }
 
     /// <summary>Whether any rank was asked to stop; a wish to save waits for <see cref="Agree"/>. Collective.</summary>
-    public bool AgreeToStop(ProcessGroup world) => Largest(world, _isRequested, false).Stop;
+    public bool AgreeToStop(ProcessGroup world) => Largest(world, _isRequested, false, []).Stop;
 
     /// <summary>
     /// From now on there is nothing to lose, and ranks meet in <see cref="AgreeToStop"/> now and then: a signal to stop that has not been
@@ -125,10 +127,13 @@ internal sealed partial class StopSignal : IDisposable
         return _savedAt == long.MinValue || Stopwatch.GetElapsedTime(_savedAt) > SameWish;
     }
 
-    private static (bool Stop, bool Save) Largest(ProcessGroup world, bool stop, bool save)
+    private static (bool Stop, bool Save) Largest(ProcessGroup world, bool stop, bool save, Span<long> alongside)
     {
-        Span<long> wishes = [stop ? 1 : 0, save ? 1 : 0];
+        Span<long> wishes = stackalloc long[2 + alongside.Length];
+        (wishes[0], wishes[1]) = (stop ? 1 : 0, save ? 1 : 0);
+        alongside.CopyTo(wishes[2..]);
         world.Max(wishes);
+        wishes[2..].CopyTo(alongside);
         return (wishes[0] > 0, wishes[1] > 0);
     }
 

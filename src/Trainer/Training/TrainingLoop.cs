@@ -46,9 +46,8 @@ internal sealed class TrainingLoop
         _replicas = new ReplicaCheck(session.Model, session.Optimizer, run.Ranks);
         Observers =
         [
-            new("saves go on", _ => _saver.Advance()),
+            new("ranks tell each other of signals and saves", HearRanks),
             new("bad numbers are told", TellBadNumbers),
-            new("signals are heard", HearSignals),
             new("the step is logged", LogStep),
             new("too many skips end the run", _ => _badSteps.RequireFew(State.Guard.SkipsInARow)),
             new("injected flips", step => InjectedFlip.Reach(step.Number, session.Model, session.Optimizer)),
@@ -210,9 +209,12 @@ internal sealed class TrainingLoop
     }
 
     // A wish to stop that comes with the last step changes nothing: the run is done, but for what is measured at its end.
-    private void HearSignals(FinishedStep step)
+    private void HearRanks(FinishedStep step)
     {
-        step.Wish = _run.Stop.Agree(_run.Ranks.World);
+        var stage = _saver.Stage;
+        Span<long> slowest = [stage.Unfinished, stage.Failed];
+        step.Wish = _run.Stop.Agree(_run.Ranks.World, slowest);
+        _saver.Advance(new SaveStage(slowest[0], slowest[1]));
         step.Stops = step.Wish.HasFlag(SignalWish.Stop) && !step.IsLast;
     }
 

@@ -1,10 +1,12 @@
 using System.Globalization;
+using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Core.Faults;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
+using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Signals;
 using KvShiftScale.Trainer.Telemetry;
