@@ -16,7 +16,11 @@ internal static class Expect
         Equal(wanted.Length, found.Length, what + ", length");
         for (var i = 0; i < wanted.Length; i++)
         {
-            Equal(wanted[i], found[i], $"{what}, element {i}");
+            // Texts for the failure alone: there are buffers of many elements.
+            if (wanted[i] != found[i])
+            {
+                Equal(wanted[i], found[i], $"{what}, element {i}");
+            }
         }
     }
 

@@ -58,6 +58,17 @@ public sealed class SingleProcessTests
     }
 
     [Fact]
+    public void Tensors_alone_stay_on_their_device()
+    {
+        using var group = ProcessGroup.Solo("tensor");
+        using var scope = NewDisposeScope();
+        var elsewhere = zeros([2, 3], device: new Device(TorchSharp.DeviceType.META));
+        group.AllReduce(elsewhere);
+        Assert.All([group.AllGatherRows(elsewhere), group.ReduceScatterRows(elsewhere)],
+            rows => Assert.Equal((TorchSharp.DeviceType.META, 2, 3), (rows.device_type, rows.size(0), rows.size(1))));
+    }
+
+    [Fact]
     public void Numbers_and_texts_alone_are_kept()
     {
         using var group = ProcessGroup.Solo("data");
