@@ -44,7 +44,13 @@ internal static class ManifestJson
                 json.WriteNumber("probe_tokens", tokens);
             }
 
-            WriteNumbers(json, "probe_logits", manifest.Content.ProbeLogits);
+            json.WriteStartArray("probe_logits");
+            foreach (var logit in manifest.Content.ProbeLogits)
+            {
+                json.WriteNumberValue(logit);
+            }
+
+            json.WriteEndArray();
             json.WriteStartArray("files");
             foreach (var file in manifest.Files)
             {
@@ -102,25 +108,16 @@ internal static class ManifestJson
             using var document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 16 });
             return FromJson(document.RootElement);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or OverflowException)
         {
-            throw new InvalidDataException($"{CheckpointManifest.FileName} is not JSON ({error.Message})", error);
-        }
-        catch (KeyNotFoundException error)
-        {
-            throw new InvalidDataException($"{CheckpointManifest.FileName} lacks a field", error);
-        }
-        catch (InvalidOperationException error)
-        {
-            throw new InvalidDataException($"{CheckpointManifest.FileName} has a field of the wrong type", error);
-        }
-        catch (FormatException error)
-        {
-            throw new InvalidDataException($"{CheckpointManifest.FileName} has a number out of range", error);
-        }
-        catch (OverflowException error)
-        {
-            throw new InvalidDataException($"{CheckpointManifest.FileName} has a number out of range", error);
+            var fault = error switch
+            {
+                JsonException => $"is not JSON ({error.Message})",
+                KeyNotFoundException => "lacks a field",
+                InvalidOperationException => "has a field of the wrong type",
+                _ => "has a number out of range",
+            };
+            throw new InvalidDataException($"{CheckpointManifest.FileName} {fault}", error);
         }
     }
 
@@ -144,17 +141,6 @@ internal static class ManifestJson
         json.WriteString("optimizer_sharding", layout.OptimizerSharding);
         json.WriteString("precision", layout.Precision);
         json.WriteEndObject();
-    }
-
-    private static void WriteNumbers(Utf8JsonWriter json, string name, IReadOnlyList<double> numbers)
-    {
-        json.WriteStartArray(name);
-        foreach (var number in numbers)
-        {
-            json.WriteNumberValue(number);
-        }
-
-        json.WriteEndArray();
     }
 
     // What a save needs to be read again, it is told before anything is renamed. No buffer grows much beyond the limit.

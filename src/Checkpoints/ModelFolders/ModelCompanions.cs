@@ -39,7 +39,7 @@ public sealed class ModelCompanions
     public static ModelCompanions OfFolder(string directory, ModelDescription description)
     {
         var companions = new ModelCompanions(TokenizerOf(directory));
-        companions.Take(directory, TokenFiles);
+        companions.TakeTokens(directory);
         companions.TakeUse(directory);
         companions.Inherit(directory, description);
         if (companions._ends.Count == 0 && companions._tokenizer?.EndOfTextId is { } end)
@@ -67,7 +67,7 @@ public sealed class ModelCompanions
             companions.TakeUse(folder);
             if (tokenizerPath is null)
             {
-                companions.Take(folder, TokenFiles);
+                companions.TakeTokens(folder);
             }
 
             companions.Inherit(folder, ModelDescription.Read(folder));
@@ -80,7 +80,7 @@ public sealed class ModelCompanions
         }
         else if (Directory.Exists(tokenizerPath))
         {
-            companions.Take(tokenizerPath, TokenFiles);
+            companions.TakeTokens(tokenizerPath);
             companions.TakeUse(tokenizerPath);
         }
         else if (tokenizerPath is not null)
@@ -173,14 +173,9 @@ public sealed class ModelCompanions
         }
     }
 
-    private void Take(string folder, IEnumerable<string> names)
+    private void TakeTokens(string folder)
     {
-        foreach (var name in names.Where(name => File.Exists(Path.Combine(folder, name))))
-        {
-            _files[name] = File.ReadAllBytes(Path.Combine(folder, name));
-        }
-
-        foreach (var file in Directory.EnumerateFiles(folder, "*" + TokenFileExtension))
+        foreach (var file in TokenFilesOf(folder))
         {
             _files[Path.GetFileName(file)] = File.ReadAllBytes(file);
         }

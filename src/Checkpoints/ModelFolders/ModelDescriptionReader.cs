@@ -9,7 +9,7 @@ namespace KvShiftScale.Checkpoints.ModelFolders;
 /// Reads <c>config.json</c> as Llama, Baichuan-M1 or this program write it. What the file asks for and this model cannot do is refused:
 /// ignoring it would give a wrong loss without a word.
 /// </summary>
-internal sealed class ModelDescriptionReader
+internal sealed class ModelDescriptionReader(string path, JsonElement root)
 {
     private const long LongestFile = 16 << 20;
 
@@ -17,15 +17,6 @@ internal sealed class ModelDescriptionReader
     private const int LargestExtent = 1 << 24;
     private const int LargestHidden = 1 << 20;
     private const int MostLayers = 4096;
-
-    private readonly string _path;
-    private readonly JsonElement _root;
-
-    private ModelDescriptionReader(string path, JsonElement root)
-    {
-        _path = path;
-        _root = root;
-    }
 
     /// <summary>Reads a file; see <see cref="ModelDescription.Read"/>.</summary>
     public static ModelDescription Read(string path)
@@ -109,14 +100,14 @@ internal sealed class ModelDescriptionReader
             throw Fault($"{fault.Key} = {fault.Value}: {fault.Rule}");
         }
 
-        var (others, unknown) = OtherKeys.Of(_root);
-        var root = JsonObject.Create(_root)!;
+        var (others, unknown) = OtherKeys.Of(root);
+        var keys = JsonObject.Create(root)!;
         return new ModelDescription(model, context)
         {
             Naming = naming,
             StatesShift = naming != ModelNaming.Llama,
-            StopIds = TokenIds.ReadEnds(root, _path),
-            BeginId = TokenIds.ReadBegin(root, _path),
+            StopIds = TokenIds.ReadEnds(keys, path),
+            BeginId = TokenIds.ReadBegin(keys, path),
             Others = others,
             UnknownKeys = unknown,
         };
@@ -145,7 +136,7 @@ internal sealed class ModelDescriptionReader
 
     private void Refuse()
     {
-        if (OtherKeys.FirstChanging(_root) is { } changing)
+        if (OtherKeys.FirstChanging(root) is { } changing)
         {
             throw Fault($"'{changing.Name}' is {Shorten(changing.Value)}, which this model does not have{(OtherKeys.IsActivation(changing.Name) ? "; wanted silu" : "")}");
         }
@@ -308,7 +299,7 @@ internal sealed class ModelDescriptionReader
         : throw Fault($"'{key}' is {heads}, which does not divide the hidden size of {hidden}");
 
     private JsonElement? Optional(string key)
-        => _root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        => root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private int Extent(string key, int? otherwise = null, int largest = LargestExtent)
     {
@@ -375,5 +366,5 @@ internal sealed class ModelDescriptionReader
 
     private static string Shorten(JsonElement value) => value.GetRawText() is { Length: > 80 } text ? text[..77] + "..." : value.GetRawText();
 
-    private InvalidDataException Fault(string fault) => new($"{_path}: {fault}");
+    private InvalidDataException Fault(string fault) => new($"{path}: {fault}");
 }

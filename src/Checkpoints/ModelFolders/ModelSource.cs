@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Checkpoints.ModelFolders;
 
-/// <summary>An open model folder: what it describes, and its weights, which are read when a model is built.</summary>
+/// <summary>
+/// An open model folder: what it describes, and its weights, which are read when a model is built. A checkpoint is one too, with its weights in
+/// slices and more files.
+/// </summary>
 public sealed class ModelSource : IDisposable
 {
     private const long BucketBytes = 32L << 20;
@@ -60,6 +63,13 @@ public sealed class ModelSource : IDisposable
             files.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Opens a folder, builds its model and closes it: <see cref="Open"/> and <see cref="Build"/> say what can fail.</summary>
+    public static KvShiftTransformer Read(string directory, int? context = null)
+    {
+        using var source = Open(directory);
+        return source.Build(context: context);
     }
 
     /// <summary>A model in host memory with the folder's weights.</summary>

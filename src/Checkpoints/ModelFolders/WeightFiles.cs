@@ -148,14 +148,7 @@ public sealed class WeightFiles : IDisposable
                 throw new InvalidDataException($"{path}: tensor '{entry.Name}' stands in {_tensors[entry.Name].Path} too; wanted each tensor once");
             }
 
-            var elements = 1L;
-            // Cannot overflow: the reader has found these bytes in the file.
-            foreach (var extent in entry.Shape)
-            {
-                elements *= extent;
-            }
-
-            ElementCount += elements;
+            ElementCount += entry.ByteCount / entry.ElementByteCount;
         }
         return reader;
     }

@@ -133,7 +133,8 @@ public sealed class CheckpointLoader(KvShiftTransformer model, AdamW optimizer, 
             // Together these hold every element once.
             var found = Sum(own[i], model.Parameters.IsShared ? ranks.World : ranks.Tensor);
             var saved = content.HashOf(kinds[i]);
-            if (!IsSomewhere(found != saved))
+            // What one rank has found, all do something about.
+            if (!ranks.World.Any(found != saved))
             {
                 continue;
             }
@@ -149,7 +150,7 @@ public sealed class CheckpointLoader(KvShiftTransformer model, AdamW optimizer, 
 
         var difference = LogitProbe.Difference(content.ProbeLogits, _probe.Measure(content.ProbeTokens ?? model.Context));
         var tolerance = Math.Max(LogitProbe.ToleranceOf(precision), content.Layout?.Precision == "bf16" ? LogitProbe.ToleranceOf(Precision.Bf16) : 0);
-        if (!IsSomewhere(difference > tolerance))
+        if (!ranks.World.Any(difference > tolerance))
         {
             return;
         }
@@ -157,9 +158,6 @@ public sealed class CheckpointLoader(KvShiftTransformer model, AdamW optimizer, 
         throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
             $"{checkpoint}: the model gives logits for a fixed row that are up to {difference:G3} of the largest away from those that it gave when it was saved (at most {tolerance:G3} is rounding). Its parameters are the same, so this program computes something else with them than the one that saved it; versions then: {string.Join(", ", content.Versions.Select(version => $"{version.Key} {version.Value}"))}."));
     }
-
-    // What one rank has found, all do something about.
-    private bool IsSomewhere(bool found) => ranks.World.Any(found);
 
     // In two halves, whose sums cannot overflow whatever the number of ranks.
     private static ulong Sum(ulong own, ProcessGroup group)

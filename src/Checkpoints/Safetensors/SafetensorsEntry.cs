@@ -51,6 +51,8 @@ public enum SafetensorsType
 /// <param name="Shape">Extents, outermost first; none for a single number.</param>
 public sealed record SafetensorsEntry(string Name, SafetensorsType Type, IReadOnlyList<long> Shape)
 {
+    private static readonly Dictionary<string, SafetensorsType> Types = Enum.GetValues<SafetensorsType>().ToDictionary(type => type.ToString().ToUpperInvariant());
+
     /// <summary>Bytes of one element.</summary>
     public int ElementByteCount => Type switch
     {
@@ -62,43 +64,13 @@ public sealed record SafetensorsEntry(string Name, SafetensorsType Type, IReadOn
 
     /// <summary>Bytes of the whole tensor.</summary>
     /// <exception cref="OverflowException">The number does not fit 64 bits.</exception>
-    public long ByteCount
-    {
-        get
-        {
-            if (Shape.Contains(0))
-            {
-                return 0;
-            }
-
-            long byteCount = ElementByteCount;
-            foreach (var extent in Shape)
-            {
-                byteCount = checked(byteCount * extent);
-            }
-
-            return byteCount;
-        }
-    }
+    public long ByteCount => Shape.Contains(0) ? 0 : Shape.Aggregate((long)ElementByteCount, (bytes, extent) => checked(bytes * extent));
 
     /// <summary>Element type as the header spells it.</summary>
     public string TypeName => Type.ToString().ToUpperInvariant();
 
     /// <summary>Element type of a header's spelling.</summary>
-    internal static bool TryParseType(string name, out SafetensorsType type)
-    {
-        foreach (var candidate in Enum.GetValues<SafetensorsType>())
-        {
-            if (candidate.ToString().ToUpperInvariant() == name)
-            {
-                type = candidate;
-                return true;
-            }
-        }
-
-        type = default;
-        return false;
-    }
+    internal static bool TryParseType(string name, out SafetensorsType type) => Types.TryGetValue(name, out type);
 
     /// <summary>The entry as a message shows it: <c>F32 [4, 8]</c>.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{TypeName} [{string.Join(", ", Shape)}]");

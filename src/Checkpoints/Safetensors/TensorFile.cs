@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Checkpoints.Safetensors;
 
-/// <summary>Tensors to and from safetensors files, a bounded piece at a time.</summary>
+/// <summary>Tensors out of safetensors files, a bounded piece at a time.</summary>
 public static class TensorFile
 {
     // Tensor.bytes ends at 2 GiB; pieces of 64 Mi elements stay well below and keep large transfers sequential.
@@ -11,25 +11,6 @@ public static class TensorFile
     // What is converted goes through a second buffer that stays in a core's cache. Below 32 Ki elements libtorch converts on the calling
     // thread; waking others for so little costs more than it brings.
     private const long StagedElements = 24 << 10;
-
-    /// <summary>Writes contiguous tensors under their names.</summary>
-    public static void Write(string path, IReadOnlyList<(string Name, IReadOnlyList<long> Shape, Tensor Values)> tensors,
-        IReadOnlyDictionary<string, string>? metadata = null)
-    {
-        using var mode = no_grad();
-        var byName = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values);
-        using var writer = new SafetensorsWriter(path,
-            tensors.Select(tensor => new SafetensorsEntry(tensor.Name, TypeOf(tensor.Values.dtype), tensor.Shape)), metadata);
-        foreach (var entry in writer.Entries)
-        {
-            for (var start = 0L; start < byName[entry.Name].numel(); start += PieceElements)
-            {
-                using var scope = NewDisposeScope();
-                writer.Write(entry.Name, Piece(byName[entry.Name], start, PieceElements).cpu().bytes);
-            }
-        }
-        writer.Complete();
-    }
 
     /// <summary>Fills a contiguous tensor with consecutive elements of a stored one, converted where the types differ.</summary>
     /// <param name="reader">The file.</param>
@@ -60,7 +41,7 @@ public static class TensorFile
         for (var start = 0L; start < count; start += pieceElements)
         {
             using var scope = NewDisposeScope();
-            var target = Piece(destination, start, pieceElements);
+            var target = destination.detach().view(-1).narrow(0, start, Math.Min(pieceElements, count - start));
             var source = staging?.narrow(0, 0, target.numel()) ?? target;
             read(source, start);
             if (!isDirect)
@@ -90,7 +71,4 @@ public static class TensorFile
         SafetensorsType.F16 => ScalarType.Float16,
         _ => throw new InvalidDataException($"{path}: '{name}' holds {type}; weights are F32, F64, BF16 or F16"),
     };
-
-    private static Tensor Piece(Tensor tensor, long start, long count)
-        => tensor.detach().view(-1).narrow(0, start, Math.Min(count, tensor.numel() - start));
 }

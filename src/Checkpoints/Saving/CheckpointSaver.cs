@@ -113,7 +113,7 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
 
         if (Begin(step, goesOn, out var draft))
         {
-            var flight = _flight = new SaveInFlight(step, documents, logits, draft) { Work = Task.CompletedTask };
+            var flight = _flight = new SaveInFlight { Step = step, Documents = documents, ProbeLogits = logits, Draft = draft };
             flight.Work = BackgroundThread.Start(() => WriteOwn(flight, slices, isBeside), isBeside);
             // What is written is not a copy, or nothing comes after it.
             if (!isBeside)
@@ -158,16 +158,14 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
     /// <summary>How long training has stood still for saves since this was last asked.</summary>
     public double TakeWaitSeconds()
     {
-        var seconds = _waitSeconds;
-        _waitSeconds = 0;
+        (var seconds, _waitSeconds) = (_waitSeconds, 0);
         return seconds;
     }
 
     /// <summary>How long the save that ended last has taken from the copy to the checkpoint; null where none has since this was last asked.</summary>
     public double? TakeWriteSeconds()
     {
-        var seconds = _writeSeconds;
-        _writeSeconds = null;
+        (var seconds, _writeSeconds) = (_writeSeconds, null);
         return seconds;
     }
 
@@ -334,11 +332,7 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         {
             flight.Dispose();
         }
-        catch (IOException error)
-        {
-            reporter.Warn($"what was written of a checkpoint stays where it is: {error.Message}");
-        }
-        catch (UnauthorizedAccessException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             reporter.Warn($"what was written of a checkpoint stays where it is: {error.Message}");
         }

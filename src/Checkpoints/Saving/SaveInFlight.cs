@@ -4,33 +4,29 @@ using KvShiftScale.Checkpoints.Folders;
 namespace KvShiftScale.Checkpoints.Saving;
 
 /// <summary>A save that has begun: what it is of, and the stage that a thread of this rank works on.</summary>
-/// <param name="step">Step of the run.</param>
-/// <param name="documents">What is written beside the tensors.</param>
-/// <param name="probeLogits">What the model gave then.</param>
-/// <param name="draft">Where it is written; null on all ranks but the first.</param>
-internal sealed class SaveInFlight(long step, IReadOnlyList<CheckpointDocument> documents, double[] probeLogits, CheckpointDraft? draft) : IDisposable
+internal sealed class SaveInFlight : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly long _started = Stopwatch.GetTimestamp();
     private TimeSpan? _duration;
 
     /// <summary>Step of the run.</summary>
-    public long Step => step;
+    public required long Step { get; init; }
 
     /// <summary>What is written beside the tensors.</summary>
-    public IReadOnlyList<CheckpointDocument> Documents => documents;
+    public required IReadOnlyList<CheckpointDocument> Documents { get; init; }
 
     /// <summary>What the model gave for a fixed row then.</summary>
-    public double[] ProbeLogits => probeLogits;
+    public required double[] ProbeLogits { get; init; }
 
     /// <summary>Where it is written; null on all ranks but the first.</summary>
-    public CheckpointDraft? Draft => draft;
+    public required CheckpointDraft? Draft { get; init; }
 
     /// <summary>All ranks have written their files; the first makes a checkpoint of them.</summary>
     public bool IsCommitting { get; set; }
 
     /// <summary>This rank's part of the stage.</summary>
-    public required Task Work { get; set; }
+    public Task Work { get; set; } = Task.CompletedTask;
 
     /// <summary>What a person should know of a save that has succeeded; to be told from the thread that trains, once the work is over.</summary>
     public List<string> Warnings { get; } = [];
@@ -57,7 +53,7 @@ internal sealed class SaveInFlight(long step, IReadOnlyList<CheckpointDocument> 
 
     public void Dispose()
     {
-        draft?.Dispose();
+        Draft?.Dispose();
         _stop.Dispose();
     }
 }

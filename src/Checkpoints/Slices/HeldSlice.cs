@@ -22,12 +22,12 @@ internal sealed record HeldSlice(string Name, IReadOnlyList<long> Shape, Element
     /// <returns>Views that belong to the current dispose scope.</returns>
     public static IReadOnlyList<HeldSlice> ToSave(KvShiftTransformer model, AdamW optimizer, ProcessGroup replicas)
     {
-        var slots = model.Parameters.Slots.Where(slot => slot.Shard.IsPrimary).ToList();
         if (model.Parameters.IsShared)
         {
-            return [.. slots.SelectMany(slot => Of(slot, optimizer, 0, slot.Shard.ElementCount))];
+            return Updated(model, optimizer);
         }
 
+        var slots = model.Parameters.Slots.Where(slot => slot.Shard.IsPrimary).ToList();
         var total = slots.Sum(slot => slot.Shard.ElementCount);
         var (begin, end) = (PartOf(total, replicas.Rank), PartOf(total, replicas.Rank + 1));
         var slices = new List<HeldSlice>();

@@ -50,14 +50,6 @@ internal static class SliceFile
                 [new TensorSlice(fileName, written.Second.Name, written.First.Runs, written.Third)]))]);
     }
 
-    /// <summary>Sum of the hashes of a slice's elements.</summary>
-    public static ulong HashOf(HeldSlice slice)
-    {
-        var (name, width, hash) = (ElementHash.OfName(slice.Name), EntryOf(slice).ElementByteCount, 0UL);
-        ForEachPiece(slice, (bytes, first) => hash = unchecked(hash + ElementHash.Of(name, slice.Runs, first, bytes, width)));
-        return hash;
-    }
-
     /// <summary>Bytes of a slice in a file.</summary>
     public static long ByteCountOf(HeldSlice slice) => EntryOf(slice).ByteCount;
 
@@ -87,16 +79,18 @@ internal static class SliceFile
             .Aggregate(0UL, (sum, pair) => unchecked(sum + pair.Second)))];
     }
 
-    private delegate void PieceAction(ReadOnlySpan<byte> bytes, long first);
-
-    private static void ForEachPiece(HeldSlice slice, PieceAction action)
+    private static ulong HashOf(HeldSlice slice)
     {
         using var mode = no_grad();
+        var (name, width, hash) = (ElementHash.OfName(slice.Name), EntryOf(slice).ElementByteCount, 0UL);
         for (var first = 0L; first < slice.Runs.ElementCount; first += PieceElements)
         {
             using var scope = NewDisposeScope();
-            action(slice.Values.narrow(0, first, Math.Min(PieceElements, slice.Runs.ElementCount - first)).cpu().bytes, first);
+            var bytes = slice.Values.narrow(0, first, Math.Min(PieceElements, slice.Runs.ElementCount - first)).cpu().bytes;
+            hash = unchecked(hash + ElementHash.Of(name, slice.Runs, first, bytes, width));
         }
+
+        return hash;
     }
 
     // A whole tensor keeps its name and shape, so that the file of a single rank is what other programs read.

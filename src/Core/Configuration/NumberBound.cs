@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Core.Text;
+using static KvShiftScale.Core.Configuration.ConfigFaultList;
 
 namespace KvShiftScale.Core.Configuration;
 
@@ -51,6 +52,4 @@ public abstract record NumberBound(string Remedy)
 
         public override object? Read(string text) => NumberText.TryReal(text, out var value) ? value : null;
     }
-
-    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

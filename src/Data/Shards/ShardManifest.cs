@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Core.Files;
 
 namespace KvShiftScale.Data.Shards;
 
@@ -60,17 +61,7 @@ public sealed record ShardManifest(
         }
     }
 
-    internal static void WriteJson<T>(string path, T value)
-    {
-        var temporary = path + ".partial";
-        using (var file = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            JsonSerializer.Serialize(file, value, Format);
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(temporary, path, overwrite: true);
-    }
+    internal static void WriteJson<T>(string path, T value) => DurableFile.Replace(path, JsonSerializer.SerializeToUtf8Bytes(value, Format));
 
     internal void Write(string folder) => WriteJson(Path.Combine(folder, FileName), this);
 

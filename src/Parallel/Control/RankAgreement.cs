@@ -21,15 +21,7 @@ public static class RankAgreement
         {
             own = Succeeded + work();
         }
-        catch (IOException error)
-        {
-            own = Failed + error.Message;
-        }
-        catch (UnauthorizedAccessException error)
-        {
-            own = Failed + error.Message;
-        }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             own = Failed + error.Message;
         }

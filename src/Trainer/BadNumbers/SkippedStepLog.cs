@@ -1,21 +1,13 @@
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using KvShiftScale.Core.Files;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.BadNumbers;
 
 /// <summary><c>skipped.jsonl</c> of a run: one JSON object for each step whose numbers were bad, each once. No bad steps, no file.</summary>
 internal static class SkippedStepLog
 {
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        // "NaN" and "Infinity": which of them it was says something.
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
     /// <summary>Drops lines beyond the step that the run goes on from.</summary>
     /// <param name="path">The file, there or not.</param>
     /// <param name="resumeStep">Step of the checkpoint that the run goes on from; 0 for a new run.</param>
@@ -58,7 +50,7 @@ internal static class SkippedStepLog
     {
         try
         {
-            return JsonSerializer.Deserialize<SkippedStep>(line, Options) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize<SkippedStep>(line, RecordJson.Line) ?? throw new JsonException("null");
         }
         catch (JsonException error)
         {
@@ -66,5 +58,5 @@ internal static class SkippedStepLog
         }
     }
 
-    private static string Line(SkippedStep step) => JsonSerializer.Serialize(step, Options) + "\n";
+    private static string Line(SkippedStep step) => JsonSerializer.Serialize(step, RecordJson.Line) + "\n";
 }

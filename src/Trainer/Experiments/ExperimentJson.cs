@@ -1,16 +1,10 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Experiments;
 
 /// <summary>The form of an experiment's JSON files: snake_case, enum values by name, infinities by name.</summary>
 internal static class ExperimentJson
 {
-    public static JsonSerializerOptions Options { get; } = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        WriteIndented = true,
-    };
+    public static JsonSerializerOptions Options { get; } = new(RecordJson.Line) { WriteIndented = true };
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Launch;
 
@@ -16,8 +17,6 @@ namespace KvShiftScale.Trainer.Launch;
 internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash, int ExitCode, long Step, long? Checkpoint, int Ranks,
     int? NextRanks = null, string? Reason = null)
 {
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
     /// <summary>How the launcher ended, in words.</summary>
     public string Cause => ExitCode > 128
         ? FormattableString.Invariant($"signal {ExitCode - 128}") : FormattableString.Invariant($"exit code {ExitCode}");
@@ -37,7 +36,7 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
         var line = File.ReadLines(path).LastOrDefault(line => line.EndsWith('}'));
         try
         {
-            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, Options) is { } record && record.Launch == launch
+            return line is not null && JsonSerializer.Deserialize<CrashRecord>(line, RecordJson.Line) is { } record && record.Launch == launch
                 ? record : null;
         }
         catch (JsonException)
@@ -48,5 +47,5 @@ internal sealed record CrashRecord(DateTimeOffset Time, string Launch, int Crash
     }
 
     /// <summary>Adds the line.</summary>
-    public void AppendTo(string path) => File.AppendAllText(path, JsonSerializer.Serialize(this, Options) + "\n");
+    public void AppendTo(string path) => File.AppendAllText(path, JsonSerializer.Serialize(this, RecordJson.Line) + "\n");
 }

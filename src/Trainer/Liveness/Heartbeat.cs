@@ -1,5 +1,6 @@
 using System.Text.Json;
 using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Text;
 
 namespace KvShiftScale.Trainer.Liveness;
 
@@ -26,8 +27,6 @@ internal sealed record Heartbeat(
     IReadOnlyList<HeartbeatPosition> Positions,
     IReadOnlyList<HeartbeatCollective> Collectives)
 {
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
     /// <summary>Collectives that the rank is inside of.</summary>
     public IEnumerable<HeartbeatCollective> Running => Collectives.Where(collective => collective.State == HeartbeatCollective.RunningState);
 
@@ -36,7 +35,7 @@ internal sealed record Heartbeat(
     {
         try
         {
-            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), Options) is { } heartbeat && heartbeat.Launch == launch
+            return JsonSerializer.Deserialize<Heartbeat>(File.ReadAllBytes(path), RecordJson.Line) is { } heartbeat && heartbeat.Launch == launch
                 ? heartbeat : null;
         }
         catch (IOException)
@@ -55,7 +54,7 @@ internal sealed record Heartbeat(
     {
         var beside = path + ".partial";
         InjectedFaults.Reach("liveness.write");
-        File.WriteAllBytes(beside, JsonSerializer.SerializeToUtf8Bytes(this, Options));
+        File.WriteAllBytes(beside, JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Line));
         File.Move(beside, path, overwrite: true);
     }
 }

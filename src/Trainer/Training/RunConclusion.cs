@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Files;
@@ -23,13 +22,6 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
 
     // A model of which no rank has all is read from the checkpoint for the sample, unless that would be too much for the first rank.
     private const long LargestSampleModelBytes = 8L << 30;
-
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals
-    };
 
     private RunSummary _summary = RunSummary.Of([]);
 
@@ -108,7 +100,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             summary.MedianMfu,
             summary.MedianMatmulShare,
             summary.TrainingSeconds,
-        }, Options) + "\n");
+        }, RecordJson.Document) + "\n");
 
         var sample = stopped ? null : Sample(model, state);
         var content = new ReportContent
@@ -146,7 +138,7 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             return null;
         }
 
-        using var whole = ModelFolder.Read(folder.Checkpoints.PathOf(state.Step));
+        using var whole = ModelSource.Read(folder.Checkpoints.PathOf(state.Step));
         return Sample(whole);
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using KvShiftScale.Core.Faults;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Telemetry;
@@ -12,13 +12,6 @@ internal sealed record TrainingState
 {
     /// <summary>Name of the file in a checkpoint.</summary>
     public const string FileName = "state.json";
-
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
 
     /// <summary>Steps done, skipped ones included.</summary>
     public required long Step { get; init; }
@@ -48,7 +41,7 @@ internal sealed record TrainingState
     public StepGuardState Guard { get; init; } = new();
 
     /// <summary>The file's bytes.</summary>
-    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Options);
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, RecordJson.Document);
 
     /// <summary>Reads the file of a checkpoint.</summary>
     public static TrainingState Read(string checkpoint)
@@ -57,7 +50,7 @@ internal sealed record TrainingState
         InjectedFaults.Reach("state.read");
         try
         {
-            return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), Options)
+            return JsonSerializer.Deserialize<TrainingState>(File.ReadAllBytes(path), RecordJson.Document)
                 ?? throw new InvalidDataException($"{path} holds null instead of the state of a run");
         }
         catch (JsonException exception)

@@ -46,9 +46,9 @@ public sealed class VariantFolderTests : IDisposable
         };
         using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 16), context: 8);
         model.Initialize(seed: 5);
-        ModelFolder.Write(_folder.Path, model, tokenizerPath: null);
+        WrittenModel.Write(_folder.Path, model, tokenizerPath: null);
 
-        using (var read = ModelFolder.Read(_folder.Path))
+        using (var read = ModelSource.Read(_folder.Path))
         {
             Assert.Equal(config, read.Config);
             AssertSameParameters(model, read);

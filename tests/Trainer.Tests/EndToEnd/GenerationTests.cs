@@ -34,7 +34,7 @@ public sealed class GenerationTests(TrainingFixture fixture)
     public void GreedyTextIsThatOfRecomputingEverything()
     {
         var tokenizer = TokenizerModel.Load(fixture.ModelPath);
-        using var model = ModelFolder.Read(fixture.ModelPath);
+        using var model = ModelSource.Read(fixture.ModelPath);
         List<int> ids = [.. tokenizer.Encode(Prompt)];
         for (var count = 0; count < 24; count++)
         {
@@ -59,7 +59,7 @@ public sealed class GenerationTests(TrainingFixture fixture)
     {
         // 300 tokens are three pieces of a prompt; a context of that size is not what was trained, which greedy ids do not mind.
         var tokenizer = TokenizerModel.Load(fixture.ModelPath);
-        using var model = ModelFolder.Read(fixture.ModelPath, context: 320);
+        using var model = ModelSource.Read(fixture.ModelPath, context: 320);
         var prompt = Enumerable.Range(0, 300).Select(i => i * 37 % 250).ToArray();
         var found = new TextGenerator(model, tokenizer).GenerateIds(prompt, new SamplingOptions(8, true, 1, 1, 1)).ToArray();
 
@@ -97,7 +97,7 @@ public sealed class GenerationTests(TrainingFixture fixture)
         var model = WithoutEnd(folder.PathOf("model"));
         var tokenizer = TokenizerModel.Load(model);
         using var whole = ProgramRun.Execute(ExitCode.Done, ["generate", "--model", model, "--prompt", Prompt, "--max-tokens", "12", "--greedy"]);
-        using (var built = ModelFolder.Read(model))
+        using (var built = ModelSource.Read(model))
         {
             var ids = new TextGenerator(built, tokenizer).GenerateIds(tokenizer.Encode(Prompt), new SamplingOptions(12, true, 1, 1, 1)).ToArray();
             // The first id that differs from those before it ends the text where it stands.
@@ -149,14 +149,14 @@ public sealed class GenerationTests(TrainingFixture fixture)
     {
         var tokenizer = TokenizerModel.Load(fixture.ModelPath);
         Directory.CreateDirectory(destination);
-        using var model = ModelFolder.Read(fixture.ModelPath);
+        using var model = ModelSource.Read(fixture.ModelPath);
         using (no_grad())
         using (NewDisposeScope())
         {
             var head = model.Parameters.Slots.Single(slot => slot.Name == "lm_head.weight").Parameter;
             head.narrow(0, tokenizer.EndOfTextId!.Value, 1).fill_(0);
         }
-        ModelFolder.Write(destination, model, fixture.TokenizerPath);
+        WrittenModel.Write(destination, model, fixture.TokenizerPath);
         return destination;
     }
 
