@@ -107,13 +107,14 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>
     /// <param name="x">[tokens, hidden_size].</param>
+    /// <param name="layout">One row of these tokens, whose positions go on from the sequence's.</param>
     /// <param name="cache">This layer's cache; the tokens are added to it.</param>
-    public Tensor Decode(Tensor x, LayerCache cache)
+    internal Tensor Decode(Tensor x, TokenLayout layout, LayerCache cache)
     {
         var (heads, kvHeads, headSize, window) = _shape;
         var tokens = (int)x.size(0);
         cache.RequireRoom(tokens);
-        var positions = arange(cache.Length, cache.Length + tokens, int64, x.device).view(1, tokens);
+        var positions = layout.Positions.to(int64, x.device).view(1, tokens);
         var query = Mix(_query.call(x).view(tokens, heads, headSize), cache.QueryShift, _queryShift);
         var key = Mix(_key.call(x).view(tokens, kvHeads, headSize), cache.KeyShift, _keyShift);
         var value = Mix(_value.call(x).view(tokens, kvHeads, headSize), cache.ValueShift, _valueShift);
