@@ -2,6 +2,7 @@ using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
@@ -92,7 +93,7 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>Sum over valid targets of the negative log-likelihood, in nats.</summary>
     /// <param name="ids">int32 [batch * tokens].</param>
-    /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
+    /// <param name="targets">int32 [batch * tokens]; -100 where there is no target.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     /// <param name="observer">Shown every part on the way.</param>
     public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout, ForwardObserver? observer = null)

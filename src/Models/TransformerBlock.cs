@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 

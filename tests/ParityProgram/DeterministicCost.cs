@@ -7,6 +7,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -66,7 +67,7 @@ internal static class DeterministicCost
         public Candidate(ParallelContext ranks, string shard, DataConfig data, int leaves)
         {
             _ranks = ranks;
-            var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 32L << 20);
+            var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 32L << 20);
             _model = new KvShiftTransformer(Model, parameters, data.Context);
             _model.Initialize(seed: 1);
             _optimizer = new AdamW(parameters, Optimizer);

@@ -5,6 +5,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -40,7 +41,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
             : OptimizerShare.Whole;
         // Buckets that end in the middle of a layer.
-        var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 4096, share);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 4096, share);
         using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.IsSequenceParallel))
         {
             Recompute = test.Layout.Recompute,

@@ -15,10 +15,10 @@ if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or 
 }
 var threads = args[0] == "deterministic" ? Number(1) : 1;
 set_num_threads(threads);
-DenseKernels.SetThreads(threads);
+HostKernels.SetThreads(threads);
 if (args[0] == "deterministic-cost")
 {
-    DenseKernels.RetainMemory();
+    HostKernels.RetainMemory();
 }
 
 MpiLibrary.Load(Environment.GetEnvironmentVariable);

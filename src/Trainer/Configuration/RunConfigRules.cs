@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using static KvShiftScale.Trainer.Configuration.ConfigFaultList;

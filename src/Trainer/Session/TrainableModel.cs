@@ -1,5 +1,6 @@
 using KvShiftScale.Models;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -50,7 +51,7 @@ internal sealed class TrainableModel : IDisposable
             Precision.Bf16 => ScalarType.BFloat16,
             _ => ScalarType.Float32,
         };
-        var parameters = new ParameterBuckets(dtype, CPU, (long)config.Parallel.BucketMebibytes << 20, share);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype, config.Run.Kernels), (long)config.Parallel.BucketMebibytes << 20, share);
         return new KvShiftTransformer(config.Model, parameters, config.Data.Context,
             new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel))
         {

@@ -15,7 +15,7 @@ internal sealed class StepRecorder(LaunchedRun run, TrainableModel trained, Chec
     private const double Tera = 1e12;
 
     private readonly double _flopsPerToken = ModelCost.TrainingFlopsPerToken(run.Config.Model, run.Config.Data.Context, causal: true);
-    private readonly BestRate _best = BestRate.Of(trained.Model.Parameters.DataType, trained.Model.Parameters.Device);
+    private readonly BestRate _best = BestRate.Of(trained.Model.Parameters);
 
     // TFLOP/s of the devices of all ranks together.
     private readonly double? _statedTflops = StatedTflops(run, trained.Model.Parameters.Device);

@@ -3,6 +3,7 @@ using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -33,7 +34,7 @@ internal sealed class InductionTraining(StopSignal stop)
         var started = Stopwatch.GetTimestamp();
         var study = run.Study;
         using var alone = ParallelContext.Single();
-        using var model = new KvShiftTransformer(run.Model, new ParameterBuckets(ScalarType.Float32, CPU, 32L << 20), study.Task.Context);
+        using var model = new KvShiftTransformer(run.Model, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 32L << 20), study.Task.Context);
         model.Initialize(run.Seed);
         using var optimizer = new AdamW(model.Parameters, run.Optimizer);
         using var reducer = new GradientReducer(model.Parameters, alone.Replicas);
