@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using static TorchSharp.torch;
 
@@ -7,8 +8,12 @@ namespace KvShiftScale.ParityProgram;
 /// <param name="ranks">The launch.</param>
 /// <param name="folder">Where corpora go.</param>
 /// <param name="dtype">Element type of parameters and activations.</param>
-internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarType dtype)
+/// <param name="kernels">What the cases compute with; the one rank has the device's own.</param>
+internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarType dtype, KernelChoice kernels)
 {
+    // Composed operations take several times as long, and a wrong one shows in the first gradients.
+    private const int ComposedSteps = 3;
+
     private readonly Dictionary<string, ParityRun> _references = [];
     private readonly Dictionary<int, string> _corpora = [];
 
@@ -18,11 +23,12 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
     public int Run(IEnumerable<ParityCase> cases, bool stopAtFirst = false)
     {
         var (checkedCases, failures) = (0, 0);
-        foreach (var test in cases)
+        foreach (var given in cases)
         {
+            var test = kernels == KernelChoice.Composed ? given with { Steps = ComposedSteps } : given;
             var shard = Corpus(test.Model.VocabSize);
             using var divided = ranks.Divide(test.Layout);
-            var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, dtype), Reference(test, shard), ranks.World);
+            var comparison = ParityComparison.Of(ParityRun.Train(test, divided, shard, dtype, kernels), Reference(test, shard), ranks.World);
             var holds = Holds(comparison);
             checkedCases++;
             if (!holds)
@@ -42,7 +48,7 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
         }
         if (ranks.World.Rank == 0)
         {
-            Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}, {checkedCases} cases, {failures} failed");
+            Console.WriteLine($"parity: {ranks.World.Size} ranks, {dtype}{(kernels == KernelChoice.Composed ? " composed" : "")}, {checkedCases} cases, {failures} failed");
         }
 
         return failures == 0 && checkedCases > 0 ? 0 : 1;
@@ -70,7 +76,7 @@ internal sealed class ParityCheck(ParallelContext ranks, string folder, ScalarTy
         }
 
         using var solo = ParallelContext.Single();
-        return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, dtype);
+        return _references[$"{alone}"] = ParityRun.Train(alone, solo, shard, dtype, KernelChoice.Auto);
     }
 
     private string Corpus(int vocabulary)

@@ -27,7 +27,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
     private const long Seed = 7;
 
     /// <summary>Trains with the product's own step.</summary>
-    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, ScalarType dtype)
+    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, ScalarType dtype, KernelChoice kernels = KernelChoice.Auto)
     {
         var data = new DataConfig
         {
@@ -41,7 +41,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
             : OptimizerShare.Whole;
         // Buckets that end in the middle of a layer.
-        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 4096, share);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype, kernels), bucketBytes: 4096, share);
         using var model = new KvShiftTransformer(test.Model, parameters, test.Context, new TensorRegion(ranks.Tensor, test.Layout.IsSequenceParallel))
         {
             Recompute = test.Layout.Recompute,
