@@ -31,7 +31,7 @@ if (known is not { } dtype)
 }
 set_num_threads(Number("--threads"));
 // The allocator keeps freed memory, as ours does.
-DenseKernels.RetainMemory();
+HostKernels.RetainMemory();
 manual_seed(1);
 
 var model = new EagerTransformer(Vocabulary, Context, dtype);

@@ -58,13 +58,13 @@ if (launched)
 
 using var context = ParallelContext.Create(new ParallelConfig(), launched);
 set_num_threads(options["--threads"]);
-DenseKernels.SetThreads(options["--threads"]);
-DenseKernels.RetainMemory();
+HostKernels.SetThreads(options["--threads"]);
+HostKernels.RetainMemory();
 
 var config = new ModelConfig { VocabSize = Vocabulary, HiddenSize = 512, Layers = 8, Heads = 8, FfnSize = 1408 };
 var optimizerConfig = new OptimizerConfig { Lr = 1e-4, WarmupSteps = 1 };
 var share = options["--zero1"] != 0 ? new OptimizerShare(context.Replicas.Rank, context.Replicas.Size) : OptimizerShare.Whole;
-using var model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, 32L << 20, share), Context)
+using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(dtype), 32L << 20, share), Context)
 {
     Recompute = (Recompute)options["--recompute"],
 };
@@ -137,7 +137,7 @@ double Step(long step)
     activationBytes = NativeHeap.Bytes - before;
     BackwardPass.Run(loss);
     reducer.Reduce();
-    var norm = GradientNorm.Of(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor) / globalTokens;
+    var norm = Math.Sqrt(GradientNorm.Squares(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor).item<double>()) / globalTokens;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / globalTokens, step);
     reducer.GatherParameters();
     return loss.to(ScalarType.Float64).item<double>() / (rows * Context);

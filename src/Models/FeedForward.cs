@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
@@ -8,6 +9,7 @@ namespace KvShiftScale.Models;
 /// <summary>SwiGLU feed-forward: down(silu(gate(x)) * up(x)).</summary>
 public sealed class FeedForward : nn.Module<Activation, Tensor>
 {
+    private readonly IKernels _kernels;
     private readonly TensorRegion _region;
     private readonly Linear _gate;
     private readonly Linear _up;
@@ -15,6 +17,7 @@ public sealed class FeedForward : nn.Module<Activation, Tensor>
 
     internal FeedForward(ModelParameters parameters, string name) : base(name)
     {
+        _kernels = parameters.Kernels;
         _region = parameters.Region;
         _gate = Projection("gate_proj");
         _up = Projection("up_proj");
@@ -34,6 +37,6 @@ public sealed class FeedForward : nn.Module<Activation, Tensor>
     public override Tensor forward(Activation x)
     {
         x = _region.Enter(x);
-        return _region.Leave(_down.call(SwiGluOperation.Apply(_gate.call(x), _up.call(x), ProductIsRemade)));
+        return _region.Leave(_down.call(SwiGluOperation.Apply(_kernels, _gate.call(x), _up.call(x), ProductIsRemade)));
     }
 }

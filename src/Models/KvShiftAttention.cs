@@ -1,6 +1,7 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
@@ -14,6 +15,7 @@ namespace KvShiftScale.Models;
 /// </summary>
 public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor>
 {
+    private readonly IKernels _kernels;
     private readonly AttentionShape _shape;
     private readonly RotaryTable _rotary;
     private readonly int _kvHeads;
@@ -28,6 +30,7 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
 
     internal KvShiftAttention(ModelParameters parameters, string name, KvShiftVariant variant, AttentionShape shape, RotaryTable rotary) : base(name)
     {
+        _kernels = parameters.Kernels;
         _region = parameters.Region;
         // Of this rank; neighbours share a head where there are fewer than ranks.
         _shape = shape with { Heads = shape.Heads / _region.Size, KvHeads = Math.Max(1, shape.KvHeads / _region.Size) };
@@ -65,18 +68,18 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
         x = _region.Enter(x);
         // Only a shift needs neighbours; queries are rotated where they are.
         var query = _queryShift is null
-            ? ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, weights: null, _rotary, layout.Own)
-            : ShiftRotateOperation.Apply(layout.Gather(_query.call(x)), _shape.Heads, _queryShift.Weights(), _rotary, layout, ShiftedIsRemade)
+            ? ShiftRotateOperation.Apply(_kernels, _query.call(x), _shape.Heads, weights: null, _rotary, layout.Own)
+            : ShiftRotateOperation.Apply(_kernels, layout.Gather(_query.call(x)), _shape.Heads, _queryShift.Weights(), _rotary, layout, ShiftedIsRemade)
                 .Then(layout.TakeOwn);
         // Keys and values are gathered raw, so that the shift finds the neighbour of every token.
-        var key = ShiftRotateOperation.Apply(layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout, ShiftedIsRemade);
+        var key = ShiftRotateOperation.Apply(_kernels, layout.Gather(_key.call(x)), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout, ShiftedIsRemade);
         Activation value = layout.Gather(_value.call(x));
         if (_valueShift is not null)
         {
-            value = ShiftRotateOperation.Apply(value.Value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout, ShiftedIsRemade);
+            value = ShiftRotateOperation.Apply(_kernels, value.Value, _shape.KvHeads, _valueShift.Weights(), rotary: null, layout, ShiftedIsRemade);
         }
 
-        return _region.Leave(_output.call(AttentionOperation.Apply(query, key, value, _shape, layout)));
+        return _region.Leave(_output.call(AttentionOperation.Apply(_kernels, query, key, value, _shape, layout)));
     }
 
     /// <summary>What this rank's heads see, to look at: projects anew, so that the forward pass pays nothing for it. Collective.</summary>
@@ -87,8 +90,8 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
         var ranksPerKvHead = Math.Max(1, _region.Size / _kvHeads);
         return new AttentionView
         {
-            Query = Split(ShiftRotateOperation.Apply(_query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout).Value, _shape.Heads),
-            Key = Split(ShiftRotateOperation.Apply(_key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout).Value, _shape.KvHeads),
+            Query = Split(ShiftRotateOperation.Apply(_kernels, _query.call(x), _shape.Heads, _queryShift?.Weights(), _rotary, layout).Value, _shape.Heads),
+            Key = Split(ShiftRotateOperation.Apply(_kernels, _key.call(x), _shape.KvHeads, _keyShift?.Weights(), _rotary, layout).Value, _shape.KvHeads),
             Value = Split(_value.call(x), _shape.KvHeads),
             Output = _output.Weight.Parameter,
             Layout = layout,
@@ -107,18 +110,19 @@ public sealed class KvShiftAttention : nn.Module<Activation, TokenLayout, Tensor
 
     /// <summary>Attention for the next tokens of one sequence, which continue what <paramref name="cache"/> holds.</summary>
     /// <param name="x">[tokens, hidden_size].</param>
+    /// <param name="layout">One row of these tokens, whose positions go on from the sequence's.</param>
     /// <param name="cache">This layer's cache; the tokens are added to it.</param>
-    public Tensor Decode(Tensor x, LayerCache cache)
+    internal Tensor Decode(Tensor x, TokenLayout layout, LayerCache cache)
     {
         var (heads, kvHeads, headSize, window) = _shape;
         var tokens = (int)x.size(0);
         cache.RequireRoom(tokens);
-        var positions = arange(cache.Length, cache.Length + tokens, int64, x.device).view(1, tokens);
+        var positions = layout.Positions.to(int64, x.device).view(1, tokens);
         var query = Mix(_query.call(x).view(tokens, heads, headSize), cache.QueryShift, _queryShift);
         var key = Mix(_key.call(x).view(tokens, kvHeads, headSize), cache.KeyShift, _keyShift);
         var value = Mix(_value.call(x).view(tokens, kvHeads, headSize), cache.ValueShift, _valueShift);
-        query = ShiftRotateOperation.Rotate(query.view(1, tokens, heads, headSize), _rotary, positions);
-        key = ShiftRotateOperation.Rotate(key.view(1, tokens, kvHeads, headSize), _rotary, positions).view(tokens, kvHeads, headSize);
+        query = _rotary.Rotate(query.view(1, tokens, heads, headSize), positions);
+        key = _rotary.Rotate(key.view(1, tokens, kvHeads, headSize), positions).view(tokens, kvHeads, headSize);
         cache.Append(key, value);
 
         // [kv_heads, group * tokens, head_size] against the keys from the first that any of the tokens sees.

@@ -2,6 +2,7 @@ using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Layers;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
@@ -42,7 +43,7 @@ public sealed class KvShiftTransformer : nn.Module
                 rotary = new RotaryTable(context, shape.HeadSize, config.RopeBase, parameters.DataType, parameters.Device);
                 _rotary.Add(shape.HeadSize, rotary);
             }
-            var block = new TransformerBlock(slots, $"model.layers.{layer}", config, shape, rotary);
+            var block = new TransformerBlock(slots, layer, config, shape, rotary);
             _blocks.Add(block);
             register_module($"layers_{layer}", block);
         }
@@ -92,55 +93,21 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>Sum over valid targets of the negative log-likelihood, in nats.</summary>
     /// <param name="ids">int32 [batch * tokens].</param>
-    /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
+    /// <param name="targets">int32 [batch * tokens]; -100 where there is no target.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout)
-        => LinearCrossEntropyOperation.Apply(_region.Enter(Hidden(ids, layout)), _head, targets, _region.Group);
+    /// <param name="observer">Shown every part on the way.</param>
+    public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout, ForwardObserver? observer = null)
+        => LinearCrossEntropyOperation.Apply(Hidden(ids, layout, observer), _head, targets, _region.Group);
 
     /// <summary>[batch * tokens, vocabulary] logits.</summary>
-    public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Hidden(ids, layout));
+    public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Blocks(ids, layout));
 
-    /// <summary>The final hidden states [batch * tokens, hidden_size], and a look at the attention of every layer on the way. Not for training.</summary>
-    /// <param name="ids">int32 [batch * tokens].</param>
+    /// <summary>The final hidden states of the tokens that this rank's head is for, [batch * own tokens, hidden_size].</summary>
+    /// <param name="ids">int32 [batch * own tokens].</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    /// <param name="look">Called with each layer's number, from 0; what it is shown is gone when it returns.</param>
-    internal Tensor Observe(Tensor ids, TokenLayout layout, Action<int, AttentionView> look)
-    {
-        var residual = _region.Leave(_embedding.call(ids));
-        Tensor? pending = null;
-        for (var layer = 0; layer < _blocks.Count; layer++)
-        {
-            // Without a backward pass nothing of a block is needed after it.
-            var number = layer;
-            using var scope = NewDisposeScope();
-            var (nextResidual, nextPending) = _blocks[layer].Observe(residual, pending, layout, view => look(number, view));
-            residual.Dispose();
-            pending?.Dispose();
-            residual = nextResidual.MoveToOuterDisposeScope();
-            pending = nextPending.MoveToOuterDisposeScope();
-        }
-        return _region.Enter(Final(residual, pending));
-    }
-
-    /// <summary>As <see cref="LossSum"/>, and shows the output of every part on the way, under its name. Not for training.</summary>
-    /// <param name="ids">int32 [batch * tokens].</param>
-    /// <param name="targets">int32 [batch * tokens] in host memory; -100 where there is no target.</param>
-    /// <param name="layout">Rows, tokens and documents.</param>
-    /// <param name="look">Called in the order of the computation; what it is shown is [rows, hidden_size].</param>
-    public Tensor Trace(Tensor ids, Tensor targets, TokenLayout layout, Action<string, Tensor> look)
-    {
-        var residual = _region.Leave(_embedding.call(ids));
-        look("model.embed_tokens", residual);
-        Tensor? pending = null;
-        for (var layer = 0; layer < _blocks.Count; layer++)
-        {
-            var name = $"model.layers.{layer}";
-            (residual, pending) = _blocks[layer].Trace(residual, pending, layout, (part, output) => look($"{name}.{part}", output));
-        }
-        var hidden = Final(residual, pending);
-        look("model.norm", hidden);
-        return LinearCrossEntropyOperation.Apply(_region.Enter(hidden), _head, targets, _region.Group);
-    }
+    /// <param name="observer">Shown every part on the way.</param>
+    internal Tensor Hidden(Tensor ids, TokenLayout layout, ForwardObserver? observer = null)
+        => _region.Enter(Blocks(ids, layout, caches: null, observer));
 
     /// <summary>How ranks divide the model.</summary>
     internal TensorRegion Region => _region;
@@ -158,6 +125,7 @@ public sealed class KvShiftTransformer : nn.Module
         _region.Group.AllReduce(rows);
         return rows * _norm.Weight.Parameter;
     }
+
     /// <summary>
     /// Logits of a few tokens for the part of the vocabulary that this rank holds, [numbers, rows of <see cref="HeadShard"/>].
     /// </summary>
@@ -165,7 +133,7 @@ public sealed class KvShiftTransformer : nn.Module
     /// <param name="layout">Rows, tokens and documents.</param>
     /// <param name="numbers">int64: which of this rank's own tokens.</param>
     public Tensor LogitsAt(Tensor ids, TokenLayout layout, Tensor numbers)
-        => Head(_region.Enter(Hidden(ids, layout)).index_select(0, numbers));
+        => Head(Hidden(ids, layout).index_select(0, numbers));
 
     /// <summary>Which rows of the output head this rank holds.</summary>
     public ParameterShard HeadShard => _head.Shard;
@@ -182,14 +150,9 @@ public sealed class KvShiftTransformer : nn.Module
             var rest = tokens - Config.SlidingWindow;
             return cat([Decode(ids.narrow(0, 0, Config.SlidingWindow), caches), Decode(ids.narrow(0, Config.SlidingWindow, rest), caches)], 0);
         }
-        var residual = _embedding.call(ids);
-        Tensor? pending = null;
-        for (var layer = 0; layer < _blocks.Count; layer++)
-        {
-            (residual, pending) = _blocks[layer].Decode(residual, pending, caches[layer]);
-        }
-
-        return Head(Final(residual, pending));
+        var length = caches[0].Length;
+        using var layout = new TokenLayout(batch: 1, (int)tokens, arange(length, length + tokens, int32));
+        return Head(Blocks(ids, layout, caches));
     }
 
     /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
@@ -214,7 +177,7 @@ public sealed class KvShiftTransformer : nn.Module
         Parameters.Dispose();
     }
 
-    private Tensor Hidden(Tensor ids, TokenLayout layout)
+    private Tensor Blocks(Tensor ids, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null, ForwardObserver? observer = null)
     {
         if (layout.Tokens > Context)
         {
@@ -222,25 +185,26 @@ public sealed class KvShiftTransformer : nn.Module
         }
 
         var residual = _region.Leave(_embedding.call(ids));
+        observer?.Part?.Invoke("model.embed_tokens", residual);
         Tensor? pending = null;
-        var recompute = Recompute == Recompute.Full && is_grad_enabled();
-        foreach (var block in _blocks)
+        var recompute = Recompute == Recompute.Full && is_grad_enabled() && observer is null;
+        for (var layer = 0; layer < _blocks.Count; layer++)
         {
             // What backward needs is kept by the graph; nothing else of a block outlives it.
             using var scope = NewDisposeScope();
             var (nextResidual, nextPending) = recompute
-                ? RecomputedBlock.Apply(block, residual, pending, layout)
-                : block.Forward(residual, pending, layout);
+                ? RecomputedBlock.Apply(_blocks[layer], residual, pending, layout)
+                : _blocks[layer].Forward(residual, pending, layout, caches?[layer], observer);
             residual.Dispose();
             pending?.Dispose();
             residual = nextResidual.MoveToOuterDisposeScope();
             pending = nextPending.MoveToOuterDisposeScope();
         }
-        return Final(residual, pending);
-    }
 
-    private Tensor Final(Tensor residual, Tensor? pending)
-        => pending is null ? _norm.call(residual).Value : _norm.NormOfSum(residual, pending);
+        var hidden = pending is null ? _norm.call(residual).Value : _norm.NormOfSum(residual, pending);
+        observer?.Part?.Invoke("model.norm", hidden);
+        return hidden;
+    }
 
     private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, _head.AsInput());
 }

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
 
@@ -12,6 +13,9 @@ internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets bucke
 {
     /// <summary>How tensor-parallel ranks divide the model.</summary>
     public TensorRegion Region => region;
+
+    /// <summary>What computes with the parameters.</summary>
+    public IKernels Kernels => buckets.Kernels;
 
     /// <summary>Allocates a planned parameter. Ranks do so in one order.</summary>
     public ParameterSlot Create(string name)

@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
@@ -11,23 +12,28 @@ namespace KvShiftScale.Models;
 /// </summary>
 public sealed class TransformerBlock : nn.Module
 {
+    private readonly int _layer;
+    private readonly string _name;
     private readonly RmsNorm _attentionNorm;
     private readonly KvShiftAttention _attention;
     private readonly RmsNorm _ffnNorm;
     private readonly FeedForward _ffn;
 
-    internal TransformerBlock(ModelParameters parameters, string name, ModelConfig config, AttentionShape shape, RotaryTable rotary) : base(name)
+    internal TransformerBlock(ModelParameters parameters, int layer, ModelConfig config, AttentionShape shape, RotaryTable rotary)
+        : base($"model.layers.{layer}")
     {
+        _layer = layer;
+        _name = $"model.layers.{layer}";
         _attentionNorm = Norm("input_layernorm");
-        _attention = new KvShiftAttention(parameters, $"{name}.self_attn", config.KvShift, shape, rotary);
+        _attention = new KvShiftAttention(parameters, $"{_name}.self_attn", config.KvShift, shape, rotary);
         _ffnNorm = Norm("post_attention_layernorm");
-        _ffn = new FeedForward(parameters, $"{name}.mlp");
+        _ffn = new FeedForward(parameters, $"{_name}.mlp");
         register_module("input_layernorm", _attentionNorm);
         register_module("self_attn", _attention);
         register_module("post_attention_layernorm", _ffnNorm);
         register_module("mlp", _ffn);
 
-        RmsNorm Norm(string norm) => new($"{name}.{norm}", parameters.Create($"{name}.{norm}.weight"), config.NormEpsilon);
+        RmsNorm Norm(string norm) => new($"{_name}.{norm}", parameters.Create($"{_name}.{norm}.weight"), config.NormEpsilon);
     }
 
     /// <summary>
@@ -45,48 +51,28 @@ public sealed class TransformerBlock : nn.Module
     /// <param name="residual">[rows, hidden_size].</param>
     /// <param name="pending">What the block before left to add; null in the first block.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    public (Tensor Residual, Tensor Pending) Forward(Tensor residual, Tensor? pending, TokenLayout layout)
+    /// <param name="cache">Where the tokens continue a sequence: what this layer has kept of it. They are added to it.</param>
+    /// <param name="observer">Shown each part of the block.</param>
+    public (Tensor Residual, Tensor Pending) Forward(Tensor residual, Tensor? pending, TokenLayout layout, LayerCache? cache = null,
+        ForwardObserver? observer = null)
     {
-        (residual, var x) = Enter(residual, pending);
-        (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
-        return (residual, _ffn.call(x));
-    }
-
-    /// <summary>As <see cref="Forward"/>, and shows what the attention sees.</summary>
-    internal (Tensor Residual, Tensor Pending) Observe(Tensor residual, Tensor? pending, TokenLayout layout, Action<AttentionView> look)
-    {
-        (residual, var x) = Enter(residual, pending);
-        using (NewDisposeScope())
+        Activation x;
+        (residual, x) = pending is null ? (residual, _attentionNorm.call(residual)) : _attentionNorm.AddNorm(residual, pending);
+        Show(observer, "input_layernorm", x.Value);
+        if (observer?.Attention is { } look)
         {
-            look(_attention.View(x, layout));
+            using var scope = NewDisposeScope();
+            look(_layer, _attention.View(x, layout));
         }
 
-        (residual, x) = _ffnNorm.AddNorm(residual, _attention.call(x, layout));
-        return (residual, _ffn.call(x));
+        var attended = cache is null ? _attention.call(x, layout) : _attention.Decode(x.Value, layout, cache);
+        Show(observer, "self_attn", attended);
+        (residual, x) = _ffnNorm.AddNorm(residual, attended);
+        Show(observer, "post_attention_layernorm", x.Value);
+        var fed = _ffn.call(x);
+        Show(observer, "mlp", fed);
+        return (residual, fed);
     }
 
-    /// <summary>As <see cref="Forward"/>, and shows what each part of the block gives, under its name in the block.</summary>
-    internal (Tensor Residual, Tensor Pending) Trace(Tensor residual, Tensor? pending, TokenLayout layout, Action<string, Tensor> look)
-    {
-        (residual, var normalised) = Enter(residual, pending);
-        look("input_layernorm", normalised.Value);
-        var x = _attention.call(normalised, layout);
-        look("self_attn", x);
-        (residual, normalised) = _ffnNorm.AddNorm(residual, x);
-        look("post_attention_layernorm", normalised.Value);
-        x = _ffn.call(normalised);
-        look("mlp", x);
-        return (residual, x);
-    }
-
-    /// <summary>As <see cref="Forward"/>, for the next tokens of one cached sequence.</summary>
-    public (Tensor Residual, Tensor Pending) Decode(Tensor residual, Tensor? pending, LayerCache cache)
-    {
-        (residual, var x) = Enter(residual, pending);
-        (residual, x) = _ffnNorm.AddNorm(residual, _attention.Decode(x.Value, cache));
-        return (residual, _ffn.call(x));
-    }
-
-    private (Tensor Residual, Activation Normalised) Enter(Tensor residual, Tensor? pending)
-        => pending is null ? (residual, _attentionNorm.call(residual)) : _attentionNorm.AddNorm(residual, pending);
+    private void Show(ForwardObserver? observer, string part, Tensor output) => observer?.Part?.Invoke($"{_name}.{part}", output);
 }

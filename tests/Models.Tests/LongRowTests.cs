@@ -12,31 +12,23 @@ public sealed class LongRowTests
     private static readonly ModelConfig Config = ModelFixture.Config with { HiddenSize = 4, Layers = 1, Heads = 1, KvHeads = 1, FfnSize = 4 };
 
     [Theory]
-    [InlineData(false, Tokens)]
-    [InlineData(true, Tokens)]
-    [InlineData(true, 500)]
-    public void MemoryOfATrainingStepStaysLinearInTheRow(bool composed, int documentTokens)
+    [InlineData(KernelChoice.Auto, Tokens)]
+    [InlineData(KernelChoice.Composed, Tokens)]
+    [InlineData(KernelChoice.Composed, 500)]
+    public void MemoryOfATrainingStepStaysLinearInTheRow(KernelChoice kernels, int documentTokens)
     {
-        using var fixture = new ModelFixture(Config, ScalarType.Float32, context: Tokens);
+        using var fixture = new ModelFixture(Config, ScalarType.Float32, context: Tokens, kernels: kernels);
         var places = Enumerable.Range(0, Tokens);
         var rows = new TestRows([[.. places.Select(t => t * 7 % 13)]], [[.. places.Select(t => t * 5 % 13)]],
             [[.. places.Select(t => t % documentTokens)]]);
-        AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, composed);
-        try
-        {
-            // Writing 5 resets the process's peak of resident memory (proc(5)).
-            File.WriteAllText("/proc/self/clear_refs", "5");
-            var before = ResidentMebibytes("VmHWM");
-            fixture.LossAndGradients(rows);
+        // Writing 5 resets the process's peak of resident memory (proc(5)).
+        File.WriteAllText("/proc/self/clear_refs", "5");
+        var before = ResidentMebibytes("VmHWM");
+        fixture.LossAndGradients(rows);
 
-            // Blocks of 128 queries have 8 MiB of scores and some copies of them; all else is 16,384 rows of 4 channels.
-            var peak = ResidentMebibytes("VmHWM") - before;
-            Assert.True(peak < 192, $"a step over {Tokens} tokens took {peak} MiB");
-        }
-        finally
-        {
-            AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, false);
-        }
+        // Blocks of 128 queries have 8 MiB of scores and some copies of them; all else is 16,384 rows of 4 channels.
+        var peak = ResidentMebibytes("VmHWM") - before;
+        Assert.True(peak < 192, $"a step over {Tokens} tokens took {peak} MiB");
     }
 
     [Fact]
@@ -48,23 +40,17 @@ public sealed class LongRowTests
         var positions = Enumerable.Range(0, tokens).Select(t => t - starts.Last(start => start <= t)).ToArray();
         var ids = Enumerable.Range(0, tokens).Select(t => t * t % 13).ToArray();
         var rows = new TestRows([ids, ids], [ids, ids], [positions, [.. Enumerable.Range(0, tokens)]]);
-        using var fixture = new ModelFixture(ModelFixture.Config with { InitStd = 0.2 }, ScalarType.Float64, context: tokens);
+        var config = ModelFixture.Config with { InitStd = 0.2 };
+        using var fixture = new ModelFixture(config, ScalarType.Float64, context: tokens);
+        using var composedFixture = new ModelFixture(config, ScalarType.Float64, context: tokens, kernels: KernelChoice.Composed);
         var (loss, gradients) = fixture.LossAndGradients(rows);
+        var (composedLoss, composed) = composedFixture.LossAndGradients(rows);
 
-        AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, true);
-        try
+        Assert.Equal(loss, composedLoss, 1e-12 * loss);
+        // Sums of 600 tokens in another order.
+        foreach (var (name, expected) in gradients)
         {
-            var (composedLoss, composed) = fixture.LossAndGradients(rows);
-            Assert.Equal(loss, composedLoss, 1e-12 * loss);
-            // Sums of 600 tokens in another order.
-            foreach (var (name, expected) in gradients)
-            {
-                RelativeError.Below(1e-12, name, expected, composed[name]);
-            }
-        }
-        finally
-        {
-            AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, false);
+            RelativeError.Below(1e-12, name, expected, composed[name]);
         }
     }
 

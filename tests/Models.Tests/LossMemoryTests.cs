@@ -2,6 +2,7 @@ using System.Globalization;
 using KvShiftScale.Models.Operations;
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using Xunit.Abstractions;
 using static TorchSharp.torch;
@@ -19,7 +20,7 @@ public sealed class LossMemoryTests(ITestOutputHelper output)
     public void PeakIsUnderTwoFifthsOfLogitsOfAllTokens()
     {
         // Ours first: what it leaves to the allocator can only help the other.
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20);
         var (chunkedLoss, chunked) = Measure(() => Chunked(parameters));
         var (wholeLoss, whole) = Measure(Whole);
 

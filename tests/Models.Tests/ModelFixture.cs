@@ -1,6 +1,7 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -40,9 +41,9 @@ internal sealed class ModelFixture : IDisposable
         [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 0, 0, 1, 2]]);
 
     public ModelFixture(ModelConfig config, ScalarType dtype, long seed = 7, long bucketBytes = 4096, int context = 16,
-        Recompute recompute = Recompute.None)
+        Recompute recompute = Recompute.None, KernelChoice kernels = KernelChoice.Auto)
     {
-        Model = new KvShiftTransformer(config, new ParameterBuckets(dtype, CPU, bucketBytes), context) { Recompute = recompute };
+        Model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(dtype, kernels), bucketBytes), context) { Recompute = recompute };
         Model.Initialize(seed);
     }
 

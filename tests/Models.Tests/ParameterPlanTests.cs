@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -35,7 +36,7 @@ public sealed class ParameterPlanTests
             SlidingKvHeads = window == 0 ? 0 : 1,
         };
         var plan = ParameterPlan.Of(config);
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 8);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20), context: 8);
 
         Assert.Equal(model.Parameters.Slots.Select(slot => slot.Name).Order(), plan.Parameters.Select(parameter => parameter.Name).Order());
         Assert.All(model.Parameters.Slots, slot => Assert.Equal(slot.Shard.GlobalShape, plan[slot.Name].Shape));

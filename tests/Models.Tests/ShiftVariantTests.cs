@@ -152,31 +152,24 @@ public sealed class ShiftVariantTests
     // Both precisions and both paths against one plain computation, which starts from the float32 weights.
     private static void Compare(ModelConfig config, TestRows rows)
     {
-        using var single = new ModelFixture(config, ScalarType.Float32);
-        using var exact = new ModelFixture(config, ScalarType.Float64);
-        single.SpreadScalars();
-        exact.CopyWeightsFrom(single);
-        var (loss, logits, gradients) = new ReferenceModel(config, single.Weights()).Differentiate(rows);
+        using var start = new ModelFixture(config, ScalarType.Float32);
+        start.SpreadScalars();
+        var (loss, logits, gradients) = new ReferenceModel(config, start.Weights()).Differentiate(rows);
 
         // float32 rounds to 6e-8 and float64 to 1.1e-16. Half of the tensors are within 6 roundings, the worst within 40 on every
         // instruction set. The worst are the smallest: the gradient of a head's few scalars is a sum of hundreds of terms, and nothing
         // else has a part in the norm where they happen to cancel. (Of four other seeds two have such a scalar alone in its tensor,
         // the others being clipped: 2e-4 of itself, in both paths.)
-        Near(single, 1e-5);
-        Near(exact, 1e-12);
-        AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, true);
-        try
+        foreach (var kernels in Enum.GetValues<KernelChoice>())
         {
-            Near(single, 1e-5);
-            Near(exact, 1e-12);
-        }
-        finally
-        {
-            AppContext.SetSwitch(KernelDataType.ComposedOperationsSwitch, false);
+            Near(ScalarType.Float32, kernels, 1e-5);
+            Near(ScalarType.Float64, kernels, 1e-12);
         }
 
-        void Near(ModelFixture fixture, double tolerance)
+        void Near(ScalarType dtype, KernelChoice kernels, double tolerance)
         {
+            using var fixture = new ModelFixture(config, dtype, kernels: kernels);
+            fixture.CopyWeightsFrom(start);
             RelativeError.Below(tolerance, "logits", logits, fixture.Logits(rows));
             var (actualLoss, actual) = fixture.LossAndGradients(rows);
             Assert.Equal(loss, actualLoss, tolerance * loss);

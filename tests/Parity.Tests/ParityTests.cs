@@ -24,6 +24,17 @@ public sealed partial class ParityTests
     public void Every_layout_trains_as_one_rank_does(int ranks, string precision, int cases)
         => Assert.Contains($"{cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision], timeout: Timeout), StringComparison.Ordinal);
 
+    // libtorch's operations in every layout, against one rank with the kernels of this machine.
+    [Theory]
+    [InlineData(1, "fp64", 16)]
+    [InlineData(2, "fp64", 64)]
+    [InlineData(3, "fp64", 48)]
+    [InlineData(4, "fp64", 136)]
+    [InlineData(2, "fp32", 64)]
+    [InlineData(2, "bf16", 64)]
+    public void Composed_kernels_train_in_every_layout_as_one_rank_does(int ranks, string precision, int cases)
+        => Assert.Contains($"composed, {cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision, "--composed"], timeout: Timeout), StringComparison.Ordinal);
+
     [Theory]
     [InlineData(2)]
     [InlineData(4)]

@@ -3,6 +3,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -23,7 +24,7 @@ internal static class OptimizerMemory
     public static int Run(ParallelContext ranks)
     {
         var share = new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size);
-        var parameters = new ParameterBuckets(ScalarType.BFloat16, CPU, bucketBytes: 32L << 20, share);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.BFloat16), bucketBytes: 32L << 20, share);
         using var model = new KvShiftTransformer(Model, parameters, context: 64);
         using var reducer = new GradientReducer(parameters, ranks.Replicas);
         using (no_grad())

@@ -4,6 +4,7 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -23,11 +24,11 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
     private const long Seed = 7;
 
     /// <summary>Trains with the product's own step.</summary>
-    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, Precision precision)
+    public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, Precision precision, KernelChoice kernels = KernelChoice.Auto)
     {
         var config = new RunConfig
         {
-            Run = new RunSection { Name = "parity", Steps = test.Steps, Deterministic = test.Layout.CanonicalLeaves > 0 },
+            Run = new RunSection { Name = "parity", Steps = test.Steps, Deterministic = test.Layout.CanonicalLeaves > 0, Kernels = kernels },
             Model = test.Model,
             Data = new DataConfig
             {

@@ -1,5 +1,6 @@
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -96,7 +97,7 @@ public sealed class ModelSource : IDisposable
     /// <summary>A model of the folder's shape whose parameters have no values, and take no memory before they are written.</summary>
     public KvShiftTransformer NewModel(bool vanilla, int context)
         => new(vanilla ? Description.Model with { KvShift = KvShiftVariant.None } : Description.Model,
-            new ParameterBuckets(ScalarType.Float32, CPU, BucketBytes), context);
+            new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), BucketBytes), context);
 
     /// <summary>The folder's weights for a model of its shape.</summary>
     /// <param name="plan">The model's parameters.</param>

@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Kernels;
+
 namespace KvShiftScale.Models.Configuration;
 
 /// <summary>How attention mixes a token's projections with those of the tokens before it (paper section 2.2 and its ablations).</summary>
@@ -61,13 +63,6 @@ public enum WeightInitialization
     /// <summary>Standard deviation 1 for the embedding and 1 / sqrt(inputs) for each matrix: for models as narrow as 8.</summary>
     FanIn,
 }
-
-/// <summary>Shape of one layer's attention.</summary>
-/// <param name="Heads">Query heads.</param>
-/// <param name="KvHeads">Key and value heads.</param>
-/// <param name="HeadSize">Width of one head.</param>
-/// <param name="Window">Keys that a query sees, its own counted; 0 is all of its document so far.</param>
-public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadSize, int Window);
 
 /// <summary>The <c>model</c> section of a run's configuration: shape of a KV-shifting decoder.</summary>
 public sealed record ModelConfig

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.Models.Configuration;

@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Kernels;
+
 namespace KvShiftScale.Models.Configuration;
 
 /// <summary>Which projections a variant of the shift mixes, over how many positions and with how many learned scalars.</summary>

@@ -1,7 +1,5 @@
-using KvShiftScale.Models.Kernels;
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Kernels;
-using KvShiftScale.Parallel.Native;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Operations;
@@ -12,19 +10,18 @@ namespace KvShiftScale.Models.Operations;
 /// </summary>
 internal static class VocabularyLoss
 {
-    /// <summary>Losses of all rows together, in float64; the same on every rank.</summary>
+    /// <summary>Adds the losses of all rows to a sum; the same on every rank.</summary>
+    /// <param name="kernels">What computes.</param>
     /// <param name="group">The ranks that hold the other columns.</param>
     /// <param name="logits">[rows, columns of this rank]; overwritten with the gradient of the sum of losses.</param>
     /// <param name="targets">int32 [rows]; negative where there is none.</param>
     /// <param name="firstId">Token id of the first column.</param>
     /// <param name="withGradient">False leaves no meaning in <paramref name="logits"/>.</param>
-    public static double InPlace(ProcessGroup group, Tensor logits, Tensor targets, long firstId, bool withGradient)
+    /// <param name="lossSum">The sum, a float64 scalar.</param>
+    public static void InPlace(IKernels kernels, ProcessGroup group, Tensor logits, Tensor targets, long firstId, bool withGradient, Tensor lossSum)
     {
         using var scope = NewDisposeScope();
-        var (rows, columns) = (logits.size(0), logits.size(1));
-        var statistics = empty([3, rows], logits.dtype);
-        KernelStatus.ThrowIfFailed(TransformerKernels.kvs_cross_entropy_part(KernelDataType.Of(logits), rows, columns, firstId,
-            TensorMemory.Address(logits), TensorMemory.Address(targets), TensorMemory.Address(statistics)));
+        var statistics = kernels.CrossEntropyPart(logits, targets, firstId);
 
         var ownLargest = statistics.narrow(0, 0, 1);
         var largest = ownLargest.clone();
@@ -35,16 +32,13 @@ internal static class VocabularyLoss
         sums.narrow(0, 0, 1).copy_(sums.narrow(0, 0, 1) * scale);
         group.AllReduce(sums);
 
-        var valid = targets.view(1, rows).gt(-1).to(logits.dtype);
+        var valid = targets.view(1, -1).gt(-1).to(logits.dtype);
         var loss = (sums.narrow(0, 0, 1).log() + largest - sums.narrow(0, 1, 1)) * valid;
         if (withGradient)
         {
-            var factors = scale / sums.narrow(0, 0, 1);
-            KernelStatus.ThrowIfFailed(TransformerKernels.kvs_cross_entropy_part_gradient(KernelDataType.Of(logits), rows, columns, firstId,
-                TensorMemory.Address(logits), TensorMemory.Address(targets), TensorMemory.Address(factors)));
-            GC.KeepAlive(factors);
+            kernels.CrossEntropyPartGradient(logits, targets, firstId, scale / sums.narrow(0, 0, 1));
         }
-        GC.KeepAlive(targets);
-        return loss.to(ScalarType.Float64).sum().item<double>();
+
+        lossSum.add_(loss.to(ScalarType.Float64).sum());
     }
 }

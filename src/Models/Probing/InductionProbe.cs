@@ -57,7 +57,7 @@ public sealed class InductionProbe
         using var layout = new TokenLayout(Sequences, 2 * Length, tensor(_positions));
         var heads = new HeadScores(_model.UnembeddingRows(tensor(FirstCopies(), device: device)), Length, _model.Region.Group);
         var layers = new LayerScores[_model.Config.Layers];
-        var hidden = _model.Observe(ids, layout, (layer, view) => layers[layer] = heads.Of(view));
+        var hidden = _model.Hidden(ids, layout, new ForwardObserver { Attention = (layer, view) => layers[layer] = heads.Of(view) });
 
         var (first, second, correct) = (0.0, 0.0, 0);
         var predictions = new NextTokenScores(_model.OutputHead, _model.Region.Group);

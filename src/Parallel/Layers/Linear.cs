@@ -1,5 +1,4 @@
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
@@ -38,21 +37,21 @@ public sealed class Linear : nn.Module<Activation, Tensor>
         protected override Tensor Compute(AutogradContext context, object[] arguments)
         {
             var (input, weight) = ((Tensor)arguments[0], (Tensor)arguments[1]);
-            var activation = (Activation)arguments[3];
+            var (slot, activation) = ((ParameterSlot)arguments[2], (Activation)arguments[3]);
             context.save_for_backward([weight, .. activation.Keep()]);
-            context.save_data("slot", arguments[2]);
+            context.save_data("slot", slot);
             context.save_data("input", activation);
-            return DenseKernels.Matmul(input, false, weight, true);
+            return slot.Kernels.Matmul(input, false, weight, true);
         }
 
         protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)
         {
             var saved = new Queue<Tensor>(context.get_saved_variables());
-            var (weight, input) = (saved.Dequeue(), (Activation)context.get_data("input"));
+            var (weight, slot, input) = (saved.Dequeue(), (ParameterSlot)context.get_data("slot"), (Activation)context.get_data("input"));
             gradient = gradient.contiguous();
-            ((ParameterSlot)context.get_data("slot")).AccumulateMatmul(gradient, true, input.Take(saved), false);
+            slot.AccumulateMatmul(gradient, true, input.Take(saved), false);
             input.Release();
-            return [DenseKernels.Matmul(gradient, false, weight, false), null, null, null];
+            return [slot.Kernels.Matmul(gradient, false, weight, false), null, null, null];
         }
     }
 }

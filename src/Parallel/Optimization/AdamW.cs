@@ -1,4 +1,3 @@
-using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -47,15 +46,8 @@ public sealed class AdamW : IDisposable
             var master = state.Master ?? parameter;
             var gradient = state.Bucket.OwnedGradients();
             var decay = state.Bucket.Traits.WeightDecay ? _config.WeightDecay : 0;
-            if (KernelDataType.Supports(master))
-            {
-                DenseKernels.AdamW(master, gradient, state.ExpAvg, state.ExpAvgSq, learningRate, _config.Beta1, _config.Beta2,
-                    _config.Epsilon, decay, step, gradientScale);
-            }
-            else
-            {
-                Update(master, gradient * gradientScale, state, learningRate, decay, step);
-            }
+            state.Bucket.Kernels.AdamW(master, gradient, state.ExpAvg, state.ExpAvgSq, learningRate, _config.Beta1, _config.Beta2,
+                _config.Epsilon, decay, step, gradientScale);
             if (state.Master is not null)
             {
                 parameter.copy_(master);
@@ -112,16 +104,6 @@ public sealed class AdamW : IDisposable
             state.ExpAvg.Dispose();
             state.ExpAvgSq.Dispose();
         }
-    }
-
-    // The same update in operations of libtorch, for devices without a fused kernel.
-    private void Update(Tensor parameter, Tensor gradient, BucketState state, double learningRate, double decay, long step)
-    {
-        state.ExpAvg.mul_(_config.Beta1).add_(gradient, 1 - _config.Beta1);
-        state.ExpAvgSq.mul_(_config.Beta2).add_(gradient * gradient, 1 - _config.Beta2);
-        var first = state.ExpAvg / (1 - Math.Pow(_config.Beta1, step));
-        var second = (state.ExpAvgSq / (1 - Math.Pow(_config.Beta2, step))).sqrt() + _config.Epsilon;
-        parameter.mul_(1 - learningRate * decay).add_(first / second, -learningRate);
     }
 
     private sealed record BucketState(ParameterBucket Bucket, Tensor? Master, Tensor ExpAvg, Tensor ExpAvgSq);

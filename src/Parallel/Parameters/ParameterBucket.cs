@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Parameters;
@@ -18,14 +19,15 @@ public sealed class ParameterBucket : IDisposable
     private bool _sealed;
     private Action? _awaitParameters;
 
-    internal ParameterBucket(long capacity, BucketTraits traits, ScalarType dtype, Device device, OptimizerShare share)
+    internal ParameterBucket(long capacity, BucketTraits traits, ComputeDevice device, OptimizerShare share)
     {
         Capacity = capacity;
         Traits = traits;
+        Kernels = device.Kernels;
         _share = share;
         var allocated = Padded(capacity);
-        _parameterStorage = empty(allocated, dtype, device).DetachFromDisposeScope();
-        _gradientStorage = empty(allocated, GradientTypeOf(dtype), device).DetachFromDisposeScope();
+        _parameterStorage = empty(allocated, Kernels.DataType, device.Memory).DetachFromDisposeScope();
+        _gradientStorage = empty(allocated, GradientTypeOf(Kernels.DataType), device.Memory).DetachFromDisposeScope();
     }
 
     /// <summary>Elements that fit.</summary>
@@ -36,6 +38,9 @@ public sealed class ParameterBucket : IDisposable
 
     /// <summary>What all parameters of the bucket have in common.</summary>
     public BucketTraits Traits { get; }
+
+    /// <summary>What computes with the parameters.</summary>
+    public IKernels Kernels { get; }
 
     /// <summary>Elements in use and padding up to as many equal parts as ranks share the bucket.</summary>
     public long PaddedLength => Padded(Length);

@@ -1,3 +1,4 @@
+using KvShiftScale.Parallel.Kernels;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Parameters;
@@ -8,27 +9,26 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public sealed class ParameterBuckets : IDisposable
 {
+    private readonly ComputeDevice _device;
     private readonly long _bucketCapacity;
     private readonly OptimizerShare _share;
     private readonly List<ParameterBucket> _buckets = [];
     private readonly List<ParameterSlot> _slots = [];
     private readonly HashSet<string> _names = [];
 
-    /// <param name="dtype">Element type of the parameters.</param>
-    /// <param name="device">Where they live.</param>
+    /// <param name="device">Where they live, and what computes with them, in its type.</param>
     /// <param name="bucketBytes">Size of one bucket's gradients; a parameter that is larger gets a bucket of its own.</param>
     /// <param name="share">The part of every bucket that this rank updates; nothing given: everything.</param>
-    public ParameterBuckets(ScalarType dtype, Device device, long bucketBytes, OptimizerShare? share = null)
+    public ParameterBuckets(ComputeDevice device, long bucketBytes, OptimizerShare? share = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bucketBytes);
-        DataType = dtype;
-        Device = device;
+        _device = device;
         _share = share ?? OptimizerShare.Whole;
-        _bucketCapacity = Math.Max(1, bucketBytes / (dtype == ScalarType.Float64 ? 8 : 4));
+        _bucketCapacity = Math.Max(1, bucketBytes / (DataType == ScalarType.Float64 ? 8 : 4));
     }
 
     /// <summary>Element type of the parameters, in which layers compute.</summary>
-    public ScalarType DataType { get; }
+    public ScalarType DataType => Kernels.DataType;
 
     /// <summary>Element type of gradients and of the optimizer's state: float32, or float64 with float64 parameters.</summary>
     public ScalarType GradientType => ParameterBucket.GradientTypeOf(DataType);
@@ -37,7 +37,10 @@ public sealed class ParameterBuckets : IDisposable
     public bool IsShared => _share.Count > 1;
 
     /// <summary>Where the parameters live.</summary>
-    public Device Device { get; }
+    public Device Device => _device.Memory;
+
+    /// <summary>What computes with them.</summary>
+    public IKernels Kernels => _device.Kernels;
 
     /// <summary>Buckets in order of allocation.</summary>
     public IReadOnlyList<ParameterBucket> Buckets => _buckets;
@@ -64,7 +67,7 @@ public sealed class ParameterBuckets : IDisposable
         var bucket = _buckets.FindLast(candidate => candidate.Traits == traits);
         if (bucket is null || bucket.Capacity - bucket.Length < length)
         {
-            bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), traits, DataType, Device, _share);
+            bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), traits, _device, _share);
             _buckets.Add(bucket);
         }
         var slot = bucket.Add(name, shard);

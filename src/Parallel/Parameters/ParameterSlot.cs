@@ -45,6 +45,9 @@ public sealed class ParameterSlot : IDisposable
     /// <summary>The gradient: a view of its bucket. Meaningless while <see cref="HasGradient"/> is false.</summary>
     public Tensor Gradient { get; private set; }
 
+    /// <summary>What computes with it.</summary>
+    public IKernels Kernels => _bucket.Kernels;
+
     /// <summary>First element in the bucket.</summary>
     public long Offset { get; }
 
@@ -83,7 +86,7 @@ public sealed class ParameterSlot : IDisposable
     {
         using var mode = no_grad();
         Listener?.GradientComes();
-        DenseKernels.MatmulInto(Gradient, HasGradient ? 1 : 0, left, transposeLeft, right, transposeRight);
+        Kernels.MatmulInto(Gradient, HasGradient ? 1 : 0, left, transposeLeft, right, transposeRight);
         HasGradient = true;
         Listener?.GradientCame();
     }
@@ -98,7 +101,7 @@ public sealed class ParameterSlot : IDisposable
             Gradient.zero_();
         }
 
-        DenseKernels.EmbeddingBackward(ids, outputGradient, Gradient);
+        Kernels.EmbeddingBackward(ids, outputGradient, Gradient);
         HasGradient = true;
         Listener?.GradientCame();
     }

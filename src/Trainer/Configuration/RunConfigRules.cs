@@ -3,6 +3,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Core.Configuration;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using static KvShiftScale.Core.Configuration.ConfigFaultList;

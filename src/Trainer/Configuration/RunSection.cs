@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Kernels;
+
 namespace KvShiftScale.Trainer.Configuration;
 
 /// <summary>The <c>run</c> section of a run's configuration: how long, where to, and how often what is written.</summary>
@@ -20,6 +22,9 @@ public sealed record RunSection
 
     /// <summary>Canonical reduction order: the same bits on any number of data-parallel ranks.</summary>
     public bool Deterministic { get; init; }
+
+    /// <summary>What computes: the device's own kernels, or libtorch's operations, to tell where a number comes from.</summary>
+    public KernelChoice Kernels { get; init; } = KernelChoice.Auto;
 
     /// <summary>Steps between checkpoints; 0 writes one after the last step only.</summary>
     public int CheckpointEvery { get; init; } = 500;

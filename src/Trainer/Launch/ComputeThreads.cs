@@ -40,8 +40,8 @@ internal static class ComputeThreads
         // Whoever asks for them: thousands of threads are not started.
         MachineRules.CheckThreads("compute threads", threads);
         set_num_threads(threads);
-        DenseKernels.SetThreads(threads);
-        DenseKernels.RetainMemory();
+        HostKernels.SetThreads(threads);
+        HostKernels.RetainMemory();
         return threads;
     }
 }

@@ -174,7 +174,7 @@ internal sealed class Replayer
             using var inputs = new BatchTensors(batch, model.Parameters.Device, ContextRegion.Whole());
             string? bad = null;
             var largest = (Value: 0.0, Part: "");
-            var loss = model.Trace(inputs.Ids, inputs.Targets, inputs.Layout, (part, output) =>
+            void Look(string part, Tensor output)
             {
                 if (bad is not null)
                 {
@@ -190,7 +190,9 @@ internal sealed class Replayer
                 {
                     largest = (value, part);
                 }
-            }).to(ScalarType.Float64).item<double>();
+            }
+
+            var loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout, new ForwardObserver { Part = Look }).to(ScalarType.Float64).item<double>();
             if (InjectedFaults.Strikes("poison", "row", batch.FirstRow))
             {
                 loss *= double.PositiveInfinity;

@@ -16,15 +16,14 @@ internal sealed class BatchTensors : IDisposable
     {
         var count = (long)batch.Rows * batch.Context;
         Layout = new TokenLayout(batch.Rows, batch.Context, frombuffer(batch.Positions, int32, count), region);
-        var ids = Layout.TakeOwn(frombuffer(batch.Inputs, int32, count));
-        Ids = device.type == TorchSharp.DeviceType.CPU ? ids : ids.to(device);
-        Targets = Layout.TakeOwn(frombuffer(batch.Targets, int32, count));
+        Ids = Layout.TakeOwn(frombuffer(batch.Inputs, int32, count)).to(device);
+        Targets = Layout.TakeOwn(frombuffer(batch.Targets, int32, count)).to(device);
     }
 
     /// <summary>int32 [rows * own tokens].</summary>
     public Tensor Ids { get; }
 
-    /// <summary>int32 [rows * own tokens], in host memory.</summary>
+    /// <summary>int32 [rows * own tokens].</summary>
     public Tensor Targets { get; }
 
     /// <summary>Rows, tokens and documents.</summary>

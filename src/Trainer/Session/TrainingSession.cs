@@ -2,6 +2,7 @@ using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
@@ -81,7 +82,7 @@ internal sealed class TrainingSession : IDisposable
             Precision.Bf16 => ScalarType.BFloat16,
             _ => ScalarType.Float32,
         };
-        var parameters = new ParameterBuckets(dtype, CPU, bucketBytes, share);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype, config.Run.Kernels), bucketBytes, share);
         return new KvShiftTransformer(config.Model, parameters, config.Data.Context,
             new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel))
         {

@@ -50,8 +50,9 @@ internal sealed class TrainingStep(
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
         var (loss, targets, tokens) = Sum(sums);
         var scale = 1.0 / Math.Max(1, targets);
-        var norm = (reducer.IsCanonical
-            ? GradientNorm.Canonical(model.Parameters, ranks.Tensor) : GradientNorm.Of(model.Parameters, NormHolders)) * scale;
+        var squares = reducer.IsCanonical
+            ? GradientNorm.CanonicalSquares(model.Parameters, ranks.Tensor) : GradientNorm.Squares(model.Parameters, NormHolders);
+        var norm = Math.Sqrt(squares.item<double>()) * scale;
         Span<double> joint = [loss * scale, norm, batches.Fault is null ? 0 : 1];
         JointNumber.Agree(ranks.World, joint);
         if (joint[2] > 0)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
@@ -30,8 +31,8 @@ internal sealed class BestRate(Func<double> measure, TimeProvider time)
     /// <summary>The rate, in operations a second; 0 before there is one.</summary>
     public double FlopsPerSecond { get; private set; }
 
-    /// <summary>The best rate of a device, to be measured where it is due.</summary>
-    public static BestRate Of(ScalarType dtype, Device device) => new(() => MeasureProduct(dtype, device), TimeProvider.System);
+    /// <summary>The best rate of what computes with a model, to be measured where it is due.</summary>
+    public static BestRate Of(ParameterBuckets parameters) => new(() => MeasureProduct(parameters.Kernels, parameters.Device), TimeProvider.System);
 
     /// <summary>Measures, unless that was done less than a minute ago. To be called between steps.</summary>
     public void MeasureIfDue()
@@ -62,12 +63,12 @@ internal sealed class BestRate(Func<double> measure, TimeProvider time)
         return FlopsPerSecond > 0 ? flopsPerSecond / FlopsPerSecond : null;
     }
 
-    private static double MeasureProduct(ScalarType dtype, Device device)
+    private static double MeasureProduct(IKernels kernels, Device device)
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
-        var left = ones([Size, Size], dtype, device);
-        var right = ones([Size, Size], dtype, device);
+        var left = ones([Size, Size], kernels.DataType, device);
+        var right = ones([Size, Size], kernels.DataType, device);
         var best = double.MaxValue;
         var began = Stopwatch.GetTimestamp();
         // The first round also makes threads and room for the result.
@@ -75,7 +76,7 @@ internal sealed class BestRate(Func<double> measure, TimeProvider time)
         {
             using var inner = NewDisposeScope();
             var start = Stopwatch.GetTimestamp();
-            var product = DenseKernels.Matmul(left, false, right, true);
+            var product = kernels.Matmul(left, false, right, true);
             // Reading one element waits for a device that works on its own clock.
             product.narrow(0, 0, 1).narrow(1, 0, 1).to(ScalarType.Float64).item<double>();
             best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);

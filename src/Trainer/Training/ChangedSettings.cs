@@ -25,7 +25,7 @@ internal sealed class ChangedSettings
 
     private static readonly string[] Others =
     [
-        "run.spike_rule", "run.spike_action", "run.spike_window", "run.spike_z", "precision", "data.validation", "run.validation_rows",
+        "run.spike_rule", "run.spike_action", "run.spike_window", "run.spike_z", "precision", "run.kernels", "data.validation", "run.validation_rows",
     ];
 
     private readonly IReadOnlyList<(string Key, string Then, string Now)> _schedule;

@@ -16,7 +16,7 @@ internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, Che
     private const double Tera = 1e12;
 
     private readonly double _flopsPerToken = ModelCost.TrainingFlopsPerToken(run.Config.Model, run.Config.Data.Context, causal: true);
-    private readonly BestRate _best = BestRate.Of(session.Model.Parameters.DataType, session.Model.Parameters.Device);
+    private readonly BestRate _best = BestRate.Of(session.Model.Parameters);
 
     // TFLOP/s of the devices of all ranks together.
     private readonly double? _statedTflops = StatedTflops(run, session.Model.Parameters.Device);

@@ -185,7 +185,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
             : FormattableString.Invariant($"going on from the checkpoint of step {state.Step}, verified and loaded in {restoreSeconds:0.00} s");
         var size = FormattableString.Invariant(
             $"{session.Model.Parameters.GlobalElementCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
-        var means = FormattableString.Invariant($"{run.Ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {DenseKernels.InstructionSet} kernels");
+        var means = FormattableString.Invariant($"{run.Ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {HostKernels.InstructionSet} kernels");
         run.Reporter.Say($"{run.Config.Run.Name}: {start}; {size}, {means}");
         if (stagingBytes > 0)
         {

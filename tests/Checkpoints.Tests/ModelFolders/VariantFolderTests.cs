@@ -3,6 +3,7 @@ using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;
@@ -44,7 +45,7 @@ public sealed class VariantFolderTests : IDisposable
             SlidingKvHeads = slidingWindow > 0 ? 3 : 0,
             SlidingHeadSize = slidingWindow > 0 ? 2 : 0,
         };
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 16), context: 8);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 16), context: 8);
         model.Initialize(seed: 5);
         WrittenModel.Write(_folder.Path, model, tokenizerPath: null);
 
@@ -87,7 +88,7 @@ public sealed class VariantFolderTests : IDisposable
         var weights = source.WeightsOf(whole.Plan);
         for (var rank = 0; rank < 2; rank++)
         {
-            using var buckets = new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20);
+            using var buckets = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20);
             var part = buckets.Create(name, weightDecay: true, ParameterShard.Part(expected.Shape, axis, rank * extent, extent));
             part.Parameter.detach().view(-1).fill_(float.NaN);
 

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -27,7 +28,7 @@ internal static class InductionModel
             FfnSize = 2,
             RopeBase = 1e30,
         };
-        var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context);
+        var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20), context);
         using var mode = no_grad();
         using var scope = NewDisposeScope();
         foreach (var slot in model.Parameters.Slots)

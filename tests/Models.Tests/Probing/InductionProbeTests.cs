@@ -1,6 +1,7 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;
@@ -54,7 +55,7 @@ public sealed class InductionProbeTests
     public void AnUntrainedModelScoresChance()
     {
         var config = new ModelConfig { VocabSize = 512, HiddenSize = 64, Layers = 2, Heads = 8, KvHeads = 4, FfnSize = 64, InitStd = 0.02 };
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 128);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20), context: 128);
         model.Initialize(5);
         var scores = new InductionProbe(model, Below(512)).Run();
 
@@ -105,7 +106,7 @@ public sealed class InductionProbeTests
             SlidingKvHeads = slidingWindow == 0 ? 0 : 1,
             SlidingHeadSize = slidingWindow == 0 ? 0 : 6,
         };
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float64, CPU, 4096), context: 16);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), 4096), context: 16);
         model.Initialize(7);
         using (no_grad())
         {
@@ -198,7 +199,7 @@ public sealed class InductionProbeTests
     public void LengthFitsContextAndIds(int context, int candidates, int expected)
     {
         var config = ModelFixture.Config with { VocabSize = 512 };
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 4096), context);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 4096), context);
         Assert.Equal(expected, new InductionProbe(model, Below(candidates)).Length);
     }
 
@@ -207,7 +208,7 @@ public sealed class InductionProbeTests
     [Fact]
     public void AContextWithoutRoomIsRefused()
     {
-        using var model = new KvShiftTransformer(ModelFixture.Config, new ParameterBuckets(ScalarType.Float32, CPU, 4096), context: 3);
+        using var model = new KvShiftTransformer(ModelFixture.Config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 4096), context: 3);
         Assert.Contains("context of 4", Assert.Throws<ArgumentException>(() => new InductionProbe(model, Below(13))).Message, StringComparison.Ordinal);
     }
 

@@ -1,4 +1,5 @@
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 
 namespace KvShiftScale.Models.Tests.Reference;
 

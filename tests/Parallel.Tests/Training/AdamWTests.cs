@@ -1,5 +1,6 @@
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -17,7 +18,7 @@ public sealed class AdamWTests
     public void FiveStepsEqualThePlainComputation(ScalarType dtype, double tolerance)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 64);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 64);
         // Lengths that are no multiple of a vector register, and more than one bucket that is decayed.
         var slots = new[]
         {
@@ -63,7 +64,7 @@ public sealed class AdamWTests
     public void FirstStepHasTheLengthOfTheLearningRate(double scale)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 64);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 64);
         var slot = parameters.Create("norm", weightDecay: false, 2);
         using (no_grad())
         {
@@ -82,7 +83,7 @@ public sealed class AdamWTests
     public void WithoutAGradientOnlyDecayedParametersShrink()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 64);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 64);
         var matrix = parameters.Create("matrix", weightDecay: true, 1, 1);
         var norm = parameters.Create("norm", weightDecay: false, 1);
         using (no_grad())
@@ -103,8 +104,8 @@ public sealed class AdamWTests
     [Fact]
     public void ParameterOfAnotherModelHasNoMoments()
     {
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 64);
-        using var others = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 64);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 64);
+        using var others = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 64);
         parameters.Create("a", weightDecay: true, 1);
         using var optimizer = new AdamW(parameters, Config);
 

@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -10,16 +11,16 @@ public sealed class GradientNormTests
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.Float64)]
-    public void NormIsOverAllBuckets(ScalarType dtype)
+    public void SquaresAreOverAllBuckets(ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 16);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 16);
         parameters.Create("a", weightDecay: true, 2, 2).Accumulate(TensorValues.Make(dtype, [2, 2], 1, -2, 2, 4));
         parameters.Create("b", weightDecay: true, 5).Accumulate(TensorValues.Make(dtype, [5], 0, 1, 1, 1, -1));
         parameters.Create("c", weightDecay: false, 3).Accumulate(TensorValues.Make(dtype, [3], 6, 6, 0));
 
         // 25 + 4 + 72 = 101, all exact.
-        Assert.Equal(Math.Sqrt(101), GradientNorm.Of(parameters, ProcessGroup.Solo("tensor")));
+        Assert.Equal(101, GradientNorm.Squares(parameters, ProcessGroup.Solo("tensor")).item<double>());
     }
 
     [Theory]
@@ -28,10 +29,10 @@ public sealed class GradientNormTests
     public void OneElementThatIsNotFiniteShows(double value)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         parameters.Create("a", weightDecay: true, 3).Accumulate(TensorValues.Make(ScalarType.Float32, [3], 1, value, 1));
 
-        Assert.False(double.IsFinite(GradientNorm.Of(parameters, ProcessGroup.Solo("tensor"))));
+        Assert.False(double.IsFinite(GradientNorm.Squares(parameters, ProcessGroup.Solo("tensor")).item<double>()));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;
@@ -12,7 +13,7 @@ public sealed class GradientReducerTests
     public void AloneItKeepsGradientsAndZeroesWhatNoForwardPassUsed()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         var used = parameters.Create("used", weightDecay: true, 2);
         var unused = parameters.Create("unused", weightDecay: true, 2);
         used.Accumulate(TensorValues.Make(ScalarType.Float32, [2], 1, 2));

@@ -15,7 +15,7 @@ public sealed class LayerTests
     public void LinearMultipliesByTheTransposedMatrix(ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 1024);
         using var layer = new Linear("proj", parameters.Create("proj.weight", weightDecay: true, ParameterShard.Whole(2, 3)));
         var slot = Assert.Single(parameters.Slots);
         Assert.Equal("proj.weight", slot.Name);
@@ -40,7 +40,7 @@ public sealed class LayerTests
     public void LinearUsedTwiceSumsItsGradients()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 1024);
         using var layer = new Linear("proj", parameters.Create("proj.weight", weightDecay: true, ParameterShard.Whole(1, 2)));
         var slot = parameters.Slots[0];
         using (no_grad())
@@ -61,7 +61,7 @@ public sealed class LayerTests
     public void EmbeddingTakesRowsAndAddsTheirGradients(ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 1024);
         using var layer = new Embedding("embed", parameters.Create("embed.weight", weightDecay: true, ParameterShard.Whole(4, 2)));
         using (no_grad())
         {
@@ -82,7 +82,7 @@ public sealed class LayerTests
     public void MatrixThatIsEmbeddingAndHeadGetsBothGradients()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 1024);
         using var layer = new Embedding("embed", parameters.Create("embed.weight", weightDecay: true, ParameterShard.Whole(3, 2)));
         using (no_grad())
         {

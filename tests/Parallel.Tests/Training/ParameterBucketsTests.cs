@@ -10,7 +10,7 @@ public sealed class ParameterBucketsTests
     public void ParametersFillBucketsInTheOrderOfCreation()
     {
         // Ten elements of float32 fit.
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 40);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 40);
         parameters.Create("a", weightDecay: true, 3);
         parameters.Create("norm", weightDecay: false, 4);
         parameters.Create("b", weightDecay: true, 1, 7);
@@ -32,7 +32,7 @@ public sealed class ParameterBucketsTests
     [Fact]
     public void BytesOfABucketCountElementsOfTheType()
     {
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 40);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 40);
         parameters.Create("a", weightDecay: true, 1);
 
         Assert.Equal(5, parameters.Buckets[0].Capacity);
@@ -42,7 +42,7 @@ public sealed class ParameterBucketsTests
     public void SlotsAreViewsOfTheBucketsMemory()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         var first = parameters.Create("first", weightDecay: true, 2);
         var second = parameters.Create("second", weightDecay: true, 2, 2);
         using (no_grad())
@@ -70,7 +70,7 @@ public sealed class ParameterBucketsTests
     [Fact]
     public void NameStandsForOneParameter()
     {
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         parameters.Create("model.norm.weight", weightDecay: false, 4);
 
         var exception = Assert.Throws<ArgumentException>(() => parameters.Create("model.norm.weight", weightDecay: true, 2));
@@ -82,8 +82,8 @@ public sealed class ParameterBucketsTests
     [Fact]
     public void EmptyParametersAndBucketsAreRefused()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 0));
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 0));
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         Assert.Throws<ArgumentOutOfRangeException>(() => parameters.Create("none", weightDecay: true, 3, 0));
     }
 }

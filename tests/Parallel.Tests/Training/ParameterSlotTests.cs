@@ -1,4 +1,5 @@
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -10,7 +11,7 @@ public sealed class ParameterSlotTests
     public void FirstGradientOfAStepOverwritesAndLaterOnesAdd()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         var slot = parameters.Create("a", weightDecay: true, 2);
         Assert.False(slot.HasGradient);
 
@@ -29,7 +30,7 @@ public sealed class ParameterSlotTests
     public void EveryWayToAccumulateStartsAndAddsAlike()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float64, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), bucketBytes: 1024);
         var slot = parameters.Create("a", weightDecay: true, 2, 2);
         slot.Accumulate(TensorValues.Make(ScalarType.Float64, [2, 2], 9, 9, 9, 9));
         parameters.BeginStep();
@@ -52,7 +53,7 @@ public sealed class ParameterSlotTests
     public void InputOfALibtorchOperationHandsItsGradientToTheSlot()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 1024);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         var slot = parameters.Create("a", weightDecay: false, 2);
         using (no_grad())
         {

@@ -1,5 +1,6 @@
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ internal static class GradientScenario
     private static void Check(ProcessGroup group, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 160);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 160);
         ParameterSlot[] slots = [.. Shapes.Select((shape, s) => parameters.Create($"slot {s}", weightDecay: s % 2 == 0, shape))];
         var onFirstRank = parameters.Create("on the first rank", weightDecay: true, 2);
         var nowhere = parameters.Create("nowhere", weightDecay: false, 5);

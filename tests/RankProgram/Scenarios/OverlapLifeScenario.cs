@@ -3,6 +3,7 @@ using System.Globalization;
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
@@ -189,7 +190,7 @@ internal static class OverlapLifeScenario
 
     private static ParameterBuckets Make(ParallelContext context, out List<ParameterSlot> weights)
     {
-        var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 4 * Elements, new OptimizerShare(context.Replicas.Rank, context.Replicas.Size));
+        var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 4 * Elements, new OptimizerShare(context.Replicas.Rank, context.Replicas.Size));
         weights = [.. Enumerable.Range(0, 4).Select(i => parameters.Create($"weight {i}", weightDecay: true, Elements))];
         using var mode = no_grad();
         foreach (var weight in weights)

@@ -1,6 +1,7 @@
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -48,7 +49,7 @@ internal static class OverlapScenario
     public static void RunFailure()
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 4096);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 4096);
         parameters.Create("weight", weightDecay: true, context.World.Rank + 5);
         using var reducer = new GradientReducer(parameters, context.Replicas, overlap: true);
         parameters.BeginStep();
@@ -61,7 +62,7 @@ internal static class OverlapScenario
 
     private static void RunLateGradient(ParallelContext context)
     {
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 4096);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 4096);
         var weight = parameters.Create("weight", weightDecay: true, 5);
         using var reducer = new GradientReducer(parameters, context.Replicas, overlap: true);
         for (var step = 0; step < 2; step++)
@@ -83,7 +84,7 @@ internal static class OverlapScenario
     {
         using var scope = NewDisposeScope();
         var group = context.Replicas;
-        using var parameters = new ParameterBuckets(ScalarType.Float32, CPU, bucketBytes: 256, isShared ? new OptimizerShare(group.Rank, group.Size) : null);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 256, isShared ? new OptimizerShare(group.Rank, group.Size) : null);
         // The first and the last share a bucket with nobody; "tied" is used at both ends of the graph, "unused" nowhere, and "between" is alone
         // in the bucket of what is not decayed, which is allocated second and complete last but one.
         var tied = parameters.Create("tied", weightDecay: true, 8, 7);

@@ -1,5 +1,6 @@
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
@@ -30,7 +31,7 @@ internal static class SharedGradientScenario
     private static void Check(ProcessGroup group, ScalarType dtype, bool isShared)
     {
         using var scope = NewDisposeScope();
-        var parameters = new ParameterBuckets(dtype, CPU, bucketBytes: 256, isShared ? new OptimizerShare(group.Rank, group.Size) : null);
+        var parameters = new ParameterBuckets(ComputeDevice.Host(dtype), bucketBytes: 256, isShared ? new OptimizerShare(group.Rank, group.Size) : null);
         ParameterSlot[] slots = [parameters.Create("first", weightDecay: true, 7, 11), parameters.Create("second", weightDecay: false, 5), parameters.Create("third", weightDecay: true, 3)];
         Expect.Equal(0, Mappings(), "nothing is mapped before there is a reducer");
         Accumulate(slots, group, 1);

@@ -43,7 +43,7 @@ public sealed class ConfigKeysTests
             "parallel.sequence", "parallel.optimizer_sharding", "parallel.overlap", "model.vocab_size", "model.hidden_size", "model.layers",
             "model.heads", "model.kv_heads", "model.ffn_size", "model.rope_base", "model.tie_embeddings", "model.kv_shift", "optimizer.lr", "precision",
             "telemetry.otlp_endpoint", "model.preset", "run.check_collectives", "run.async_save", "run.failed_saves",
-            "run.visibility_seconds", "run.stall_timeout_seconds",
+            "run.visibility_seconds", "run.stall_timeout_seconds", "run.kernels",
         ];
 
         Assert.Empty(promised.Except(ConfigKeys.PathsBelow(typeof(RunConfig), "")));

@@ -107,6 +107,7 @@ public sealed class RunConfigReaderTests
     [InlineData("steps", "steps: [1, 2]", "run.steps", "(a list of 2)", "whole number")]
     [InlineData("steps", "steps: {a: 1}", "run.steps", "(a section of 1 keys)", "whole number")]
     [InlineData("extra", "deterministic: yes", "run.deterministic", "yes", "true or false")]
+    [InlineData("extra", "kernels: cuda", "run.kernels", "cuda", "one of: auto, composed")]
     [InlineData("extra", "name: ~", "run.name", "~", "text")]
     [InlineData("root", "optimizer: {lr: fast}", "optimizer.lr", "fast", "finite number")]
     [InlineData("root", "optimizer: {lr: NaN}", "optimizer.lr", "NaN", "finite number")]

@@ -3,6 +3,7 @@ using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Initialization;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Testing;
 using static TorchSharp.torch;
@@ -35,7 +36,7 @@ public sealed class InitialModelTests(TrainingFixture fixture)
         Assert.Contains("kv_shift_init", process.Output + process.Error);
         using var trained = WeightFiles.Open(fixture.ModelPath);
         using var begun = WeightFiles.Open(fixture.RunOf("shifted").Checkpoint(1));
-        using var fresh = new KvShiftTransformer(ModelDescription.Read(fixture.ModelPath).Model, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 1);
+        using var fresh = new KvShiftTransformer(ModelDescription.Read(fixture.ModelPath).Model, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20), context: 1);
         fresh.Initialize(seed: 3);
         // One step at this rate moves nothing by more than rounding: matrices are the model's, scalars those that the run's seed gives.
         Assert.Equal(Values(trained, "model.layers.0.mlp.up_proj.weight"), Values(begun, "model.layers.0.mlp.up_proj.weight"), (a, b) => Math.Abs(a - b) < 1e-7);

@@ -26,6 +26,16 @@ public sealed class LayoutTests(TrainingFixture fixture)
     }
 
     [Fact]
+    public void LibtorchsOperationsTrainAsTheKernelsDo()
+    {
+        var composed = fixture.Train("composed", "run.kernels=composed");
+
+        composed.AssertSameCurve(fixture.OneRank, 1e-4);
+        // They round in other places.
+        Assert.NotEqual(fixture.OneRank.Last.Loss, composed.Last.Loss);
+    }
+
+    [Fact]
     public void MicroBatchesOfAnotherSizeTrainTheSame()
         => fixture.Train("micro-batch", "data.micro_batch=4").AssertSameCurve(fixture.OneRank, 1e-4);
 }

@@ -3,6 +3,7 @@ using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Probing;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
@@ -61,7 +62,7 @@ public sealed class ProbeTests(TrainingFixture fixture)
         var run = fixture.Train("probes-last", "precision=fp64", "run.probe_every=20");
         var checkpoint = run.Checkpoint(TrainingFixture.Steps);
         var description = ModelDescription.Read(checkpoint);
-        using var model = new KvShiftTransformer(description.Model, new ParameterBuckets(ScalarType.Float64, CPU, 1 << 20), description.Context);
+        using var model = new KvShiftTransformer(description.Model, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float64), 1 << 20), description.Context);
         InitialModel.Load(checkpoint, model);
         var ids = FrequentIds.Of(ShardCatalog.Open([new DataSource(fixture.TrainingShard)]), model.Config.VocabSize, most: 1024);
 

@@ -1,5 +1,6 @@
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Configuration;
@@ -37,7 +38,7 @@ public sealed class RunPlanTests
     {
         var config = Hybrid with { TieEmbeddings = tied, KvShift = variant };
         var plan = Plan(config, ranks: 1);
-        using var model = new KvShiftTransformer(config, new ParameterBuckets(ScalarType.Float32, CPU, 1 << 20), context: 8);
+        using var model = new KvShiftTransformer(config, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), 1 << 20), context: 8);
         var slots = model.Parameters.Slots;
 
         var matrices = slots.Where(slot => slot.Shape.Count == 2 && !slot.Name.EndsWith("_shift", StringComparison.Ordinal)).ToArray();

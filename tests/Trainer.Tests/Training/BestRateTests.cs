@@ -1,3 +1,5 @@
+using KvShiftScale.Parallel.Kernels;
+using KvShiftScale.Parallel.Parameters;
 using KvShiftScale.Trainer.Training;
 using static TorchSharp.torch;
 
@@ -81,7 +83,8 @@ public sealed class BestRateTests
     [InlineData(ScalarType.Float64)]
     public void ProductOfThisMachineIsMeasured(ScalarType type)
     {
-        var rate = BestRate.Of(type, CPU);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(type), bucketBytes: 1024);
+        var rate = BestRate.Of(parameters);
 
         rate.MeasureIfDue();
 

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace KvShiftScale.Models.Layout;
+namespace KvShiftScale.Parallel.Kernels;
 
 /// <summary>
 /// Cosines and sines of the rotary embedding, [positions, head_size / 2]: the angle of pair i at position t is
@@ -37,6 +37,22 @@ public sealed class RotaryTable : IDisposable
 
     /// <summary>[positions, head_size / 2].</summary>
     public Tensor Sine { get; }
+
+    /// <summary>Rotates x [batch, tokens, heads, head_size] by positions [batch, tokens] in operations of libtorch, or back.</summary>
+    public Tensor Rotate(Tensor x, Tensor positions, bool back = false)
+    {
+        var half = x.size(3) / 2;
+        var flat = positions.reshape(-1);
+        var cosine = Cosine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
+        var sine = Sine.index_select(0, flat).view(x.size(0), x.size(1), 1, half);
+        if (back)
+        {
+            sine = -sine;
+        }
+
+        var (first, second) = (x.narrow(3, 0, half), x.narrow(3, half, half));
+        return cat([first * cosine - second * sine, second * cosine + first * sine], 3);
+    }
 
     public void Dispose()
     {
