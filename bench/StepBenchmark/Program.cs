@@ -137,7 +137,9 @@ double Step(long step)
     activationBytes = NativeHeap.Bytes - before;
     BackwardPass.Run(loss);
     reducer.Reduce();
-    var norm = Math.Sqrt(GradientNorm.Squares(model.Parameters, model.Parameters.IsShared ? context.World : context.Tensor).item<double>()) / globalTokens;
+    using var squares = GradientNorm.Squares(model.Parameters);
+    (model.Parameters.IsShared ? context.World : context.Tensor).AllReduce(squares);
+    var norm = Math.Sqrt(squares.item<double>()) / globalTokens;
     optimizer.Step(optimizerConfig.Lr, GradientNorm.ClipFactor(norm, 1) / globalTokens, step);
     reducer.GatherParameters();
     return loss.to(ScalarType.Float64).item<double>() / (rows * Context);

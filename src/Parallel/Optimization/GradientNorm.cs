@@ -1,4 +1,3 @@
-using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Parameters;
 using static TorchSharp.torch;
 
@@ -10,12 +9,12 @@ namespace KvShiftScale.Parallel.Optimization;
 /// </summary>
 public static class GradientNorm
 {
-    /// <summary>Sum of the squares of the reduced gradients, before any scale: the same on every rank.</summary>
+    /// <summary>
+    /// This rank's part of the sum of the squares of the reduced gradients, before any scale. The parts of the ranks that hold different gradients
+    /// add up to it: those of one copy of the parameters, or all ranks where replicas share the optimizer.
+    /// </summary>
     /// <param name="parameters">Parameters of this rank.</param>
-    /// <param name="holders">
-    /// The ranks that hold different gradients: those of one copy of the parameters, or all ranks where replicas share the optimizer.
-    /// </param>
-    public static Tensor Squares(ParameterBuckets parameters, ProcessGroup holders)
+    public static Tensor Squares(ParameterBuckets parameters)
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
@@ -27,16 +26,15 @@ public static class GradientNorm
                 parameters.Kernels.AddSquares(bucket.OwnedGradients(), sum);
             }
         }
-        holders.AllReduce(sum);
         return sum.MoveToOuterDisposeScope();
     }
 
     /// <summary>
-    /// As <see cref="Squares"/>, from whole gradients and a parameter at a time, so that the bits do not depend on how buckets are shared.
+    /// As <see cref="Squares"/>, from whole gradients and a parameter at a time, so that the bits do not depend on how buckets are shared: the parts
+    /// of the ranks of one copy of the parameters add up.
     /// </summary>
     /// <param name="parameters">Parameters of this rank, each with its whole gradient.</param>
-    /// <param name="tensor">The ranks that share one copy of the parameters.</param>
-    public static Tensor CanonicalSquares(ParameterBuckets parameters, ProcessGroup tensor)
+    public static Tensor CanonicalSquares(ParameterBuckets parameters)
     {
         using var scope = NewDisposeScope();
         using var mode = no_grad();
@@ -48,7 +46,6 @@ public static class GradientNorm
                 parameters.Kernels.AddSquares(slot.Gradient, sum);
             }
         }
-        tensor.AllReduce(sum);
         return sum.MoveToOuterDisposeScope();
     }
 

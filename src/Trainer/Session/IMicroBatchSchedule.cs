@@ -1,17 +1,21 @@
 using KvShiftScale.Data.Loading;
-using KvShiftScale.Trainer.BadNumbers;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Session;
 
+/// <summary>A micro-batch that a step has computed.</summary>
+/// <param name="FirstRow">Number of its first row in the run.</param>
+/// <param name="Rows">How many rows follow each other.</param>
+/// <param name="ValidTargets">Valid targets of the rows, whichever rank computed them.</param>
+/// <param name="Tokens">Their tokens, padding not counted, whichever rank computed them.</param>
+internal readonly record struct ComputedBatch(long FirstRow, int Rows, long ValidTargets, long Tokens);
+
 /// <summary>What the micro-batches of a step have left on this rank, beside gradients.</summary>
-/// <param name="LeafLosses">
-/// Sum of losses for each leaf of the step over all ranks, in nats; other ranks' are 0. Ranks that share rows have each their part of a leaf.
+/// <param name="LossSums">
+/// float64 [leaves, micro-batches of a leaf], in nats, on the model's device; of the caller's scope. Ranks that share rows have each their part.
 /// </param>
-/// <param name="ValidTargets">Targets that these losses are of; 0 on all but one of the ranks that share rows.</param>
-/// <param name="Tokens">Tokens, padding not counted; 0 as above.</param>
-/// <param name="RowTokens">Tokens of this rank's rows, whoever shares them.</param>
-/// <param name="Losses">One for each micro-batch of this rank, in order.</param>
-internal readonly record struct StepSums(double[] LeafLosses, long ValidTargets, long Tokens, long RowTokens, IReadOnlyList<MicroBatchLoss> Losses);
+/// <param name="Batches">The micro-batches, leaf by leaf.</param>
+internal readonly record struct StepSums(Tensor LossSums, IReadOnlyList<ComputedBatch> Batches);
 
 /// <summary>
 /// Takes the micro-batches of a step forward and backward, in an order of its own: batches in, gradients in the model's buckets and

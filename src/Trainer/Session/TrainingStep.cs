@@ -42,17 +42,14 @@ internal sealed class TrainingStep(
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
         var sums = microBatches.Run(step, batches);
-        Losses = sums.Losses;
-        OwnTokens = PartOf(sums.RowTokens, (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
+        OwnTokens = PartOf(sums.Batches.Sum(batch => batch.Tokens), (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
-        var (loss, targets, tokens) = Sum(sums);
+        var (loss, squares, targets, tokens) = Total(sums);
         var scale = 1.0 / Math.Max(1, targets);
-        var squares = reducer.IsCanonical
-            ? GradientNorm.CanonicalSquares(model.Parameters, ranks.Tensor) : GradientNorm.Squares(model.Parameters, NormHolders);
-        var norm = Math.Sqrt(squares.item<double>()) * scale;
+        var norm = Math.Sqrt(squares) * scale;
         Span<double> joint = [loss * scale, norm, batches.Fault is null ? 0 : 1];
         JointNumber.Agree(ranks.World, joint);
         if (joint[2] > 0)
@@ -79,19 +76,56 @@ internal sealed class TrainingStep(
     /// </summary>
     internal static long PartOf(long total, int index, int count) => (total * (index + 1L) / count) - (total * index / count);
 
-    private ProcessGroup NormHolders => model.Parameters.IsShared ? ranks.World : ranks.Tensor;
+    // The ranks that hold different gradients; one copy of the parameters where every replica has all of them.
+    private ProcessGroup NormHolders => model.Parameters.IsShared && !reducer.IsCanonical ? ranks.World : ranks.Tensor;
 
-    // Sums in the order of the leaves: each number has one rank, so the exchange adds only zeros.
-    private (double LossSum, long Targets, long Tokens) Sum(StepSums sums)
+    // All numbers of the step in one small tensor, which ranks sum where it lies and the host reads once. Each has a place of its own for every rank
+    // that has a part of it, so that the exchange adds only zeros and the order of the sums is the one below.
+    private (double LossSum, double Squares, long Targets, long Tokens) Total(StepSums sums)
     {
-        double[] totals = [.. sums.LeafLosses, sums.ValidTargets, sums.Tokens];
-        ranks.Replicas.Sum<double>(totals);
-        var lossSum = 0.0;
-        for (var leaf = 0; leaf < sums.LeafLosses.Length; leaf++)
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        var (parts, holders) = (reducer.LeavesPerRank * ranks.Data.Size * ranks.Context.Size, NormHolders);
+        var totals = zeros(parts + 2 + holders.Size, ScalarType.Float64, model.Parameters.Device);
+        if (ranks.Tensor.Rank == 0)
         {
-            lossSum += totals[leaf];
+            var own = totals.narrow(0, 0, parts).view(ranks.Data.Size, reducer.LeavesPerRank, ranks.Context.Size).select(0, ranks.Data.Rank)
+                .select(1, ranks.Context.Rank);
+            for (var micro = 0L; micro < sums.LossSums.size(1); micro++)
+            {
+                own.add_(sums.LossSums.select(1, micro));
+            }
         }
 
-        return (lossSum, (long)totals[^2], (long)totals[^1]);
+        // Ranks that share rows would count them twice.
+        if (ranks.Tensor.Rank == 0 && ranks.Context.Rank == 0)
+        {
+            totals.narrow(0, parts, 1).fill_(sums.Batches.Sum(batch => batch.ValidTargets));
+            totals.narrow(0, parts + 1, 1).fill_(sums.Batches.Sum(batch => batch.Tokens));
+        }
+
+        if (holders.Size == ranks.World.Size || ranks.Replicas.Rank == 0)
+        {
+            totals.narrow(0, parts + 2 + holders.Rank, 1).copy_(
+                reducer.IsCanonical ? GradientNorm.CanonicalSquares(model.Parameters) : GradientNorm.Squares(model.Parameters));
+        }
+
+        ranks.World.AllReduce(totals);
+        using var read = cat([totals, sums.LossSums.view(-1)]).cpu().data<double>();
+        var (lossSum, squares) = (0.0, 0.0);
+        for (var part = 0; part < parts; part++)
+        {
+            lossSum += read[part];
+        }
+
+        for (var holder = 0; holder < holders.Size; holder++)
+        {
+            squares += read[parts + 2 + holder];
+        }
+
+        Losses = [.. sums.Batches.Select((batch, i) => new MicroBatchLoss(batch.FirstRow, batch.Rows, read[parts + 2 + holders.Size + i], batch.ValidTargets))];
+        // What one rank alone has found bad is bad for all, also where others speak for it.
+        lossSum += Losses.Where(loss => !double.IsFinite(loss.LossSum)).Sum(loss => loss.LossSum);
+        return (lossSum, squares, (long)read[parts], (long)read[parts + 1]);
     }
 }

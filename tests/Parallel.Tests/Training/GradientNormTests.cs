@@ -20,7 +20,7 @@ public sealed class GradientNormTests
         parameters.Create("c", weightDecay: false, 3).Accumulate(TensorValues.Make(dtype, [3], 6, 6, 0));
 
         // 25 + 4 + 72 = 101, all exact.
-        Assert.Equal(101, GradientNorm.Squares(parameters, ProcessGroup.Solo("tensor")).item<double>());
+        Assert.Equal(101, GradientNorm.Squares(parameters).item<double>());
     }
 
     [Theory]
@@ -32,7 +32,7 @@ public sealed class GradientNormTests
         using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 1024);
         parameters.Create("a", weightDecay: true, 3).Accumulate(TensorValues.Make(ScalarType.Float32, [3], 1, value, 1));
 
-        Assert.False(double.IsFinite(GradientNorm.Squares(parameters, ProcessGroup.Solo("tensor")).item<double>()));
+        Assert.False(double.IsFinite(GradientNorm.Squares(parameters).item<double>()));
     }
 
     [Theory]
