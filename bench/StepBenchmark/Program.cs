@@ -10,6 +10,7 @@ using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Autograd;
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Kernels;

@@ -1,4 +1,3 @@
-using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Parallel.Parameters;
