@@ -81,6 +81,12 @@ extern "C" int32_t kvs_wait(kvs_work* work) {
         } catch (...) {
             // Other pieces of it may still be under way and write into the staging buffer, so that stays.
             owned->staging.release();
+            // Those of a message would write into memory that the caller may free, and take messages that come later.
+            for (MPI_Request& request : owned->requests) {
+                if (owned->received.empty() || request == MPI_REQUEST_NULL) continue;
+                MPI_Cancel(&request);
+                MPI_Wait(&request, MPI_STATUS_IGNORE);
+            }
             throw;
         }
     });

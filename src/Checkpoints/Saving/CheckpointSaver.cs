@@ -130,13 +130,13 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
     public SaveStage Stage => _flight is not { Work: var work } ? default : new(work.IsCompleted ? 0 : 1, work is { IsCompleted: true, IsFaulted: true } ? 1 : 0);
 
     /// <summary>Takes note of how far a save has come on all ranks; to be called after each step. Collective.</summary>
-    /// <param name="slowest">The largest numbers of all ranks' <see cref="Stage"/>.</param>
+    /// <param name="joint">The larger of all ranks' numbers in <see cref="Stage"/>.</param>
     /// <exception cref="IOException">As <see cref="Save"/>.</exception>
-    public void Advance(SaveStage slowest)
+    public void Advance(SaveStage joint)
     {
         if (_flight is { } flight)
         {
-            Advance(flight, slowest, goesOn: true);
+            Advance(flight, joint, goesOn: true);
         }
     }
 
@@ -212,13 +212,13 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         return true;
     }
 
-    private void Advance(SaveInFlight flight, SaveStage slowest, bool goesOn)
+    private void Advance(SaveInFlight flight, SaveStage joint, bool goesOn)
     {
-        if (slowest.Failed > 0)
+        if (joint.Failed > 0)
         {
             Abandon(flight, goesOn);
         }
-        else if (slowest.Unfinished > 0)
+        else if (joint.Unfinished > 0)
         {
             return;
         }

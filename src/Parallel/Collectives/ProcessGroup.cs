@@ -16,7 +16,7 @@ public sealed class ProcessGroup : IDisposable
         _launch = launch;
         Rank = handle is null ? 0 : CollectivesLibrary.Rank(handle);
         Ledger = new GroupLedger(identity, launch, handle);
-        Collectives = new RecordedCollectives(Size == 1 ? new AloneCollectives() : new HostCollectives(handle!, shareMemory), Ledger);
+        Collectives = new RecordedCollectives(Size == 1 ? new AloneCollectives() : new HostCollectives(handle!, shareMemory), Ledger, Rank);
     }
 
     /// <summary>What the group is for: "world", "data", "tensor".</summary>

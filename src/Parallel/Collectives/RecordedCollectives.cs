@@ -12,7 +12,9 @@ public sealed class RecordedCollectives : IDisposable
     private readonly ICollectives _inner;
     private readonly GroupLedger _ledger;
 
-    internal RecordedCollectives(ICollectives inner, GroupLedger ledger) => (_inner, _ledger) = (inner, ledger);
+    private readonly int _rank;
+
+    internal RecordedCollectives(ICollectives inner, GroupLedger ledger, int rank) => (_inner, _ledger, _rank) = (inner, ledger, rank);
 
     /// <inheritdoc cref="ICollectives.AllReduce"/>
     public void AllReduce(Tensor tensor, ReduceOperation operation = ReduceOperation.Sum, [CallerFilePath] string file = "", [CallerLineNumber] int line = 0)
@@ -94,6 +96,11 @@ public sealed class RecordedCollectives : IDisposable
     private GroupLedger.Recorded BeginMessage(CollectiveOperation operation, Tensor tensor, int peer, string file, int line)
     {
         RequireRank(peer, nameof(peer));
+        if (peer == _rank)
+        {
+            throw new InvalidOperationException($"rank {peer} of the {_ledger.Group.Name} group has nothing to tell itself");
+        }
+
         return _ledger.BeginMessage(new CollectiveCall(operation, tensor.ElementType(), tensor.numel(), peer, file, line), tensor.numel() * tensor.element_size());
     }
 

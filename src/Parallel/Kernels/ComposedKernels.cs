@@ -4,7 +4,7 @@ namespace KvShiftScale.Parallel.Kernels;
 
 /// <summary>
 /// Kernels composed of libtorch's operations, for any floating-point type on any device, and the reference that every other set is compared
-/// with. Sums over tokens are taken in float32 at least, those of losses and squares in float64. Nothing waits for the device.
+/// with. Norms, shifts and attention are taken in float32 at least, sums of losses and squares in float64. Nothing is read back from the device.
 /// </summary>
 public class ComposedKernels : IKernels
 {

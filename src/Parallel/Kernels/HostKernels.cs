@@ -117,6 +117,7 @@ public sealed class HostKernels : IKernels
             AddressOrNull(rotary?.Cosine), AddressOrNull(rotary?.Sine), Address(y)));
         GC.KeepAlive(x);
         GC.KeepAlive(weights);
+        GC.KeepAlive(rotary);
         GC.KeepAlive(rows);
         return y;
     }
@@ -133,6 +134,7 @@ public sealed class HostKernels : IKernels
         GC.KeepAlive(input);
         GC.KeepAlive(dy);
         GC.KeepAlive(weights);
+        GC.KeepAlive(rotary);
         GC.KeepAlive(rows);
         return (dx, dweights);
     }
@@ -148,9 +150,11 @@ public sealed class HostKernels : IKernels
             KernelStatus.ThrowIfFailed(KernelLibrary.kvs_attention_forward(_type, rows.Batch, rows.Tokens, part.Begin, part.Count,
                 shape.Heads, shape.KvHeads, shape.HeadSize, Address(partQuery), Address(key), Address(value),
                 TensorMemory.Address(rows.Positions), shape.Window, 1 / Math.Sqrt(shape.HeadSize), Address(partOutput), Address(logSumExp)));
+            GC.KeepAlive(partQuery);
             part.Return(partOutput, output);
             forBackward.Add(logSumExp);
         }
+        GC.KeepAlive(query);
         GC.KeepAlive(key);
         GC.KeepAlive(value);
         GC.KeepAlive(rows);
@@ -171,12 +175,18 @@ public sealed class HostKernels : IKernels
                 shape.Heads, shape.KvHeads, shape.HeadSize, Address(partQuery), Address(key), Address(value),
                 TensorMemory.Address(rows.Positions), shape.Window, 1 / Math.Sqrt(shape.HeadSize), Address(partOutput),
                 Address(forBackward[1 + part.Index]), Address(partGradient), Address(partDq), Address(partDk), Address(partDv)));
+            GC.KeepAlive(partQuery);
+            GC.KeepAlive(partOutput);
+            GC.KeepAlive(partGradient);
             part.Return(partDq, dq);
             dk = dk is null ? partDk : dk.add_(partDk);
             dv = dv is null ? partDv : dv.add_(partDv);
         }
+        GC.KeepAlive(query);
         GC.KeepAlive(key);
         GC.KeepAlive(value);
+        GC.KeepAlive(forBackward);
+        GC.KeepAlive(doutput);
         GC.KeepAlive(rows);
         return (dq, dk!, dv!);
     }

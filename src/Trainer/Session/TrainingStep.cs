@@ -1,3 +1,4 @@
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
@@ -45,6 +46,10 @@ internal sealed class TrainingStep(
         OwnTokens = PartOf(sums.Batches.Sum(batch => batch.Tokens), (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
+        if (InjectedFaults.Strikes("poison", "gradient", step))
+        {
+            model.Parameters.Slots[0].Gradient.fill_(double.PositiveInfinity);
+        }
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
         var (loss, squares, targets, tokens) = Total(sums);
@@ -104,15 +109,13 @@ internal sealed class TrainingStep(
             totals.narrow(0, parts + 1, 1).fill_(sums.Batches.Sum(batch => batch.Tokens));
         }
 
-        if (holders.Size == ranks.World.Size || ranks.Replicas.Rank == 0)
-        {
-            totals.narrow(0, parts + 2 + holders.Rank, 1).copy_(
-                reducer.IsCanonical ? GradientNorm.CanonicalSquares(model.Parameters) : GradientNorm.Squares(model.Parameters));
-        }
+        // Of ranks with the same gradients one speaks; what another alone has that is not finite makes the sum so too.
+        var squares = reducer.IsCanonical ? GradientNorm.CanonicalSquares(model.Parameters) : GradientNorm.Squares(model.Parameters);
+        totals.narrow(0, parts + 2 + holders.Rank, 1).copy_(holders.Size == ranks.World.Size || ranks.Replicas.Rank == 0 ? squares : squares - squares);
 
         ranks.World.AllReduce(totals);
         using var read = cat([totals, sums.LossSums.view(-1)]).cpu().data<double>();
-        var (lossSum, squares) = (0.0, 0.0);
+        var (lossSum, squaresOfAll) = (0.0, 0.0);
         for (var part = 0; part < parts; part++)
         {
             lossSum += read[part];
@@ -120,12 +123,12 @@ internal sealed class TrainingStep(
 
         for (var holder = 0; holder < holders.Size; holder++)
         {
-            squares += read[parts + 2 + holder];
+            squaresOfAll += read[parts + 2 + holder];
         }
 
         Losses = [.. sums.Batches.Select((batch, i) => new MicroBatchLoss(batch.FirstRow, batch.Rows, read[parts + 2 + holders.Size + i], batch.ValidTargets))];
-        // What one rank alone has found bad is bad for all, also where others speak for it.
+        // A loss that one rank alone has found bad is bad for all, also where others speak for it.
         lossSum += Losses.Where(loss => !double.IsFinite(loss.LossSum)).Sum(loss => loss.LossSum);
-        return (lossSum, squares, (long)read[parts], (long)read[parts + 1]);
+        return (lossSum, squaresOfAll, (long)read[parts], (long)read[parts + 1]);
     }
 }

@@ -12,7 +12,7 @@ internal enum MetricForm
     /// <summary>Left out where there is none; null where it is not finite.</summary>
     Optional,
 
-    /// <summary>Always, an integer.</summary>
+    /// <summary>Always, an integer, exact to 2^53.</summary>
     Whole,
 
     /// <summary>An integer, left out where there is none.</summary>
@@ -32,25 +32,20 @@ internal sealed class StepMetric
     /// <param name="name">Key in <c>metrics.jsonl</c>.</param>
     /// <param name="form">How it stands there.</param>
     /// <param name="take">The number from what the steps since the line before have left; null where there is none.</param>
-    public StepMetric(int index, string name, MetricForm form, Func<StepWindow, double?> take)
-        => (Index, Name, Form, Take) = (index, name, form, take);
+    /// <param name="instrument">Makes its instrument; nothing given: it has none.</param>
+    public StepMetric(int index, string name, MetricForm form, Func<StepWindow, double?> take, Func<StepMetric, Instrument<StepRecord>>? instrument = null)
+    {
+        (Index, Name, Form, Take) = (index, name, form, take);
+        Instrument = instrument?.Invoke(this);
+    }
 
-    /// <summary>Place in <see cref="StepMetrics.All"/>.</summary>
     public int Index { get; }
 
-    /// <summary>Key in <c>metrics.jsonl</c>.</summary>
     public string Name { get; }
 
-    /// <summary>How it stands there.</summary>
     public MetricForm Form { get; }
 
-    /// <summary>The number from what the steps since the line before have left; null where there is none.</summary>
     public Func<StepWindow, double?> Take { get; }
 
-    /// <summary>Its instrument; null where it has none.</summary>
-    public Instrument<StepRecord>? Instrument { get; private init; }
-
-    /// <summary>The same, with an instrument.</summary>
-    public StepMetric As(string name, InstrumentKind kind, string unit, MeasuredBy by, string description)
-        => new(Index, Name, Form, Take) { Instrument = new Instrument<StepRecord>(name, kind, unit, by, description, record => record[this]) };
+    public Instrument<StepRecord>? Instrument { get; }
 }

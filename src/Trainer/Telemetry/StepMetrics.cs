@@ -79,7 +79,7 @@ internal static class StepMetrics
 
     public static readonly StepMetric SaveWriteSeconds = Add("save_write_seconds", Optional, window => window.SaveWriteSeconds);
 
-    public static readonly StepMetric ReadRetries = Add("read_retries", None, window => window.ReadRetries,
+    public static readonly StepMetric ReadRetries = Add("read_retries", None, window => window.ReadRetries > 0 ? window.ReadRetries : null,
         "kvshift.data.read_retries", CounterOfTotals, "{read}", EachRank, "Reads of shards that this rank had to repeat.");
 
     /// <summary>All of them.</summary>
@@ -94,7 +94,8 @@ internal static class StepMetrics
     private static StepMetric Add(string name, MetricForm form, Func<StepWindow, double?> take, string instrument, InstrumentKind kind, string unit,
         MeasuredBy by, string description)
     {
-        Declared.Add(new StepMetric(Declared.Count, name, form, take).As(instrument, kind, unit, by, description));
+        Declared.Add(new StepMetric(Declared.Count, name, form, take,
+            metric => new Instrument<StepRecord>(instrument, kind, unit, by, description, record => record[metric])));
         return Declared[^1];
     }
 }

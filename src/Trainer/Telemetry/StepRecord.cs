@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Serialization;
 
 namespace KvShiftScale.Trainer.Telemetry;
@@ -12,6 +13,9 @@ public sealed record StepRecord
     private readonly double?[] _values;
 
     public StepRecord() => _values = new double?[StepMetrics.All.Count];
+
+    [SetsRequiredMembers]
+    private StepRecord(ProbeRecord? probe) : this() => Probe = probe;
 
     private StepRecord(StepRecord original)
     {
@@ -78,7 +82,7 @@ public sealed record StepRecord
     public double? SaveSeconds { get => this[StepMetrics.SaveSeconds]; init => Set(StepMetrics.SaveSeconds, value); }
 
     /// <inheritdoc cref="StepMetrics.ReadRetries"/>
-    public long ReadRetries { get => Whole(StepMetrics.ReadRetries); init => Set(StepMetrics.ReadRetries, value); }
+    public long ReadRetries { get => Whole(StepMetrics.ReadRetries); init => Set(StepMetrics.ReadRetries, value > 0 ? value : null); }
 
     /// <inheritdoc cref="StepMetrics.Skipped"/>
     public bool Skipped { get => this[StepMetrics.Skipped] is > 0; init => Set(StepMetrics.Skipped, value ? 1 : null); }
@@ -90,7 +94,7 @@ public sealed record StepRecord
     internal double? this[StepMetric metric] => _values[metric.Index];
 
     /// <summary>The state before any step, where nothing but a validation has been made.</summary>
-    internal static StepRecord BeforeTraining(double? validationLoss = null) => new()
+    internal static StepRecord BeforeTraining(double validationLoss) => new()
     {
         Step = 0,
         Loss = double.NaN,
@@ -109,7 +113,7 @@ public sealed record StepRecord
     /// <summary>The record with the numbers that <paramref name="take"/> gives.</summary>
     internal static StepRecord Of(Func<StepMetric, double?> take, ProbeRecord? probe = null)
     {
-        var record = BeforeTraining() with { Probe = probe };
+        var record = new StepRecord(probe);
         foreach (var metric in StepMetrics.All)
         {
             record.Set(metric, take(metric));

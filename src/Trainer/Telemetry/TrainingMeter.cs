@@ -12,7 +12,7 @@ public sealed class TrainingMeter : IDisposable
     /// <summary>Name of the meter, to subscribe to.</summary>
     public const string MeterName = "kvshiftscale";
 
-    private static readonly Instrument<StepTally>[] OfSteps =
+    internal static readonly Instrument<StepTally>[] OfSteps =
     [
         new("kvshift.train.tokens", Counter, "{token}", EachRank,
             "Tokens trained on by this launch: this rank's part, so that the sum over ranks is the launch's.", step => step.OwnTokens),
@@ -21,7 +21,7 @@ public sealed class TrainingMeter : IDisposable
             step => step.IsSkipped ? 1 : null),
     ];
 
-    private static readonly Instrument<SaveTally>[] OfSaves =
+    internal static readonly Instrument<SaveTally>[] OfSaves =
     [
         new("kvshift.checkpoint.wait", Histogram, "s", EachRank, "Time that training has stood still on this rank for a save.", save => save.StoodStill),
         new("kvshift.checkpoint.duration", Histogram, "s", FirstRank, "Time of a save from the copy to the checkpoint.", save => save.Duration),

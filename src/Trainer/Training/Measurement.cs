@@ -74,7 +74,7 @@ internal sealed class Measurement
 
     private bool IsProbed(long step) => _probe is not null && IsDue(step, _run.Config.Run.ProbeEvery);
 
-    private bool IsDue(long step, int every) => step == _run.Config.Run.Steps || (every > 0 && step % every == 0);
+    private bool IsDue(long step, int every) => step == _run.Config.Run.Steps || FinishedStep.IsDue(step, every);
 
     // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
     private ProbeRecord Probe()

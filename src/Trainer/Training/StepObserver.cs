@@ -25,7 +25,10 @@ internal sealed class FinishedStep(long number, StepOutcome outcome, bool isLast
     public bool Stops { get; set; }
 
     /// <summary>Whether what happens every so many steps happens after this one; where it is every 0 steps, never.</summary>
-    public bool IsDue(int every) => every > 0 && number % every == 0;
+    public bool IsDue(int every) => IsDue(number, every);
+
+    /// <inheritdoc cref="IsDue(int)"/>
+    public static bool IsDue(long step, int every) => every > 0 && step % every == 0;
 }
 
 /// <summary>Something that happens after each step.</summary>

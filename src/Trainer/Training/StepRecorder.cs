@@ -26,10 +26,10 @@ internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, Che
     private double _seconds;
     private long _steps;
     private long _tokens;
-    private double _waitedSeconds;
+    private double _dataWaitSeconds;
 
     // At the line before.
-    private double _waitSeconds;
+    private double _dataWaitSecondsAtLine;
     private OverlapTotals _communication;
 
     /// <summary>Counts a step.</summary>
@@ -38,7 +38,7 @@ internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, Che
     /// <param name="waitSeconds">How long this rank has waited for batches since it began to train.</param>
     public void Add(StepOutcome outcome, double seconds, double waitSeconds)
     {
-        _waitedSeconds = waitSeconds;
+        _dataWaitSeconds = waitSeconds;
         _seconds += seconds;
         _steps++;
         _tokens += outcome.Tokens;
@@ -65,7 +65,7 @@ internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, Che
             Steps = _steps,
             Tokens = _tokens,
             Seconds = _seconds,
-            DataWaitSeconds = _waitedSeconds - _waitSeconds,
+            DataWaitSeconds = _dataWaitSeconds - _dataWaitSecondsAtLine,
             Communication = communication - _communication,
             FlopsPerToken = _flopsPerToken,
             ShareOfStatedPeak = MfuOf,
@@ -75,7 +75,7 @@ internal sealed class StepRecorder(LaunchedRun run, TrainingSession session, Che
             SaveWaitSeconds = saver.TakeWaitSeconds(),
             SaveWriteSeconds = saver.TakeWriteSeconds(),
         });
-        (_seconds, _steps, _tokens, _waitSeconds, _communication) = (0, 0, 0, _waitedSeconds, communication);
+        (_seconds, _steps, _tokens, _dataWaitSecondsAtLine, _communication) = (0, 0, 0, _dataWaitSeconds, communication);
         return record;
     }
 

@@ -212,9 +212,9 @@ internal sealed class TrainingLoop
     private void HearRanks(FinishedStep step)
     {
         var stage = _saver.Stage;
-        Span<long> slowest = [stage.Unfinished, stage.Failed];
-        step.Wish = _run.Stop.Agree(_run.Ranks.World, slowest);
-        _saver.Advance(new SaveStage(slowest[0], slowest[1]));
+        Span<long> joint = [stage.Unfinished, stage.Failed];
+        step.Wish = _run.Stop.Agree(_run.Ranks.World, joint);
+        _saver.Advance(new SaveStage(joint[0], joint[1]));
         step.Stops = step.Wish.HasFlag(SignalWish.Stop) && !step.IsLast;
     }
 
@@ -332,7 +332,7 @@ internal sealed class TrainingLoop
         RunProgress.Enter(RunPhase.Save);
         InjectedFaults.Reach("save");
         // What is saved must be good.
-        if (_run.Config.Run.ReplicaCheckEvery > 0 && State.Step % _run.Config.Run.ReplicaCheckEvery != 0)
+        if (_run.Config.Run.ReplicaCheckEvery > 0 && !FinishedStep.IsDue(State.Step, _run.Config.Run.ReplicaCheckEvery))
         {
             _replicas.Run(State.Step);
         }

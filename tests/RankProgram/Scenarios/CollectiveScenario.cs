@@ -121,9 +121,12 @@ internal static class CollectiveScenario
         Expect.Throws<ArgumentException>(() => collectives.AllReduce(zeros(2, ScalarType.Bool)), "a type that nobody exchanges");
         Expect.Throws<ArgumentOutOfRangeException>(() => collectives.Broadcast(data, group.Size), "root");
         Expect.Throws<ArgumentOutOfRangeException>(() => collectives.Send(data, -1), "receiver");
+        var position = group.Ledger.Position;
+        Expect.Throws<InvalidOperationException>(() => collectives.Send(data, group.Rank), "a message to itself");
+        // Nothing is recorded of what is refused.
+        Expect.Equal(position, group.Ledger.Position, "calls after a message to itself");
         if (group.Size == 1)
         {
-            Expect.Throws<InvalidOperationException>(() => collectives.Send(data, 0), "a message to itself");
             return;
         }
 

@@ -105,6 +105,20 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
         }
     }
 
+    [Theory]
+    [InlineData("run.deterministic=true")]
+    [InlineData("run.deterministic=false", "parallel.optimizer_sharding=none")]
+    [InlineData("run.deterministic=false", "parallel.optimizer_sharding=zero1")]
+    public void AReducedGradientThatOneReplicaAloneHasWrongMakesAllSkip(params string[] settings)
+    {
+        var run = Train($"skip-replica-{string.Join('-', settings)}".Replace('=', '-'), 2, "poison@gradient:6,rank=1", settings);
+
+        var skipped = Assert.Single(SkippedStepLog.Read(run.PathOf("skipped.jsonl")));
+        Assert.Equal((PoisonedStep, StepFault.NonFiniteGradNorm), ((int)skipped.Step, skipped.Why));
+        Assert.Equal(run.Tensors(PoisonedStep - 1), run.Tensors(PoisonedStep));
+        Assert.True(double.IsFinite(run.Last.Loss));
+    }
+
     [Fact]
     public void TooManyInARowStopTheRunAndTheCheckpointStays()
     {

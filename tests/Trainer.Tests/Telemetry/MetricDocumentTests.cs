@@ -3,7 +3,9 @@ using KvShiftScale.Trainer.Telemetry;
 
 namespace KvShiftScale.Trainer.Tests.Telemetry;
 
-/// <summary>docs/telemetry.md has a line for every instrument, and says of it which ranks measure it.</summary>
+/// <summary>
+/// docs/telemetry.md has a line for every instrument, and says of it which ranks measure it; those of probes and of collectives stand there together.
+/// </summary>
 [Collection(nameof(TrainingMeter))]
 public sealed class MetricDocumentTests
 {
@@ -16,8 +18,10 @@ public sealed class MetricDocumentTests
 
         Assert.Equal(Instruments().Where(name => !name.StartsWith("kvshift.probe.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
             documented.Keys.Where(name => !name.Contains('*') && !name.Contains('`')).Order(StringComparer.Ordinal));
-        Assert.All(StepMetrics.All.Where(metric => metric.Instrument is not null), metric
-            => Assert.Equal(metric.Instrument!.By == MeasuredBy.FirstRank ? "first" : "each", documented[metric.Instrument.Name]));
+        var ranks = StepMetrics.All.Where(metric => metric.Instrument is not null).Select(metric => (metric.Instrument!.Name, metric.Instrument.By))
+            .Concat(TrainingMeter.OfSteps.Select(instrument => (instrument.Name, instrument.By)))
+            .Concat(TrainingMeter.OfSaves.Select(instrument => (instrument.Name, instrument.By)));
+        Assert.All(ranks, instrument => Assert.Equal(instrument.By == MeasuredBy.FirstRank ? "first" : "each", documented[instrument.Name]));
     }
 
     private static List<string> Instruments()

@@ -138,7 +138,7 @@ public sealed class TrainingMeterTests : IDisposable
     }
 
     [Fact]
-    public void WhatIsUnknownIsNotMeasured()
+    public void StateBeforeTrainingHasNoTrainingNumbers()
     {
         using var meter = new TrainingMeter();
 

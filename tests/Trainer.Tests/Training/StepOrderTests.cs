@@ -8,6 +8,7 @@ using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Signals;
 using KvShiftScale.Trainer.Telemetry;
 using KvShiftScale.Trainer.Training;
@@ -31,8 +32,7 @@ public sealed class StepOrderTests : IDisposable
     [Fact]
     public void WhatFollowsAStepHasOneOrder()
     {
-        // Each step that is not skipped, logged every 2, validated every 3, probed every 6, saved every 4; a signal asks for a save in step 5,
-        // and the numbers of step 7 are bad.
+        // Every step is logged; validation every 3, a probe every 6, a save every 4; a signal asks for a save in step 5, and the numbers of step 7 are bad.
         Assert.Equal(
             [
                 "say step 0",
@@ -66,22 +66,75 @@ public sealed class StepOrderTests : IDisposable
                 "log 3 with validation to 3",
                 "step 4", "saved", "stood still",
                 "step 5", "log 5 to 5",
-                "step 6", "log 6 with validation and probe to 6",
+                "step 6", "log 6 with validation and probe to 6", "saved", "stood still", "say done: validation",
             ],
-            Train(null, steps: 6, logEvery: 5, stepsBefore: 3).Take(8));
+            Train(null, steps: 6, logEvery: 5, stepsBefore: 3));
+    }
+
+    [Fact]
+    public void ASaveBesideTrainingIsHeardOfAfterAStep()
+    {
+        // Written within the second of step 5, made a checkpoint within that of step 6.
+        Assert.Equal(
+            [
+                "step 4", "log 4 to 4", "stood still",
+                "step 5", "log 5 to 5",
+                "step 6", "saved", "log 6 with validation and probe to 6",
+            ],
+            Train("linger@step:5;linger@step:6", steps: 7, logEvery: 1, beside: true).SkipWhile(told => told != "step 4").Take(8));
+    }
+
+    [Fact]
+    public void TheOrderHasNames()
+    {
+        InjectedFaults.Load(null, rank: 0);
+        var config = Configuration(steps: 1, logEvery: 1, beside: false);
+        using var ranks = ParallelContext.Single();
+        using var stop = new StopSignal(_ => { });
+        using var session = TrainingSession.Create(config, ranks);
+        var run = new LaunchedRun(config, ranks, new EventList(config.Run.Folder, 0), stop);
+        var data = RunData.Open(run).Count(run);
+        using var saver = new CheckpointSaver(run.Folder.Checkpoints, session.Model, session.Optimizer, ranks, SavedRun.SettingsOf(config), run.Reporter);
+
+        var loop = new TrainingLoop(run, session, data, saver, new TrainingState { Step = 0, Tokens = 0, Loader = null });
+
+        Assert.Equal(
+            [
+                "ranks tell each other of signals and saves",
+                "bad numbers are told",
+                "the step is logged",
+                "too many skips end the run",
+                "injected flips",
+                "replicas are compared",
+                "a signal's save",
+                "validation and probe",
+                "the save that is due",
+            ],
+            loop.Observers.Select(observer => observer.Name));
     }
 
     // The events of a launch, from the first step or what comes before it.
-    private List<string> Train(string? faults, int steps, int logEvery, int stepsBefore = 0)
+    private List<string> Train(string? faults, int steps, int logEvery, int stepsBefore = 0, bool beside = false)
     {
         InjectedFaults.Load(faults, rank: 0);
+        var config = Configuration(steps, logEvery, beside);
+        using var ranks = ParallelContext.Single();
+        using var stop = new StopSignal(_ => { });
+        var events = new EventList(config.Run.Folder, stepsBefore);
+        new TrainingRun(new LaunchedRun(config, ranks, events, stop), 1, new ResumptionRules { AcceptChangedSchedule = true }).Execute();
+        // From behind what is said of the start.
+        return [.. events.Told.SkipWhile(told => told.StartsWith("say run.steps", StringComparison.Ordinal) || told.StartsWith("say order:", StringComparison.Ordinal))];
+    }
+
+    private RunConfig Configuration(int steps, int logEvery, bool beside)
+    {
         var path = _folder.PathOf("tokens.parquet");
         if (!File.Exists(path))
         {
             Write(path);
         }
 
-        var config = new RunConfig
+        return new RunConfig
         {
             Run = new RunSection
             {
@@ -92,18 +145,12 @@ public sealed class StepOrderTests : IDisposable
                 ValidateEvery = 3,
                 ProbeEvery = 6,
                 CheckpointEvery = 4,
-                AsyncSave = false,
+                AsyncSave = beside,
             },
             Model = new ModelConfig { VocabSize = 64, HiddenSize = 16, Layers = 1, Heads = 2, FfnSize = 32 },
             Data = new DataConfig { Train = [new DataSource(path)], Validation = [new DataSource(path)], Context = 16, GlobalBatch = 2, MicroBatch = 2 },
             Optimizer = new OptimizerConfig { Lr = 1e-3, WarmupSteps = 1 },
         };
-        using var ranks = ParallelContext.Single();
-        using var stop = new StopSignal(_ => { });
-        var events = new EventList(config.Run.Folder, stepsBefore);
-        new TrainingRun(new LaunchedRun(config, ranks, events, stop), 1, new ResumptionRules { AcceptChangedSchedule = true }).Execute();
-        // From behind what is said of the start.
-        return [.. events.Told.SkipWhile(told => told.StartsWith("say run.steps", StringComparison.Ordinal) || told.StartsWith("say order:", StringComparison.Ordinal))];
     }
 
     private static void Write(string path)
