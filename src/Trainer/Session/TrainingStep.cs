@@ -48,7 +48,7 @@ internal sealed class TrainingStep(
         reducer.Reduce();
         if (InjectedFaults.Strikes("poison", "gradient", step))
         {
-            model.Parameters.Slots[0].Gradient.fill_(double.PositiveInfinity);
+            model.Parameters.Buckets[0].OwnedGradients().fill_(double.PositiveInfinity);
         }
 
         // The mean is over the valid targets of the whole global batch, whichever rank had them.
