@@ -96,7 +96,7 @@ public interface IKernels
 
     /// <summary>What a part of the columns contributes to the softmax of rows.</summary>
     /// <param name="logits">[rows, columns]; overwritten with exp(logit - largest of these columns).</param>
-    /// <param name="targets">[rows]; negative where there is none.</param>
+    /// <param name="targets">[rows]; <see cref="IgnoredTarget"/>, the only negative one, where there is none.</param>
     /// <param name="firstId">Id of the first column.</param>
     /// <returns>
     /// [3, rows]: the largest logit, -infinity without columns; the sum of the exponentials; and the logit of the target, 0 where it is not
@@ -109,7 +109,7 @@ public interface IKernels
     /// where it is among these columns; zeros where there is no target.
     /// </summary>
     /// <param name="exponentials">[rows, columns]; overwritten.</param>
-    /// <param name="targets">[rows]; negative where there is none.</param>
+    /// <param name="targets">As in <see cref="CrossEntropyPart"/>.</param>
     /// <param name="firstId">Id of the first column.</param>
     /// <param name="factors">As many as rows.</param>
     void CrossEntropyPartGradient(Tensor exponentials, Tensor targets, long firstId, Tensor factors);

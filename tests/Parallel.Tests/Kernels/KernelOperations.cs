@@ -18,6 +18,7 @@ internal static class KernelOperations
         ["embedding backward"] = EmbeddingBackward,
         ["norm"] = inputs => Norm(inputs, hasResidual: false),
         ["norm of a sum"] = inputs => Norm(inputs, hasResidual: true),
+        ["norm of a sum that nothing else uses"] = inputs => Norm(inputs, hasResidual: true, isUsed: false),
         ["rotation"] = inputs => ShiftRotate(inputs, taps: 0, isRotated: true),
         ["shift"] = inputs => ShiftRotate(inputs, taps: 2, isRotated: false),
         ["shift over four tokens and rotation"] = inputs => ShiftRotate(inputs, taps: 4, isRotated: true),
@@ -53,6 +54,13 @@ internal static class KernelOperations
         foreach (var beta in (ReadOnlySpan<double>)[0, 1])
         {
             var (gradient, activation) = (inputs.Wide(33, 9), inputs.Values(33, 9));
+            if (beta == 0)
+            {
+                // What was there before is not read.
+                gradient.fill_(double.NaN);
+                activation.fill_(double.NaN);
+            }
+
             inputs.Kernels.MatmulInto(gradient, beta, inputs.Values(17, 33), true, inputs.Values(17, 9), false);
             inputs.Kernels.MatmulInto(activation, beta, inputs.Values(33, 17), false, inputs.Values(9, 17), true);
             results.AddRange([($"gradient, beta {beta}", gradient), ($"activation, beta {beta}", activation)]);
@@ -68,11 +76,11 @@ internal static class KernelOperations
         return [("gradient", gradient)];
     }
 
-    private static List<(string, Tensor)> Norm(KernelInputs inputs, bool hasResidual)
+    private static List<(string, Tensor)> Norm(KernelInputs inputs, bool hasResidual, bool isUsed = true)
     {
         var weight = inputs.Values(37);
         var (sum, normalised, inverse) = inputs.Kernels.RmsNorm(inputs.Values(11, 37), hasResidual ? inputs.Values(11, 37) : null, weight, 1e-6);
-        var (dsum, dweight) = inputs.Kernels.RmsNormBackward(sum, weight, inverse, inputs.Values(11, 37), hasResidual ? inputs.Values(11, 37) : null);
+        var (dsum, dweight) = inputs.Kernels.RmsNormBackward(sum, weight, inverse, inputs.Values(11, 37), hasResidual && isUsed ? inputs.Values(11, 37) : null);
         return [("sum", sum), ("normalised", normalised), ("gradient of the sum", dsum), ("gradient of the weight", dweight)];
     }
 
@@ -83,7 +91,8 @@ internal static class KernelOperations
         var rotary = isRotated ? new RotaryTable(Tokens, HeadSize, ropeBase: 100, inputs.Kernels.DataType, CPU) : null;
         var (x, weights) = (inputs.Values(Batch * Tokens, heads * HeadSize), taps == 0 ? null : inputs.Values(heads, taps));
         var y = inputs.Kernels.ShiftRotate(x, heads, weights, rotary, rows);
-        var (dx, dweights) = inputs.Kernels.ShiftRotateBackward(x, inputs.Values(Batch * Tokens, heads * HeadSize), heads, weights, rotary, rows);
+        // As the model has it: without a shift nothing of the input is kept.
+        var (dx, dweights) = inputs.Kernels.ShiftRotateBackward(taps == 0 ? null : x, inputs.Values(Batch * Tokens, heads * HeadSize), heads, weights, rotary, rows);
         rotary?.Dispose();
         return dweights is null ? [("result", y), ("gradient", dx)] : [("result", y), ("gradient", dx), ("gradient of the weights", dweights)];
     }
