@@ -121,10 +121,10 @@ internal static class CollectiveScenario
         Expect.Throws<ArgumentException>(() => collectives.AllReduce(zeros(2, ScalarType.Bool)), "a type that nobody exchanges");
         Expect.Throws<ArgumentOutOfRangeException>(() => collectives.Broadcast(data, group.Size), "root");
         Expect.Throws<ArgumentOutOfRangeException>(() => collectives.Send(data, -1), "receiver");
-        var position = group.Ledger.Position;
+        var positions = group.Ledger.Positions.ToArray();
         Expect.Throws<InvalidOperationException>(() => collectives.Send(data, group.Rank), "a message to itself");
         // Nothing is recorded of what is refused.
-        Expect.Equal(position, group.Ledger.Position, "calls after a message to itself");
+        Expect.Equal(true, positions.SequenceEqual(group.Ledger.Positions), "no call after a message to itself");
         if (group.Size == 1)
         {
             return;
@@ -136,8 +136,6 @@ internal static class CollectiveScenario
         Expect.Throws<NotSupportedException>(() => group.AllGatherRows(elsewhere), "rows on a device");
         Refuse(() => collectives.ReduceScatter(data, data.narrow(0, (group.Rank + 1) % group.Size, 1)),
             "reduce_scatter of 1 float32 (sum): input and output overlap; pass separate buffers");
-        Refuse(() => collectives.Send(data, group.Rank),
-            $"send of {group.Size} float32 to rank {group.Rank}: there is no such rank to talk to; pass one from 0 to {group.Size - 1} but this one");
 
         void Refuse(Action call, string text)
             => Expect.Equal($"rank {group.Rank} of {group.Size}: {text}", Expect.Throws<CollectiveException>(call, text).Message, "its text");
