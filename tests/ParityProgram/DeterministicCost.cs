@@ -4,7 +4,6 @@ using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Optimization;
@@ -67,7 +66,7 @@ internal static class DeterministicCost
                 Parallel = new ParallelConfig { OptimizerSharding = OptimizerSharding.None, Overlap = false, CanonicalLeaves = leaves },
                 Optimizer = Optimizer,
             }, ranks);
-            _session.Model.Initialize(seed: 1);
+            _session.Initialize(seed: 1);
             _batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), data, seed: 1, Model.VocabSize, new DataShare(ranks.Data.Rank, ranks.Data.Size));
         }
 

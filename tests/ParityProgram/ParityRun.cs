@@ -2,7 +2,6 @@ using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Models.Initialization;
 using KvShiftScale.Models.Probing;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
@@ -44,7 +43,7 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
         // Buckets that end in the middle of a layer.
         using var session = TrainingSession.Create(config, ranks, bucketBytes: 4096);
         var (model, parameters) = (session.Model, session.Model.Parameters);
-        model.Initialize(Seed);
+        session.Initialize(Seed);
         using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), config.Data, Seed, test.Model.VocabSize,
             new DataShare(ranks.Data.Rank, ranks.Data.Size));
         var (losses, norms) = (new double[test.Steps], new double[test.Steps]);

@@ -1,6 +1,7 @@
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Parallel.Mesh;
@@ -60,6 +61,14 @@ internal sealed class TrainingSession : IDisposable
     /// <param name="bucketBytes">Upper bound of a flat bucket; nothing given: what the configuration says.</param>
     public static TrainingSession Create(RunConfig config, ParallelContext ranks, long? bucketBytes = null)
         => new(config, ranks, bucketBytes ?? (long)config.Parallel.BucketMebibytes << 20);
+
+    /// <summary>Begins with random weights.</summary>
+    public void Initialize(long seed)
+    {
+        Model.Initialize(seed);
+        // Masters beside narrow parameters are copies of them.
+        Optimizer.TakeMasters();
+    }
 
     /// <inheritdoc cref="TrainingStep.Run"/>
     public StepOutcome Step(long step, IMicroBatches batches) => _step.Run(step, batches);

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using KvShiftScale.Data.Configuration;
 using KvShiftScale.Data.Synthetic;
 using KvShiftScale.Models;
-using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.Configuration;
@@ -32,7 +31,7 @@ internal sealed class InductionTraining(StopSignal stop)
         using var alone = ParallelContext.Single();
         using var session = TrainingSession.Create(Configuration(run), alone);
         var model = session.Model;
-        model.Initialize(run.Seed);
+        session.Initialize(run.Seed);
         var training = new InductionBatches(study.Task, run.Seed, TrainingStream, study.Batch, study.MicroBatch);
         var evaluation = new InductionBatches(study.Task, run.Seed, EvaluationStream, study.MicroBatch, study.MicroBatch);
 
