@@ -31,8 +31,8 @@ public sealed class LayoutTests(TrainingFixture fixture)
         var composed = fixture.Train("composed", "run.kernels=composed");
 
         composed.AssertSameCurve(fixture.OneRank, 1e-4);
-        // They round in other places.
-        Assert.NotEqual(fixture.OneRank.Last.Loss, composed.Last.Loss);
+        // They round in other places, which losses of so small a model, in float32, need not show.
+        Assert.NotEqual(fixture.OneRank.Records.Select(record => record.GradNorm), composed.Records.Select(record => record.GradNorm));
     }
 
     [Fact]
