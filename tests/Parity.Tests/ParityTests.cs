@@ -14,24 +14,16 @@ public sealed partial class ParityTests
     private const string Program = "KvShiftScale.ParityProgram.dll";
 
     // Data x context x tensor x sequence x optimizer sharding x recompute x accumulation x canonical sums, as far as they fit.
+    public static TheoryData<int, string, int> Matrices => new() { { 1, "fp64", 16 }, { 2, "fp64", 64 }, { 3, "fp64", 48 }, { 4, "fp64", 136 }, { 2, "fp32", 64 }, { 2, "bf16", 64 } };
+
     [Theory]
-    [InlineData(1, "fp64", 16)]
-    [InlineData(2, "fp64", 64)]
-    [InlineData(3, "fp64", 48)]
-    [InlineData(4, "fp64", 136)]
-    [InlineData(2, "fp32", 64)]
-    [InlineData(2, "bf16", 64)]
+    [MemberData(nameof(Matrices))]
     public void Every_layout_trains_as_one_rank_does(int ranks, string precision, int cases)
         => Assert.Contains($"{cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision], timeout: Timeout), StringComparison.Ordinal);
 
     // libtorch's operations in every layout, against one rank with the kernels of this machine.
     [Theory]
-    [InlineData(1, "fp64", 16)]
-    [InlineData(2, "fp64", 64)]
-    [InlineData(3, "fp64", 48)]
-    [InlineData(4, "fp64", 136)]
-    [InlineData(2, "fp32", 64)]
-    [InlineData(2, "bf16", 64)]
+    [MemberData(nameof(Matrices))]
     public void Composed_kernels_train_in_every_layout_as_one_rank_does(int ranks, string precision, int cases)
         => Assert.Contains($"composed, {cases} cases, 0 failed", MpiRun.Execute(ranks, Program, ["matrix", precision, "--composed"], timeout: Timeout), StringComparison.Ordinal);
 

@@ -5,7 +5,6 @@ using KvShiftScale.Data.Files;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models;
-using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Regions;
 using KvShiftScale.Trainer.BadNumbers;
@@ -131,13 +130,13 @@ internal sealed class Replayer
         var loader = LoaderState.Of(catalog, _config.Data, _config.Run.Seed, step: 0);
         if (checkpoint is null)
         {
-            session.Model.Initialize(_config.Run.Seed);
-            if (_config.Run.InitializeFrom is { Length: > 0 } folder)
+            session.Initialize(_config.Run.Seed, () =>
             {
-                _say(InitialModel.Load(folder, session.Model));
-            }
-
-            session.Optimizer.TakeMasters();
+                if (_config.Run.InitializeFrom is { Length: > 0 } folder)
+                {
+                    _say(InitialModel.Load(folder, session.Model));
+                }
+            });
             return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
         }
         var state = new CheckpointLoader(session.Model, session.Optimizer, session.Ranks, _config.Precision).Load(checkpoint, TrainingState.Read);

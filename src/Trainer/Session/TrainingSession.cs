@@ -62,10 +62,11 @@ internal sealed class TrainingSession : IDisposable
     public static TrainingSession Create(RunConfig config, ParallelContext ranks, long? bucketBytes = null)
         => new(config, ranks, bucketBytes ?? (long)config.Parallel.BucketMebibytes << 20);
 
-    /// <summary>Begins with random weights.</summary>
-    public void Initialize(long seed)
+    /// <summary>Begins with random weights, and with what <paramref name="load"/> puts in their place.</summary>
+    public void Initialize(long seed, Action? load = null)
     {
         Model.Initialize(seed);
+        load?.Invoke();
         // Masters beside narrow parameters are copies of them.
         Optimizer.TakeMasters();
     }

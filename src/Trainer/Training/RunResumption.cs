@@ -6,7 +6,6 @@ using KvShiftScale.Core;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Models.Initialization;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.RunFolders;
@@ -91,14 +90,14 @@ internal sealed class RunResumption(LaunchedRun run, TrainingSession session, Re
 
     private TrainingState Begin(LoaderState loader)
     {
-        session.Model.Initialize(run.Config.Run.Seed);
-        if (run.Config.Run.InitializeFrom is { Length: > 0 } folder)
+        session.Initialize(run.Config.Run.Seed, () =>
         {
-            run.Reporter.Say(InitialModel.Load(folder, session.Model));
-            Predecessor = folder;
-        }
-
-        session.Optimizer.TakeMasters();
+            if (run.Config.Run.InitializeFrom is { Length: > 0 } folder)
+            {
+                run.Reporter.Say(InitialModel.Load(folder, session.Model));
+                Predecessor = folder;
+            }
+        });
         return new TrainingState { Step = 0, Tokens = 0, Loader = loader };
     }
 
