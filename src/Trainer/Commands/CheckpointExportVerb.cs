@@ -13,10 +13,11 @@ internal static class CheckpointExportVerb
 
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A checkpoint, or a run's folder for its newest one." };
+        var path = new Argument<string>("path") { Description = RunPath.Description };
+        var step = ModelChoice.StepOption();
         var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
-        var command = new Command("export", "Writes the model of a checkpoint as a model folder, without optimizer and state.") { path, output };
-        command.SetAction(parsed => Run(CheckpointPath.Newest(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(output)));
+        var command = new Command("export", "Writes the model of a checkpoint as a model folder, without optimizer and state.") { path, step, output };
+        command.SetAction(parsed => Run(RunPath.Checkpoint(parsed.GetRequiredValue(path), parsed.GetValue(step), ModelChoice.Warn), parsed.GetRequiredValue(output)));
         return command;
     }
 

@@ -14,25 +14,21 @@ internal static class CheckpointImportVerb
 {
     public static Command Build()
     {
-        var model = new Option<string>("--model") { Description = "Model folder to begin from.", Required = true };
+        var model = new Option<string>("--model") { Description = "Model folder to begin from, a checkpoint, or a run's name or folder.", Required = true };
+        var step = ModelChoice.StepOption();
         var run = new Option<string>("--run")
         {
             Description = "Folder of the run, run.directory/run.name; it must not have checkpoints yet.",
             Required = true
         };
         var command = new Command("import",
-            "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, run };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(run)));
+            "Makes a checkpoint of step 0 with a fresh optimizer; 'train' with that run's configuration then begins from it.") { model, step, run };
+        command.SetAction(parsed => Run(RunPath.Model(parsed.GetRequiredValue(model), parsed.GetValue(step), ModelChoice.Warn), parsed.GetRequiredValue(run)));
         return command;
     }
 
     private static int Run(string folder, string run)
     {
-        if (!Directory.Exists(folder))
-        {
-            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
-        }
-
         var checkpoints = new CheckpointFolder(Path.Combine(run, RunFolder.CheckpointsName));
         if (checkpoints.List().Count > 0)
         {

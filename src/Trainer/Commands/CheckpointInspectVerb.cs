@@ -14,9 +14,10 @@ internal static class CheckpointInspectVerb
 {
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A checkpoint, or a run's folder for its newest one." };
-        var command = new Command("inspect", "Progress, layout, files and tensors of a checkpoint.") { path };
-        command.SetAction(parsed => Run(CheckpointPath.Newest(parsed.GetRequiredValue(path))));
+        var path = new Argument<string>("path") { Description = RunPath.Description };
+        var step = ModelChoice.StepOption();
+        var command = new Command("inspect", "Progress, layout, files and tensors of a checkpoint.") { path, step };
+        command.SetAction(parsed => Run(RunPath.Checkpoint(parsed.GetRequiredValue(path), parsed.GetValue(step), ModelChoice.Warn)));
         return command;
     }
 

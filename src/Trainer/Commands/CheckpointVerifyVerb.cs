@@ -10,7 +10,7 @@ internal static class CheckpointVerifyVerb
 {
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = CheckpointPath.Description };
+        var path = new Argument<string>("path") { Description = RunPath.Description };
         var command = new Command("verify",
             "Reads every byte of one checkpoint or of all of a run; names file and tensor of what has changed, and ends with code 1 then.") { path };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(path)));
@@ -21,7 +21,7 @@ internal static class CheckpointVerifyVerb
     {
         using var progress = new ProgressLine();
         var good = true;
-        foreach (var (checkpoint, _, isPartial) in CheckpointPath.All(path))
+        foreach (var (checkpoint, _, isPartial) in RunPath.Checkpoints(path))
         {
             if (isPartial)
             {

@@ -76,6 +76,9 @@ internal static class CommandLine
             CheckpointExportVerb.Build(),
             CheckpointImportVerb.Build(),
         },
+        NewVerb.Build(),
+        ConfigVerb.Build(),
+        DoctorVerb.Build(launch),
         StacksVerb.Build(),
         new Command("tokenizer", "Makes tokenizers.")
         {

@@ -24,7 +24,7 @@ internal static class EvalVerb
 
     public static Command Build(RankEnvironment launch)
     {
-        var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
+        var model = new ModelChoice();
         var data = new Option<string[]>("--data")
         {
             Description = "Token shards: files, folders or globs.",
@@ -37,8 +37,9 @@ internal static class EvalVerb
             Description = "data.micro_batch=N (rows computed at a time) or data.context=N (longest window; the model's own by default).",
             DefaultValueFactory = _ => [],
         };
-        var command = new Command("eval", "Mean loss over every document; the last line of output is a JSON object.") { model, data, vanilla, set };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(model), parsed.GetRequiredValue(data), parsed.GetValue(vanilla),
+        var command = new Command("eval", "Mean loss over every document; the last line of output is a JSON object.") { data, vanilla, set };
+        model.AddTo(command);
+        command.SetAction(parsed => Run(launch, model.Resolve(parsed), parsed.GetRequiredValue(data), parsed.GetValue(vanilla),
             [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]));
         return command;
     }
@@ -46,11 +47,6 @@ internal static class EvalVerb
     private static int Run(RankEnvironment launch, string folder, string[] data, bool vanilla, IReadOnlyList<ConfigOverride> settings)
     {
         var batch = ReadSettings(settings);
-        if (!Directory.Exists(folder))
-        {
-            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
-        }
-
         var catalog = OpenData(data);
 
         launch.LoadMpi();

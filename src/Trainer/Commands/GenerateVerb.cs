@@ -8,13 +8,14 @@ using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Commands;
 
-/// <summary><c>kvshift generate</c>: continues a prompt.</summary>
+/// <summary><c>kvshift generate</c>: continues prompts.</summary>
 internal static class GenerateVerb
 {
     public static Command Build()
     {
-        var model = new Option<string>("--model") { Description = "Model folder or checkpoint.", Required = true };
-        var prompt = new Option<string>("--prompt") { Description = "Text to continue.", Required = true };
+        var model = new ModelChoice();
+        var prompt = new Option<string>("--prompt") { Description = "Text to continue.", DefaultValueFactory = _ => "The" };
+        var interactive = new Option<bool>("--interactive") { Description = "Continue each line of standard input, until it ends." };
         var maxTokens = new Option<int>("--max-tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
         var greedy = new Option<bool>("--greedy") { Description = "Always take the most likely token." };
         var temperature = new Option<double>("--temperature")
@@ -27,22 +28,23 @@ internal static class GenerateVerb
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
         var command = new Command("generate", "Continues a prompt, token by token.")
         {
-            model, prompt, maxTokens, greedy, temperature, topP, seed, vanilla,
+            prompt, interactive, maxTokens, greedy, temperature, topP, seed, vanilla,
         };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(prompt),
-            new SamplingOptions(parsed.GetValue(maxTokens), parsed.GetValue(greedy), parsed.GetValue(temperature), parsed.GetValue(topP),
-                parsed.GetValue(seed)),
-            parsed.GetValue(vanilla)));
+        model.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var options = new SamplingOptions(parsed.GetValue(maxTokens), parsed.GetValue(greedy), parsed.GetValue(temperature), parsed.GetValue(topP),
+                parsed.GetValue(seed));
+            var isInteractive = parsed.GetValue(interactive);
+            return isInteractive && parsed.GetResult(prompt) is { Implicit: false }
+                ? throw new UsageException("found --prompt and --interactive; wanted one of them: --interactive reads prompts from standard input")
+                : Run(model.Resolve(parsed), isInteractive ? null : parsed.GetRequiredValue(prompt), options, parsed.GetValue(vanilla));
+        });
         return command;
     }
 
-    private static int Run(string folder, string prompt, SamplingOptions options, bool vanilla)
+    private static int Run(string folder, string? prompt, SamplingOptions options, bool vanilla)
     {
-        if (!Directory.Exists(folder))
-        {
-            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
-        }
-
         TensorLibrary.Load();
         using var source = ModelSource.Open(folder);
         var tokenizer = TokenizerModel.Load(folder);
@@ -52,20 +54,55 @@ internal static class GenerateVerb
         }
 
         ComputeThreads.Set(configured: 0);
-        // The last token generated is not fed back. Tables and caches need no more room than this text.
-        var promptTokens = TextGenerator.PromptIds(tokenizer, prompt).Length;
-        using var model = source.Build(vanilla, (int)Math.Min(source.Description.Context, promptTokens + options.MaxTokens - 1L));
-        if (promptTokens > model.Context)
-        {
-            throw new UsageException(
-                $"found a --prompt of {promptTokens} tokens; wanted at most {model.Context}, the model's context");
-        }
-
+        // The last token generated is not fed back. Tables and caches need no more room than one text.
+        var room = prompt is null ? long.MaxValue : TextGenerator.PromptIds(tokenizer, prompt).Length + options.MaxTokens - 1L;
+        using var model = source.Build(vanilla, (int)Math.Min(source.Description.Context, room));
         var generator = new TextGenerator(model, tokenizer, TokenIds.EndsOf(folder, source.Description));
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
-        using var output = new StreamWriter(Console.OpenStandardOutput(),
-            new UTF8Encoding(encoderShouldEmitUTF8Identifier: false))
-        { AutoFlush = true };
+        using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
+        if (prompt is not null)
+        {
+            Continue(generator, TextGenerator.PromptIds(tokenizer, prompt).Length, prompt, options, output);
+            return ExitCode.Done;
+        }
+
+        Ask(output);
+        for (; Console.In.ReadLine() is { } line; Ask(output))
+        {
+            if (line.Length == 0)
+            {
+                continue;
+            }
+
+            try
+            {
+                Continue(generator, TextGenerator.PromptIds(tokenizer, line).Length, line, options, output);
+            }
+            catch (UsageException tooLong)
+            {
+                // The next line may be one that fits.
+                Console.Error.WriteLine($"kvshift: {tooLong.Message}");
+            }
+        }
+
+        return ExitCode.Done;
+
+        static void Ask(StreamWriter output)
+        {
+            if (!Console.IsInputRedirected)
+            {
+                output.Write("> ");
+            }
+        }
+    }
+
+    private static void Continue(TextGenerator generator, int promptTokens, string prompt, SamplingOptions options, StreamWriter output)
+    {
+        if (promptTokens > generator.Context)
+        {
+            throw new UsageException($"found a --prompt of {promptTokens} tokens; wanted at most {generator.Context}, the model's context");
+        }
+
         output.Write(prompt);
         foreach (var text in generator.Generate(prompt, options))
         {
@@ -75,9 +112,7 @@ internal static class GenerateVerb
         output.Write('\n');
         if (generator.End == GenerationEnd.Context)
         {
-            Console.Error.WriteLine($"kvshift: the text ends with the model's context of {source.Description.Context} tokens");
+            Console.Error.WriteLine($"kvshift: the text ends with the model's context of {generator.Context} tokens");
         }
-
-        return ExitCode.Done;
     }
 }

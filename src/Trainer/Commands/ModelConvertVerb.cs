@@ -20,11 +20,7 @@ internal static class ModelConvertVerb
 
     public static Command Build()
     {
-        var model = new Option<string>("--model")
-        {
-            Description = "Folder to read: of this program, Llama's or Baichuan-M1's, or a checkpoint.",
-            Required = true
-        };
+        var model = new ModelChoice();
         var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
         var naming = new Option<string>("--naming") { Description = "kvshift, llama or baichuan.", DefaultValueFactory = _ => "kvshift" };
         var dtype = new Option<string?>("--dtype") { Description = "f32, bf16 or f16; each tensor keeps its own by default." };
@@ -34,8 +30,12 @@ internal static class ModelConvertVerb
             DefaultValueFactory = _ => "5GiB"
         };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
-        var command = new Command("convert", "Reads a model folder and writes it in another form.") { model, output, naming, dtype, shard, vanilla };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), new ExportOptions(
+        var command = new Command("convert", "Reads a model folder, of this program, Llama's or Baichuan-M1's, and writes it in another form.")
+        {
+            output, naming, dtype, shard, vanilla,
+        };
+        model.AddTo(command);
+        command.SetAction(parsed => Run(model.Resolve(parsed), parsed.GetRequiredValue(output), new ExportOptions(
             Choose("--naming", parsed.GetValue(naming)!, Namings),
             parsed.GetValue(dtype) is { } type ? Choose("--dtype", type, Types) : null,
             ByteSize.Parse(parsed.GetValue(shard)!) ?? throw new UsageException($"found --max-shard-size {parsed.GetValue(shard)}; wanted a size such as 5GiB or 500MB"),
@@ -45,11 +45,6 @@ internal static class ModelConvertVerb
 
     private static int Run(string folder, string output, ExportOptions options)
     {
-        if (!Directory.Exists(folder))
-        {
-            throw new UsageException($"found no folder {folder} for --model; wanted a model folder or a checkpoint of a run");
-        }
-
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
         {
             throw new UsageException($"found something at --output {output}; wanted a folder that does not exist yet, or an empty one");

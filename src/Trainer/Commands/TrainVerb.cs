@@ -132,12 +132,14 @@ internal static class TrainVerb
     private sealed class RunReporter : IRunReporter, IDisposable
     {
         private readonly ConsoleProgress? _progress;
+        private readonly RunLog? _log;
         private TelemetryPipeline? _telemetry;
         private readonly TrainingMeter _meter;
 
         private RunReporter(ConsoleProgress? progress, ParallelContext ranks)
         {
             _progress = progress;
+            _log = progress is null ? null : new RunLog(progress.Warn, TimeProvider.System);
             _meter = new TrainingMeter(speaksForAll: ranks.World.Rank == 0, ranks.Ledger);
         }
 
@@ -170,19 +172,27 @@ internal static class TrainVerb
         {
             _meter.Record(record);
             _progress?.Report(record);
+            _log?.Add(_progress!.PlainLine(record));
         }
+
+        public void Keep(string log) => _log?.Open(log);
 
         public void Count(StepTally step) => _meter.Count(step);
 
         public void Count(SaveTally save) => _meter.Count(save);
 
-        public void Say(string sentence) => _progress?.Say(sentence);
+        public void Say(string sentence)
+        {
+            _progress?.Say(sentence);
+            _log?.Add(sentence);
+        }
 
         public void Warn(string sentence)
         {
             if (_progress is not null)
             {
                 _progress.Warn(sentence);
+                _log?.Add($"warning: {sentence}");
             }
             else
             {
@@ -195,6 +205,7 @@ internal static class TrainVerb
             _telemetry?.Dispose();
             _meter.Dispose();
             _progress?.Dispose();
+            _log?.Dispose();
         }
     }
 }

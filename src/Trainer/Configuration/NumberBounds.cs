@@ -27,6 +27,7 @@ internal static class NumberBounds
         ["run.checkpoint_every"] = new Whole(0, MostSteps, "use a number of steps, or 0 for a checkpoint after the last step only"),
         ["run.failed_saves"] = new Whole(0, MostSteps, "use 0 to end the run at the first save that fails"),
         ["run.visibility_seconds"] = new Real(0, 86_400, "use a little more than the file system's longest cache of attributes, for example 120", IsOpenBelow: true),
+        ["run.report_seconds"] = new Real(0, 86_400, "use for example 120, or 0 to write the report at the end only"),
         ["run.keep_checkpoints"] = new Whole(1, MostSteps, "use 1 or more; a run cannot go on without a checkpoint"),
         ["run.keep_every"] = new Whole(0, MostSteps, "use a multiple of run.checkpoint_every, or 0 to keep only the newest checkpoints"),
         ["run.log_every"] = new Whole(1, MostSteps, "use 1 to log every step"),

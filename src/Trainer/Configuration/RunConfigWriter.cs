@@ -89,7 +89,7 @@ public static class RunConfigWriter
     }
 
     /// <summary>The text that stands for a section whose other values are all defaults, or null.</summary>
-    private static string? ShorthandOf(object section)
+    internal static string? ShorthandOf(object section)
     {
         var type = section.GetType();
         if (ConfigKeys.ShorthandOf(type)?.GetParameters() is not [var first, .. var others])

@@ -52,6 +52,9 @@ public sealed record RunSection
     /// <summary>Steps between lines of <c>metrics.jsonl</c> and of the progress display.</summary>
     public int LogEvery { get; init; } = 10;
 
+    /// <summary>Seconds after which report.html is written anew while the run goes on, which it also is after saves; 0 writes it at the end only.</summary>
+    public double ReportSeconds { get; init; } = 120;
+
     /// <summary>Steps between validations. Validation data, where there is some, is also read before the first step and after the last; 0 for these alone.</summary>
     public int ValidateEvery { get; init; }
 

@@ -15,6 +15,9 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
     // A long prompt is fed in pieces: scores are [heads, piece, length so far] and logits [piece, vocabulary].
     private const int ChunkTokens = 128;
 
+    /// <summary>The longest text, prompt included, in tokens.</summary>
+    public int Context => model.Context;
+
     /// <summary>Why the last text ended; known once all of it has been read.</summary>
     public GenerationEnd End { get; private set; }
 

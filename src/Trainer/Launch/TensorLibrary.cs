@@ -9,6 +9,7 @@ internal static class TensorLibrary
     public const string Variable = "KVSHIFT_LIBTORCH";
 
     /// <summary>Loads it once; a later call does nothing.</summary>
+    /// <returns>The folder that it was loaded from.</returns>
     /// <exception cref="LibtorchException">There is none in the folder, or it does not load on this machine.</exception>
-    public static void Load() => Libtorch.Load(Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder ? folder : null);
+    public static string Load() => Libtorch.Load(Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } folder ? folder : null);
 }

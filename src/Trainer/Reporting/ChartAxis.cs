@@ -2,16 +2,21 @@ using System.Globalization;
 
 namespace KvShiftScale.Trainer.Reporting;
 
-/// <summary>A linear axis: its range, and ticks at round numbers within it.</summary>
+/// <summary>A linear or logarithmic axis: its range, and ticks at round numbers within it.</summary>
 public sealed class ChartAxis
 {
     private const double LargestPlain = 10_000;
     private const double SmallestPlain = 0.001;
 
-    private readonly double _step;
+    // Below this ratio of its ends a logarithmic axis is nearly linear, and has the ticks of one.
+    private const double NearlyLinear = 3;
 
-    private ChartAxis(double minimum, double maximum, double step)
+    private readonly double _step;
+    private readonly bool _isLogarithmic;
+
+    private ChartAxis(double minimum, double maximum, double step, bool isLogarithmic = false)
     {
+        _isLogarithmic = isLogarithmic;
         Minimum = minimum;
         Maximum = maximum;
         _step = step;
@@ -30,6 +35,14 @@ public sealed class ChartAxis
         return new ChartAxis(minimum, maximum, RoundStep((maximum - minimum) / tickCount));
     }
 
+    /// <summary>A logarithmic axis over positive values.</summary>
+    public static ChartAxis Logarithmic(double minimum, double maximum)
+    {
+        // A line that hardly moves still has room around it.
+        var (low, high) = (minimum / 1.02, Math.Max(maximum, minimum * 1.2) * 1.02);
+        return new ChartAxis(low, high, RoundStep((high - low) / 5), isLogarithmic: true);
+    }
+
     /// <summary>An axis that ends at the ticks around its data.</summary>
     public static ChartAxis Around(double minimum, double maximum, int tickCount)
     {
@@ -39,17 +52,38 @@ public sealed class ChartAxis
     }
 
     /// <summary>Place of a value, 0 at the lower end and 1 at the upper.</summary>
-    public double Fraction(double value) => (value - Minimum) / (Maximum - Minimum);
+    public double Fraction(double value)
+        => _isLogarithmic ? Math.Log(value / Minimum) / Math.Log(Maximum / Minimum) : (value - Minimum) / (Maximum - Minimum);
 
     /// <summary>Values of the ticks with their labels, in ascending order.</summary>
     public IReadOnlyList<(double Value, string Label)> Ticks()
     {
         var ticks = new List<(double Value, string Label)>();
+        if (_isLogarithmic && Maximum / Minimum >= NearlyLinear)
+        {
+            return LogarithmicTicks();
+        }
+
         var tolerance = _step * 1e-6;
         var largest = Math.Max(Math.Abs(Minimum), Math.Abs(Maximum));
         for (var index = (long)Math.Ceiling((Minimum - tolerance) / _step); index * _step <= Maximum + tolerance; index++)
         {
             ticks.Add((index * _step, Label(index * _step, largest)));
+        }
+
+        return ticks;
+    }
+
+    // As many of a decade as leave room for their labels.
+    private List<(double Value, string Label)> LogarithmicTicks()
+    {
+        var decades = Math.Log10(Maximum / Minimum);
+        int[] factors = decades < 1.2 ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : decades < 4 ? [1, 2, 5] : [1];
+        var ticks = new List<(double Value, string Label)>();
+        for (var power = (int)Math.Floor(Math.Log10(Minimum)); power <= Math.Log10(Maximum); power++)
+        {
+            ticks.AddRange(factors.Select(factor => factor * Math.Pow(10, power)).Where(value => value >= Minimum && value <= Maximum)
+                .Select(value => (value, value.ToString("G3", CultureInfo.InvariantCulture))));
         }
 
         return ticks;

@@ -11,4 +11,7 @@ public enum ChartSeriesStyle
 
     /// <summary>A line with a dot at each point, in the second colour.</summary>
     Dots,
+
+    /// <summary>A dot at each point, in the second colour, where a line between them would say what nobody has measured.</summary>
+    Points,
 }

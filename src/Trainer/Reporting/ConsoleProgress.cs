@@ -42,7 +42,8 @@ public sealed class ConsoleProgress : IDisposable
         _plannedSteps = plannedSteps;
         _console = console;
         _errors = errors;
-        if (console.Profile is { Capabilities: { Ansi: true, Interactive: true }, Out.IsTerminal: true })
+        // Nobody is asked anything, so that it does not matter where input comes from: ranks have none.
+        if (console.Profile is { Capabilities.Ansi: true, Out.IsTerminal: true })
         {
             _drawing = new Thread(DrawUntilClosed) { IsBackground = true, Name = "progress" };
             _drawing.Start();
@@ -80,7 +81,7 @@ public sealed class ConsoleProgress : IDisposable
         }
         else
         {
-            _console.MarkupLineInterpolated($"[grey]{sentence}[/]");
+            _console.MarkupLineInterpolated($"[grey]{OverBorder(sentence)}[/]");
         }
     }
 
@@ -94,7 +95,7 @@ public sealed class ConsoleProgress : IDisposable
         }
         else
         {
-            _console.MarkupLineInterpolated($"[yellow]warning:[/] {sentence}");
+            _console.MarkupLineInterpolated($"[yellow]warning:[/] {OverBorder(sentence, "warning: ".Length)}");
         }
     }
 
@@ -161,6 +162,13 @@ public sealed class ConsoleProgress : IDisposable
                 Padding = new Padding(2, 0),
             };
         }
+    }
+
+    // Lines over the panel are written over its upper border, which blanks have to cover to the end.
+    private string OverBorder(string sentence, int before = 0)
+    {
+        var width = Math.Max(2, _console.Profile.Width);
+        return sentence + new string(' ', width - 1 - ((before + sentence.Length) % width));
     }
 
     private static string Compute(StepRecord record) => string.Join("   ", ((string?[])

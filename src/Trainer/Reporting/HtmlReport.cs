@@ -1,6 +1,7 @@
 using System.Text;
 using KvShiftScale.Core.Files;
 using KvShiftScale.Core.Text;
+using KvShiftScale.Models.Probing;
 
 namespace KvShiftScale.Trainer.Reporting;
 
@@ -10,6 +11,11 @@ namespace KvShiftScale.Trainer.Reporting;
 /// </summary>
 public static class HtmlReport
 {
+    private const int RefreshSeconds = 60;
+
+    // Of 1; below it pictures of heads are empty frames.
+    private const double NotableScore = 0.05;
+
     /// <summary>Style of a page of cards; other pages of results use it too.</summary>
     internal const string Style =
         """
@@ -26,8 +32,13 @@ public static class HtmlReport
         h2{font-size:15px;margin:0 0 10px}
         .card{background:var(--card);border:1px solid var(--edge);border-radius:10px;padding:16px 18px;margin:0 0 16px;min-width:0}
         .plot{padding:6px}.plot svg{display:block;width:100%;height:auto}
-        .numbers{display:flex;flex-wrap:wrap;gap:12px;margin-bottom:16px}
-        .numbers .card{flex:1 1 auto;margin:0;padding:12px 16px}
+        .numbers{display:grid;grid-template-columns:repeat(auto-fill,minmax(176px,1fr));gap:12px;margin-bottom:16px}
+        .numbers .card{margin:0;padding:12px 16px}
+        .switch{position:relative}.switch input{position:absolute;opacity:0}
+        .switch label{float:right;margin:4px 10px 0 0;color:var(--muted);font-size:13px;cursor:pointer}
+        .switch input:checked+label{color:var(--ink);font-weight:600}.switch input:focus-visible+label{outline:2px solid var(--accent)}
+        .switch .log,.switch #loss-log:checked~.linear{display:none}.switch #loss-log:checked~.log{display:block}.switch div{clear:both}
+        details summary{cursor:pointer;color:var(--muted);margin:10px 0}
         .numbers span{display:block;color:var(--muted);font-size:13px}
         .numbers b{display:block;font-size:20px;white-space:nowrap;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.35}
         .plot{overflow-x:auto}.plot svg{min-width:480px}
@@ -52,24 +63,46 @@ public static class HtmlReport
         var html = new StringBuilder();
         html.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
             .Append("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
+            .Append(content.IsRunning ? Quantity.Format($"<meta http-equiv=\"refresh\" content=\"{RefreshSeconds}\">\n") : "")
             .Append(Quantity.Format($"<title>{name}: training report</title>\n<style>\n{Style}\n{SvgChart.Style}\n{SvgHeatMap.Style}\n{SvgScatter.Style}\n</style>\n"))
             .Append("</head>\n<body>\n<main>\n")
             .Append(Quantity.Format($"<header><h1>{name}</h1><p>{XmlText.Escape(Subtitle(content, summary))}</p></header>\n"));
         AppendNumbers(html, content, summary);
-        AppendCard(html, "plot", RunCharts.Loss(content.Records, content.ResumedAfterSteps).ToElement());
+        AppendLoss(html, content);
         AppendProbes(html, content);
         html.Append("<div class=\"pair\">\n");
-        AppendCard(html, "plot", RunCharts.Throughput(content.Records, content.ResumedAfterSteps).ToElement());
-        AppendCard(html, "plot", RunCharts.LearningRate(content.Records, content.ResumedAfterSteps).ToElement());
+        foreach (var chart in RunCharts.Others(content.Records, content.ResumedAfterSteps, content.ClipNorm))
+        {
+            AppendCard(html, "plot", chart.ToElement());
+        }
+
         html.Append("</div>\n");
         AppendSample(html, content);
         html.Append("<div class=\"pair\">\n");
-        AppendCard(html, "", $"<h2>Configuration</h2>\n<pre>{XmlText.Escape(content.ConfigurationYaml)}</pre>");
+        AppendConfiguration(html, content);
         AppendEnvironment(html, content);
         html.Append("</div>\n")
             .Append(Quantity.Format($"<footer>Written by kvshift on {content.WrittenAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC.</footer>\n"))
             .Append("</main>\n</body>\n</html>\n");
         return html.ToString();
+    }
+
+    // Both axes are in the page, and one is shown.
+    private static void AppendLoss(StringBuilder html, ReportContent content)
+    {
+        string Chart(bool isLogarithmic) => RunCharts.Loss(content.Records, content.ResumedAfterSteps, content.Checkpoints, isLogarithmic).ToElement();
+        AppendCard(html, "plot switch",
+            "<input type=\"radio\" name=\"loss\" id=\"loss-log\"><label for=\"loss-log\">log</label>"
+            + "<input type=\"radio\" name=\"loss\" id=\"loss-linear\" checked><label for=\"loss-linear\">linear</label>\n"
+            + $"<div class=\"linear\">{Chart(isLogarithmic: false)}</div>\n<div class=\"log\">{Chart(isLogarithmic: true)}</div>");
+    }
+
+    private static void AppendConfiguration(StringBuilder html, ReportContent content)
+    {
+        var rows = content.ChangedSettings.Select(setting => $"<tr><th>{XmlText.Escape(setting.Key)}</th><td>{XmlText.Escape(setting.Value)}"
+            + $"{(setting.Default is null ? "" : $" <small>default {XmlText.Escape(setting.Default)}</small>")}</td></tr>");
+        AppendCard(html, "", $"<h2>Configuration, where it is not the default</h2>\n<table>\n{string.Join("\n", rows)}\n</table>\n"
+            + $"<details><summary>All of it</summary>\n<pre>{XmlText.Escape(content.ConfigurationYaml)}</pre></details>");
     }
 
     private static string Subtitle(ReportContent content, RunSummary summary)
@@ -138,8 +171,17 @@ public static class HtmlReport
             return;
         }
 
-        AppendCard(html, "plot", chart.ToElement());
         var last = content.Records.Last(record => record.Probe is not null);
+        if (!content.Records.Any(record => record.Probe is { } probe && BestOf(probe.Scores) >= NotableScore))
+        {
+            AppendCard(html, "", Quantity.Format(
+                $"<h2>Induction</h2>\n<p>Not yet: when the model was last asked to go on with random sequences it had seen once, after step {last.Step}, it was right ")
+                + Quantity.Format($"{last.Probe!.Scores.Accuracy * 100:0.0} % of the time, and its best head looked for the place to copy from with a weight of ")
+                + Quantity.Format($"{last.Probe.Scores.Layers.Max(layer => layer.PrefixMatching.Max()):0.00}. Curves and heads appear here when that changes.</p>"));
+            return;
+        }
+
+        AppendCard(html, "plot", chart.ToElement());
         html.Append("<div class=\"pair\">\n");
         AppendCard(html, "plot", HeadCharts.PrefixMatching(last.Step, last.Probe!.Scores).ToElement());
         AppendCard(html, "plot", HeadCharts.Copying(last.Step, last.Probe.Scores).ToElement());
@@ -155,6 +197,8 @@ public static class HtmlReport
             html.Append("</div>\n");
         }
     }
+
+    private static double BestOf(InductionScores scores) => Math.Max(scores.Accuracy, scores.Layers.Max(layer => layer.PrefixMatching.Max()));
 
     private static void AppendSample(StringBuilder html, ReportContent content)
     {

@@ -26,6 +26,18 @@ public sealed record ReportContent
     /// <summary>Steps of the checkpoints from which later launches went on.</summary>
     public IReadOnlyList<long> ResumedAfterSteps { get; init; } = [];
 
+    /// <summary>Steps that there is a checkpoint of.</summary>
+    public IReadOnlyList<long> Checkpoints { get; init; } = [];
+
+    /// <summary>Norm to which gradients are scaled down; null or 0: they are not.</summary>
+    public double? ClipNorm { get; init; }
+
+    /// <summary>What of the configuration is not the default: key, value, default.</summary>
+    public IReadOnlyList<(string Key, string Value, string? Default)> ChangedSettings { get; init; } = [];
+
+    /// <summary>The run goes on: a page that is open looks again.</summary>
+    public bool IsRunning { get; init; }
+
     /// <summary>Trainable numbers of the model; null where unknown.</summary>
     public long? ParameterCount { get; init; }
 

@@ -11,8 +11,19 @@ public static class RunCharts
 
     private const int MostSkips = 10;
 
+    // Of a step's time; less is noise.
+    private const double NotableShare = 0.01;
+    private const double NotableGrowth = 1.05;
+
+    private const int ClipHue = 2;
+
     /// <summary>Training and validation loss over steps.</summary>
-    public static SvgChart Loss(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps)
+    /// <param name="records">Logged steps in order.</param>
+    /// <param name="resumedAfterSteps">Steps from which later launches went on.</param>
+    /// <param name="checkpoints">Steps that there is a checkpoint of.</param>
+    /// <param name="isLogarithmic">Whether the vertical axis is logarithmic.</param>
+    public static SvgChart Loss(
+        IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps, IReadOnlyList<long>? checkpoints = null, bool isLogarithmic = false)
     {
         var training = Points(records, record => record.Step > 0 ? record.Loss : double.NaN, keepGaps: false);
         var validation = Points(records, record => record.ValidationLoss ?? double.NaN, keepGaps: false);
@@ -27,7 +38,7 @@ public static class RunCharts
             series.Add(new ChartSeries("training", ChartSeriesStyle.Line, training));
         }
 
-        series.Add(new ChartSeries("validation", ChartSeriesStyle.Dots, validation));
+        series.Add(new ChartSeries("validation", ChartSeriesStyle.Points, validation));
         return new SvgChart
         {
             Title = "Loss",
@@ -35,15 +46,90 @@ public static class RunCharts
             YLabel = "nats per token",
             Series = series,
             Marks = [.. Marks(resumedAfterSteps), .. Skips(records)],
+            Notes = [.. (checkpoints ?? []).Select(step => new ChartMark(step, Quantity.Format($"checkpoint of step {step}")))],
+            IsLogarithmic = isLogarithmic,
         };
     }
 
+    /// <summary>What else is to be seen of a run, in order of how often it is asked for; charts that would say nothing are left out.</summary>
+    /// <param name="records">Logged steps in order.</param>
+    /// <param name="resumedAfterSteps">Steps from which later launches went on.</param>
+    /// <param name="clipNorm">Norm to which gradients are scaled down; null or 0: they are not.</param>
+    public static IReadOnlyList<SvgChart> Others(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps, double? clipNorm)
+    {
+        StepRecord[] steps = [.. records.Where(record => record.Step > 0)];
+        return [.. ((SvgChart?[])
+        [
+            GradientNorm(steps, resumedAfterSteps, clipNorm),
+            Throughput(steps, resumedAfterSteps),
+            LearningRate(steps, resumedAfterSteps),
+            Single("Step time", "seconds", steps, record => record.StepSeconds, resumedAfterSteps),
+            Compute(steps, resumedAfterSteps),
+            Waiting(steps, resumedAfterSteps),
+            Memory(steps, resumedAfterSteps),
+            Saves(steps, resumedAfterSteps),
+        ]).OfType<SvgChart>()];
+    }
+
+    private static SvgChart GradientNorm(StepRecord[] steps, IReadOnlyList<long> resumedAfterSteps, double? clipNorm)
+    {
+        var chart = Single("Gradient norm", "", steps, record => record.GradNorm, resumedAfterSteps);
+        return clipNorm is > 0 and var norm && steps.Length > 0
+            ? chart with
+            {
+                Series = [chart.Series[0] with { Name = "before clipping" },
+                    new ChartSeries("clipped above", ChartSeriesStyle.Line, [(0, norm), (steps[^1].Step, norm)]) { Hue = ClipHue }],
+            }
+            : chart;
+    }
+
+    private static SvgChart? Compute(StepRecord[] steps, IReadOnlyList<long> resumedAfterSteps)
+    {
+        var share = steps.Any(record => record.Mfu is not null)
+            ? Single("MFU", "share of the stated peak", steps, record => record.Mfu ?? double.NaN, resumedAfterSteps)
+            : Single("Of the best matrix product", "share of the measured rate", steps, record => record.MatmulShare ?? double.NaN, resumedAfterSteps);
+        return share.Series[0].Points.Any(point => double.IsFinite(point.Y)) ? share with { YEnd = 1 } : null;
+    }
+
+    // Shares of a step's time.
+    private static SvgChart? Waiting(StepRecord[] steps, IReadOnlyList<long> resumedAfterSteps)
+    {
+        var data = Points(steps, record => record.DataWaitFraction ?? double.NaN, keepGaps: true);
+        var ranks = Points(steps, record => record.CommunicationExposedSeconds / record.StepSeconds ?? double.NaN, keepGaps: true);
+        return data.Concat(ranks).Any(point => point.Y > NotableShare)
+            ? Single("Waiting", "share of the step", steps, _ => double.NaN, resumedAfterSteps) with
+            {
+                Series =
+                [
+                    new ChartSeries("for data", ChartSeriesStyle.Line, data),
+                    .. ranks.Exists(point => double.IsFinite(point.Y)) ? [new ChartSeries("for other ranks", ChartSeriesStyle.Line, ranks) { Hue = ClipHue }] : (ChartSeries[])[],
+                ],
+            }
+            : null;
+    }
+
+    // One that has stopped growing says what the number above the charts says.
+    private static SvgChart? Memory(StepRecord[] steps, IReadOnlyList<long> resumedAfterSteps)
+        => steps.Length > 0 && steps[^1].PeakMemoryBytes > NotableGrowth * steps[0].PeakMemoryBytes
+            ? Single("Peak memory of the first rank", "GiB", steps, record => record.PeakMemoryBytes / (double)(1L << 30), resumedAfterSteps) : null;
+
+    private static SvgChart? Saves(StepRecord[] steps, IReadOnlyList<long> resumedAfterSteps)
+    {
+        StepRecord[] saved = [.. steps.Where(record => record.SaveSeconds is not null)];
+        return saved.Length > 1
+            ? Single("Training waited for saves", "seconds", saved, record => record.SaveSeconds!.Value, resumedAfterSteps) with
+            {
+                Series = [new ChartSeries("", ChartSeriesStyle.Dots, Points(saved, record => record.SaveSeconds!.Value, keepGaps: false))],
+            }
+            : null;
+    }
+
     /// <summary>Tokens a second over steps.</summary>
-    public static SvgChart Throughput(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
+    private static SvgChart Throughput(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
         Single("Throughput", "tokens per second", records, record => record.TokensPerSecond, resumedAfterSteps);
 
     /// <summary>Learning rate over steps.</summary>
-    public static SvgChart LearningRate(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
+    private static SvgChart LearningRate(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
         Single("Learning rate", "", records, record => record.Lr, resumedAfterSteps);
 
     /// <summary>What the probes found over steps, on the same horizontal axis as <see cref="Loss"/>; null without probes.</summary>

@@ -32,6 +32,7 @@ public sealed record SvgChart
         .chart .hue6{--line:var(--hue6);--dots:var(--hue6)}.chart .hue7{--line:var(--hue7);--dots:var(--hue7)}
         .chart .hue8{--line:var(--hue8);--dots:var(--hue8)}.chart .hue9{--line:var(--hue9);--dots:var(--hue9)}
         .chart .hue10{--line:var(--hue10);--dots:var(--hue10)}.chart .hue11{--line:var(--hue11);--dots:var(--hue11)}
+        .chart .hover rect{fill:transparent}.chart .hover rect:hover{fill:var(--axis);opacity:.25}
         .chart .mark{stroke:var(--mark);stroke-dasharray:4 4}.chart .marktext{fill:var(--mark);font-size:11px}
         """;
 
@@ -45,6 +46,9 @@ public sealed record SvgChart
 
     // Colours in the style.
     private const int Hues = 12;
+
+    // Parts of the width that show, under the pointer, what the lines have there.
+    private const int HoverColumns = 80;
 
     // A dot for every point stops being readable here.
     private const int MostDots = 60;
@@ -63,6 +67,12 @@ public sealed record SvgChart
 
     /// <summary>Vertical lines with labels.</summary>
     public IReadOnlyList<ChartMark> Marks { get; init; } = [];
+
+    /// <summary>Small signs on the horizontal axis, whose labels the pointer shows.</summary>
+    public IReadOnlyList<ChartMark> Notes { get; init; } = [];
+
+    /// <summary>Whether the vertical axis is logarithmic; values that are not above 0 then interrupt their line.</summary>
+    public bool IsLogarithmic { get; init; }
 
     /// <summary>
     /// Labels of the horizontal axis where its numbers stand for something else, such as logarithms; the axis then spans them all. Empty:
@@ -121,7 +131,8 @@ public sealed record SvgChart
 
         var x = XAxis(finite);
         var lowest = finite.Min(point => point.Y);
-        var y = ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, Math.Max(YEnd ?? lowest, finite.Max(point => point.Y)), 5);
+        var highest = Math.Max(YEnd ?? lowest, finite.Max(point => point.Y));
+        var y = IsLogarithmic ? ChartAxis.Logarithmic(lowest, highest) : ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, highest, 5);
         AppendAxes(svg, x, y);
         AppendMarks(svg, x);
         foreach (var series in Series)
@@ -130,6 +141,7 @@ public sealed record SvgChart
         }
 
         AppendLegend(svg);
+        AppendHover(svg, x);
         return svg.Append("</svg>").ToString();
     }
 
@@ -198,6 +210,35 @@ public sealed record SvgChart
         }
     }
 
+    // What the lines have nearest to the middle of each column that has something.
+    private void AppendHover(StringBuilder svg, ChartAxis x)
+    {
+        svg.Append("<g class=\"hover\">\n");
+        var width = PlotWidth / HoverColumns;
+        var columns = Series.Where(series => series.Name.Length > 0 || Series.Count == 1).SelectMany((series, index) => series.Points.Where(IsFinite)
+                .Select(point => (series.Name, Order: index, Point: point, Column: Math.Clamp((int)(x.Fraction(point.X) * HoverColumns), 0, HoverColumns - 1))))
+            .GroupBy(found => found.Column);
+        foreach (var column in columns)
+        {
+            var middle = (column.Key + 0.5) / HoverColumns;
+            var nearest = column.GroupBy(found => found.Order).OrderBy(same => same.Key)
+                .Select(same => same.MinBy(found => Math.Abs(x.Fraction(found.Point.X) - middle))).ToList();
+            var values = nearest.Select(found => Quantity.Format($"{(found.Name.Length > 0 ? found.Name : Title)} {found.Point.Y:0.####}"));
+            svg.Append(Quantity.Format($"<rect x=\"{XmlText.Number(Left + (column.Key * width))}\" y=\"{XmlText.Number(PlotTop)}\" "))
+                .Append(Quantity.Format($"width=\"{XmlText.Number(width)}\" height=\"{XmlText.Number(PlotHeight)}\"><title>"))
+                .Append(Quantity.Format($"{XmlText.Escape(XLabel)} {XText(nearest[0].Point.X)}\n{XmlText.Escape(string.Join('\n', values))}</title></rect>\n"));
+        }
+
+        foreach (var note in Notes.Where(note => note.X >= x.Minimum && note.X <= x.Maximum))
+        {
+            var (at, floor) = (Across(x, note.X), Height - Bottom);
+            svg.Append(Quantity.Format($"<path class=\"note\" style=\"fill:var(--mark)\" d=\"M{XmlText.Number(at)} {XmlText.Number(floor - 9)}l-5 9h10z\"><title>"))
+                .Append(XmlText.Escape(note.Label)).Append("</title></path>\n");
+        }
+
+        svg.Append("</g>\n");
+    }
+
     private void AppendSeries(StringBuilder svg, ChartSeries series, ChartAxis x, ChartAxis y)
     {
         var name = ClassOf(series);
@@ -217,14 +258,19 @@ public sealed record SvgChart
             isPenDown = true;
         }
 
-        svg.Append(Quantity.Format($"<path class=\"{name}\" d=\"{path}\"/>\n"));
-        var hasDots = series.Style == ChartSeriesStyle.Dots && points.Count <= MostDots;
+        if (series.Style != ChartSeriesStyle.Points)
+        {
+            svg.Append(Quantity.Format($"<path class=\"{name}\" d=\"{path}\"/>\n"));
+        }
+
+        var hasDots = series.Style == ChartSeriesStyle.Points || (series.Style == ChartSeriesStyle.Dots && points.Count <= MostDots);
+        var radius = points.Count <= MostDots ? 4 : 2;
         foreach (var (px, py) in points.Where(IsFinite))
         {
             if (hasDots || points.Count == 1)
             {
-                svg.Append(Quantity.Format($"<circle class=\"{(series.Style == ChartSeriesStyle.Dots ? "dot" : "only")}{hue}\" "))
-                    .Append(Quantity.Format($"cx=\"{XmlText.Number(Across(x, px))}\" cy=\"{XmlText.Number(Down(y, py))}\" r=\"4\">"))
+                svg.Append(Quantity.Format($"<circle class=\"{(HasDots(series) ? "dot" : "only")}{hue}\" "))
+                    .Append(Quantity.Format($"cx=\"{XmlText.Number(Across(x, px))}\" cy=\"{XmlText.Number(Down(y, py))}\" r=\"{radius}\">"))
                     .Append(Quantity.Format($"<title>{XmlText.Escape(XLabel)} {XText(px)}: {py:0.####}</title></circle>\n"));
             }
         }
@@ -280,8 +326,12 @@ public sealed record SvgChart
             AppendText(svg, "legend end", at, baseline, series.Name);
             at -= (series.Name.Length * CharacterWidth) + 8;
             var (from, to, middle) = (XmlText.Number(at - 18), XmlText.Number(at), XmlText.Number(baseline - 4));
-            svg.Append(Quantity.Format($"<path class=\"{ClassOf(series)}\" d=\"M{from} {middle}H{to}\"/>\n"));
-            if (series.Style == ChartSeriesStyle.Dots)
+            if (series.Style != ChartSeriesStyle.Points)
+            {
+                svg.Append(Quantity.Format($"<path class=\"{ClassOf(series)}\" d=\"M{from} {middle}H{to}\"/>\n"));
+            }
+
+            if (HasDots(series))
             {
                 svg.Append(Quantity.Format($"<circle class=\"dot{HueOf(series)}\" cx=\"{XmlText.Number(at - 9)}\" cy=\"{middle}\" r=\"4\"/>\n"));
             }
@@ -294,6 +344,8 @@ public sealed record SvgChart
         ? XmlText.Escape(label)
         : Quantity.Format($"{value:0.##}");
 
+    private static bool HasDots(ChartSeries series) => series.Style is ChartSeriesStyle.Dots or ChartSeriesStyle.Points;
+
     private static string ClassOf(ChartSeries series) => series.Style.ToString().ToLowerInvariant() + HueOf(series);
 
     private static string HueOf(ChartSeries series) => series.Hue is { } hue ? Quantity.Format($" hue{hue % Hues}") : "";
@@ -302,7 +354,7 @@ public sealed record SvgChart
 
     private double Down(ChartAxis axis, double value) => Height - Bottom - (axis.Fraction(value) * PlotHeight);
 
-    private static bool IsFinite((double X, double Y) point) => double.IsFinite(point.X) && double.IsFinite(point.Y);
+    private bool IsFinite((double X, double Y) point) => double.IsFinite(point.X) && double.IsFinite(point.Y) && (!IsLogarithmic || point.Y > 0);
 
     private static void AppendLine(StringBuilder svg, string name, double x1, double y1, double x2, double y2) =>
         svg.Append(Quantity.Format($"<line class=\"{name}\" x1=\"{XmlText.Number(x1)}\" y1=\"{XmlText.Number(y1)}\" "))

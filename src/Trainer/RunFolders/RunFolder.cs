@@ -16,6 +16,9 @@ internal sealed class RunFolder(RunConfig config)
     /// <summary>Name of the file of steps whose numbers were bad.</summary>
     public const string SkippedName = "skipped.jsonl";
 
+    /// <summary>Name of the file of logged steps.</summary>
+    public const string MetricsName = "metrics.jsonl";
+
     /// <summary>Name of the folder of checkpoints.</summary>
     public const string CheckpointsName = "checkpoints";
 
@@ -26,12 +29,15 @@ internal sealed class RunFolder(RunConfig config)
     public string Configuration => System.IO.Path.Combine(Path, ConfigurationName);
 
     /// <summary>One line a logged step.</summary>
-    public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+    public string Metrics => System.IO.Path.Combine(Path, MetricsName);
 
     /// <summary>One line for each step whose numbers were bad; there when there was one.</summary>
     public string Skipped => System.IO.Path.Combine(Path, SkippedName);
 
-    /// <summary>The report, written at the end of each launch.</summary>
+    /// <summary>What the first rank has said, with the time.</summary>
+    public string Log => System.IO.Path.Combine(Path, "log.txt");
+
+    /// <summary>The report, written while a launch goes on and at its end.</summary>
     public string Report => System.IO.Path.Combine(Path, "report.html");
 
     /// <summary>The loss curve of the report as a picture of its own.</summary>

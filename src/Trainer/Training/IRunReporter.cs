@@ -9,6 +9,9 @@ internal interface IRunReporter : ISaveReporter
     /// <summary>A logged step.</summary>
     void Report(StepRecord record);
 
+    /// <summary>What is said, and was said so far, also goes into a file from now on.</summary>
+    void Keep(string log);
+
     /// <summary>A step of this launch, logged or not.</summary>
     void Count(StepTally step);
 }

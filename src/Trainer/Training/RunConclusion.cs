@@ -10,13 +10,11 @@ using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Generation;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.RunFolders;
-using KvShiftScale.Trainer.Telemetry;
-using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
 /// <summary>What a launch leaves for people and scripts at its end: report.html, loss.svg, summary.json.</summary>
-internal sealed class RunConclusion(RunConfig config, RunFolder folder, int ranks)
+internal sealed class RunConclusion(RunConfig config, RunFolder folder, RunReport report)
 {
     private const int SampleTokens = 96;
 
@@ -80,13 +78,8 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
     /// <summary>Writes the files; ones that are there are replaced.</summary>
     public void Write(TrainingState state, KvShiftTransformer model, bool stopped)
     {
-        var records = MetricsLog.Read(folder.Metrics).ToList();
-        if (state.InitialValidationLoss is { } initial)
-        {
-            records.Insert(0, StepRecord.BeforeTraining(initial));
-        }
-
-        var summary = _summary = RunSummary.Of(records);
+        var sample = stopped ? null : Sample(model, state);
+        var summary = _summary = report.Write(state, isRunning: false, sample);
         DurableFile.Replace(folder.Summary, JsonSerializer.Serialize(new
         {
             state.Step,
@@ -101,24 +94,6 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, int rank
             summary.MedianMatmulShare,
             summary.TrainingSeconds,
         }, RecordJson.Document) + "\n");
-
-        var sample = stopped ? null : Sample(model, state);
-        var content = new ReportContent
-        {
-            RunName = config.Run.Name,
-            Records = records,
-            PlannedSteps = config.Run.Steps,
-            ConfigurationYaml = RunConfigWriter.Write(config),
-            Environment = RunEnvironment.Here(ranks, get_num_threads()),
-            WrittenAt = DateTimeOffset.Now,
-            ResumedAfterSteps = state.ResumedAt,
-            ParameterCount = model.Parameters.GlobalElementCount,
-            SamplePrompt = sample is null ? null : config.Run.SamplePrompt,
-            SampleText = sample,
-        };
-        HtmlReport.Save(content, folder.Report);
-        RunCharts.Loss(records, state.ResumedAt).Save(folder.LossCurve);
-        RunCharts.Induction(records, state.ResumedAt)?.Save(folder.InductionCurve);
     }
 
     private string? Sample(KvShiftTransformer model, TrainingState state)

@@ -6,9 +6,11 @@ using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Trainer.BadNumbers;
 using KvShiftScale.Trainer.Faults;
+using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Signals;
 using KvShiftScale.Trainer.Telemetry;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Training;
 
@@ -24,6 +26,7 @@ internal sealed class TrainingLoop
     private readonly BadSteps _badSteps;
     private readonly ReplicaCheck _replicas;
     private readonly long _firstStep;
+    private readonly LiveReport? _liveReport;
     private MetricsLog? _metrics;
 
     /// <param name="run">The run.</param>
@@ -44,6 +47,10 @@ internal sealed class TrainingLoop
         _measurement = new Measurement(run, session.Model, data);
         _badSteps = new BadSteps(run, data.Training);
         _replicas = new ReplicaCheck(session.Model, session.Optimizer, run.Ranks);
+        Report = new RunReport(run.Config, run.Folder, RunEnvironment.Here(run.Ranks.World.Size, get_num_threads()), session.Model.Parameters.GlobalElementCount);
+        _liveReport = run.IsFirstRank && run.Config.Run.ReportSeconds > 0
+            ? new LiveReport(state => Report.Write(state, isRunning: true), TimeSpan.FromSeconds(run.Config.Run.ReportSeconds), TimeProvider.System, run.Reporter.Warn)
+            : null;
         Observers =
         [
             new("ranks tell each other of signals and saves", HearRanks),
@@ -55,6 +62,7 @@ internal sealed class TrainingLoop
             new("a signal's save", SaveOnRequest),
             new("validation and probe", MeasureWhatIsDue),
             new("the save that is due", SaveWhatIsDue),
+            new("the report", step => _liveReport?.WriteIfDue(State, isSaved: step.IsDue(run.Config.Run.CheckpointEvery))),
         ];
     }
 
@@ -63,6 +71,9 @@ internal sealed class TrainingLoop
     /// be measured, and nothing is saved before the ranks know whether they leave.
     /// </summary>
     public IReadOnlyList<StepObserver> Observers { get; }
+
+    /// <summary>What writes the report.</summary>
+    public RunReport Report { get; }
 
     /// <summary>The run after the last step.</summary>
     public TrainingState State { get; private set; }
@@ -86,6 +97,7 @@ internal sealed class TrainingLoop
         try
         {
             stopped = MeasureBefore() || Train();
+            _liveReport?.Finish();
         }
         catch (DataFaultException fault)
         {

@@ -120,7 +120,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
 
         if (run.IsFirstRank)
         {
-            Conclude(state, session, stopped);
+            Conclude(state, session, loop.Report, stopped);
         }
 
         if (!stopped)
@@ -132,9 +132,9 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
     }
 
     // The checkpoint is safe, and the exit code says how training went: a report that cannot be written changes neither.
-    private void Conclude(TrainingState state, TrainingSession session, bool stopped)
+    private void Conclude(TrainingState state, TrainingSession session, RunReport report, bool stopped)
     {
-        var conclusion = new RunConclusion(run.Config, run.Folder, run.Ranks.World.Size);
+        var conclusion = new RunConclusion(run.Config, run.Folder, report);
         try
         {
             conclusion.Write(state, session.Model, stopped);
@@ -180,6 +180,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
     private void TellStart(TrainingSession session, RunData data, TrainingState state, double restoreSeconds, long stagingBytes)
     {
         Directory.CreateDirectory(run.Folder.Path);
+        run.Reporter.Keep(run.Folder.Log);
         RunConfigWriter.Save(run.Config, run.Folder.Configuration);
         var start = state.Step == 0 ? "starting"
             : FormattableString.Invariant($"going on from the checkpoint of step {state.Step}, verified and loaded in {restoreSeconds:0.00} s");

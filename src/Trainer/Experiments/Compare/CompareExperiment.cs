@@ -112,6 +112,10 @@ internal sealed class CompareExperiment(RankEnvironment launch, StopSignal stop,
         {
         }
 
+        public void Keep(string log)
+        {
+        }
+
         public void Report(StepRecord record)
         {
             var validation = record.ValidationLoss is { } loss ? FormattableString.Invariant($", validation {loss:F4}") : "";
