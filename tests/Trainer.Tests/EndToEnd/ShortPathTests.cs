@@ -58,6 +58,9 @@ public sealed class ShortPathTests(TrainingFixture fixture)
     {
         Assert.Contains("found no folder nowhere and no run runs/nowhere", CommandRun.Execute(ExitCode.Usage, "generate", "nowhere").Error);
         Assert.Contains("found no model", CommandRun.Execute(ExitCode.Usage, "eval", "--data", fixture.ValidationShard).Error);
+        var model = fixture.PathOf($"exported-{Guid.NewGuid():N}");
+        CommandRun.Execute(ExitCode.Done, "checkpoint", "export", fixture.OneRank.Path, "--output", model);
+        Assert.Contains("found no --data", CommandRun.Execute(ExitCode.Usage, "eval", model).Error);
         Assert.Contains("wanted one of them", CommandRun.Execute(ExitCode.Usage, "generate", "a", "--model", "b").Error);
         Assert.Contains("which is no run", CommandRun.Execute(ExitCode.Usage, "generate", fixture.ModelPath, "--step", "8").Error);
     }
@@ -65,6 +68,14 @@ public sealed class ShortPathTests(TrainingFixture fixture)
     [Fact]
     public void EvaluationOfARunIsThatOfItsCheckpoint()
         => Assert.Equal(CommandRun.Evaluate(fixture.ModelPath, fixture.ValidationShard), CommandRun.Evaluate(fixture.OneRank.Path, fixture.ValidationShard));
+
+    [Fact]
+    public void WithoutDataARunIsEvaluatedOnItsOwn()
+    {
+        var (loss, _) = CommandRun.Evaluate(fixture.OneRank.Path, fixture.ValidationShard);
+
+        Assert.Contains(FormattableString.Invariant($"\"loss\":{loss:R}"), CommandRun.Execute(ExitCode.Done, "eval", fixture.OneRank.Path).Output);
+    }
 
     [Fact]
     public void LinesOfInputAreContinuedOneAfterTheOther()
