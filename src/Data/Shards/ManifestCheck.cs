@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Corpus;
+
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>Holds shards against what the manifests of their folders say.</summary>
@@ -9,9 +11,21 @@ public static class ManifestCheck
     public static IReadOnlyList<string> Differences(ShardFiles shards, IReadOnlyList<ShardVerification> found)
     {
         ArgumentNullException.ThrowIfNull(shards);
-        return [.. shards.Paths.Zip(found).GroupBy(shard => Path.GetDirectoryName(shard.First)!)
-            .SelectMany(folder => Differences(folder.Key, shards.HasAllOf(folder.Key), folder))];
+        var folders = shards.Paths.Zip(found).GroupBy(shard => Path.GetDirectoryName(shard.First)!).ToArray();
+        return
+        [
+            .. folders.SelectMany(folder => Differences(folder.Key, shards.HasAllOf(folder.Key), folder)),
+            .. folders.GroupBy(folder => Path.GetDirectoryName(folder.Key)!).Where(above => shards.HasAllOf(above.Key))
+                .SelectMany(above => MissingParts(above.Key, [.. above.Select(folder => folder.Key)])),
+        ];
     }
+
+    // A corpus that was prepared in parts has them all beside one another.
+    private static IEnumerable<string> MissingParts(string above, IReadOnlyList<string> folders)
+        => folders.Select(folder => ShardManifest.Find(folder)?.Preparation?.Part?.Count).FirstOrDefault(count => count is not null) is { } count
+            ? Enumerable.Range(1, count).Select(number => Path.Combine(above, new CorpusPart(number, count).FolderName))
+                .Where(part => !File.Exists(Path.Combine(part, ShardManifest.FileName))).Select(part => $"{part} is missing, or not finished")
+            : [];
 
     private static List<string> Differences(string folder, bool wantsAll, IEnumerable<(string Path, ShardVerification Shard)> found)
     {

@@ -21,16 +21,20 @@ internal static class DataPrepareVerb
     {
         var input = new Option<string[]>("--input")
         {
-            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
+            Description = CorpusOptions.InputDescription,
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };
+        var corpus = new CorpusOptions();
         var tokenizer = new Option<string>("--tokenizer") { Description = TokenizerOption.Description, Required = true };
         var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
-        var field = new Option<string>("--field")
+        var validation = new Option<string?>("--validation")
         {
-            Description = "Field of JSON lines that holds the text.",
-            DefaultValueFactory = _ => TextDocuments.DefaultField
+            Description = "Share of the documents, such as 1%, that goes to OUTPUT/validation, the rest to OUTPUT/train; by a hash of each document.",
+        };
+        var part = new Option<string?>("--shard")
+        {
+            Description = "Prepare part i of n (3/16), each n-th file, into a folder of its own in OUTPUT; one process a part, at the same time or not.",
         };
         var endOfText = new Option<string?>("--end-of-text") { Description = "Token or id that ends documents; else what the tokenizer's files say." };
         var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };
@@ -44,19 +48,23 @@ internal static class DataPrepareVerb
             Description = "What a special token written in a text is: 'text', so that no document can hold one, or 'ids', the token itself.",
             DefaultValueFactory = _ => PreparationRecord.NameOf(default),
         };
-        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
         var shardTokens = new Option<long>("--shard-tokens") { Description = "Tokens of one shard.", DefaultValueFactory = _ => 64L << 20 };
         var threads = new Option<int>("--threads") { Description = "Threads that tokenize; 0 for as many as there are cores." };
         var command = new Command("prepare",
             "Tokenizes text into Parquet shards, one row a document, in the input's order; goes on where it was interrupted.")
         {
-            input, tokenizer, output, field, endOfText, noEndOfText, beginOfText, specialTokens, skipBad, shardTokens, threads,
+            input, tokenizer, output, validation, part, endOfText, noEndOfText, beginOfText, specialTokens, shardTokens, threads,
         };
+        corpus.AddTo(command);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(tokenizer), parsed.GetRequiredValue(output),
-            Options(parsed.GetValue(field)!, !parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
+            Options(!parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
             {
+                Field = corpus.FieldOf(parsed),
+                Selection = corpus.SelectionOf(parsed),
+                SkipsBadLines = corpus.SkipsBadLines(parsed),
+                Validation = parsed.GetValue(validation) is { } share ? ValidationShare.Parse(share) : null,
+                Part = parsed.GetValue(part) is { } number ? CorpusPart.Parse(number) : null,
                 SpecialTokens = SpecialTokensOf(parsed.GetValue(specialTokens)!),
-                SkipsBadLines = parsed.GetValue(skipBad),
             },
             new DocumentMarks(parsed.GetValue(endOfText), parsed.GetResult(beginOfText) is not null, parsed.GetValue(beginOfText))));
         return command;
@@ -69,17 +77,11 @@ internal static class DataPrepareVerb
         _ => throw new UsageException($"found --special-tokens {name}; wanted text or ids"),
     };
 
-    private static PreparationOptions Options(string field, bool appendEndOfText, long shardTokens, int threads)
+    private static PreparationOptions Options(bool appendEndOfText, long shardTokens, int threads)
     {
         MachineRules.CheckThreads("--threads", threads);
-        if (field.Length == 0)
-        {
-            throw new UsageException("found an empty --field; wanted the name of the field that holds the text");
-        }
-
         return new PreparationOptions
         {
-            Field = field,
             AppendEndOfText = appendEndOfText,
             ShardTokens = shardTokens,
             Workers = threads == 0 ? Environment.ProcessorCount : threads,
@@ -100,7 +102,7 @@ internal static class DataPrepareVerb
         });
         var manifest = result.Manifest;
         DataNotices.Tell(result.LeftOut);
-        TellChanges(manifest.Preparation);
+        TellChanges(manifest.Preparation, result.Validation?.Preparation);
         if (result.FilesWithoutDocument is { Count: > 0 } empty)
         {
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -109,18 +111,23 @@ internal static class DataPrepareVerb
 
         var resumed = result.ShardsBefore > 0 ? FormattableString.Invariant($", going on after {result.ShardsBefore:N0} shards") : "";
         line.Done(FormattableString.Invariant(result.WasFinished
-            ? (FormattableString)$"data: {output} is finished: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens; remove it to prepare it again"
-            : $"data: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Files.Count:N0} shards of {output}{resumed}"));
+            ? (FormattableString)$"data: {output} is finished: {CountsOf(result)}; remove it to prepare it again"
+            : $"data: {CountsOf(result)} in {manifest.Files.Count + (result.Validation?.Files.Count ?? 0):N0} shards of {output}{resumed}"));
         return ExitCode.Done;
     }
 
+    private static string CountsOf(PreparationResult result) => result.Validation is not { } kept
+        ? FormattableString.Invariant($"{result.Manifest.Rows:N0} documents, {result.Manifest.Tokens:N0} tokens")
+        : FormattableString.Invariant($"{result.Manifest.Rows:N0} documents, {result.Manifest.Tokens:N0} tokens for training and {kept.Rows:N0}, {kept.Tokens:N0} for validation");
+
     /// <summary>What of the text is not in the shards as it stood in the files.</summary>
-    private static void TellChanges(PreparationRecord? preparation)
+    private static void TellChanges(PreparationRecord? preparation, PreparationRecord? validation)
     {
-        if (preparation is { ReplacedSequences: > 0 })
+        var replaced = (preparation?.ReplacedSequences ?? 0) + (validation?.ReplacedSequences ?? 0);
+        if (replaced > 0)
         {
             Console.Error.WriteLine(FormattableString.Invariant(
-                $"kvshift: {preparation.ReplacedSequences:N0} places in {preparation.DocumentsReplacedIn:N0} documents are not UTF-8; each became U+FFFD"));
+                $"kvshift: {replaced:N0} places in {preparation!.DocumentsReplacedIn + (validation?.DocumentsReplacedIn ?? 0):N0} documents are not UTF-8; each became U+FFFD"));
         }
 
         if (preparation is not { LeftOutLines: > 0 })
@@ -128,7 +135,7 @@ internal static class DataPrepareVerb
             return;
         }
 
-        Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {preparation.LeftOutLines:N0} lines of JSON are no documents and were left out:"));
+        Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {preparation.LeftOutLines:N0} lines or rows are no documents and were left out:"));
         foreach (var line in preparation.FirstLeftOut ?? [])
         {
             Console.Error.WriteLine($"kvshift:   {line}");
