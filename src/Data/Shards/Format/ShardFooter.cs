@@ -32,12 +32,7 @@ internal sealed class ShardFooter
     private int _leafCount;
     private int _leafLevel;
 
-    private ShardFooter(string column, long start, int length)
-    {
-        _column = column;
-        Start = start;
-        Length = length;
-    }
+    private ShardFooter(string column, long start, int length) => (_column, Start, Length) = (column, start, length);
 
     private static ReadOnlySpan<byte> Magic => "PAR1"u8;
 
