@@ -16,11 +16,14 @@ internal sealed class CorpusFileReader : IDisposable
     private Stream? _content;
     private ParquetTexts? _parquet;
 
-    public CorpusFileReader(string path, CorpusSelection selection)
+    /// <param name="path">The file.</param>
+    /// <param name="selection">What it is read as.</param>
+    /// <param name="report">Called by whoever reads, after some MiB each.</param>
+    public CorpusFileReader(string path, CorpusSelection selection, Action? report = null)
     {
         _path = path;
         _selection = selection;
-        _file = new TracedFileStream(path);
+        _file = new TracedFileStream(path, report);
     }
 
     private CorpusFileKind Kind => _selection.KindOf(_path)!.Value;

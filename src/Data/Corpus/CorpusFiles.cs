@@ -59,9 +59,11 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
     }
 
     /// <summary>Looks whether Parquet files have the column of texts. Damaged ones are left to those who read them, who name them together.</summary>
+    /// <param name="looking">Told how many have been looked at.</param>
     /// <exception cref="Core.UsageException">One has no such column.</exception>
-    internal void RequireTexts()
+    internal void RequireTexts(Action<int>? looking)
     {
+        var count = 0;
         foreach (var path in Paths.Where(path => Selection.KindOf(path) == CorpusFileKind.Parquet))
         {
             try
@@ -72,6 +74,8 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
             {
                 // Told by those who read it.
             }
+
+            looking?.Invoke(++count);
         }
     }
 

@@ -24,8 +24,9 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
     /// <summary>Prepares a folder.</summary>
     /// <param name="globs">Files, folders and patterns of text. What this program has written itself is left out.</param>
     /// <param name="folder">Where the shards go, or <c>train</c> and <c>validation</c> with them; made when it is missing.</param>
-    /// <param name="report">Called from the calling thread after each portion of text.</param>
+    /// <param name="report">Called from the calling thread after each portion of text, and while input is read over.</param>
     /// <param name="cancellation">Ends the work between portions; complete shards stay.</param>
+    /// <param name="looking">Called from the calling thread as Parquet files are looked at before any work: how many have been.</param>
     /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
     /// <exception cref="InvalidDataException">
     /// A file is of an unknown kind, or a JSON line lacks the field. Or files are damaged: then the documents of all others are in shards when this is
@@ -37,7 +38,8 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
     /// </exception>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     public PreparationResult Run(
-        IReadOnlyList<string> globs, string folder, Action<PreparationProgress>? report = null, CancellationToken cancellation = default)
+        IReadOnlyList<string> globs, string folder, Action<PreparationProgress>? report = null, CancellationToken cancellation = default,
+        Action<int>? looking = null)
     {
         var all = TextDocuments.Files(globs, new OwnFiles(folder, options.TokenizerPath).WhatIs, options.Selection);
         var files = options.Part?.Of(all) ?? all;
@@ -69,7 +71,7 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
             };
         }
 
-        files.RequireTexts();
+        files.RequireTexts(looking);
         Directory.CreateDirectory(folders.Training);
         using var mine = Lock(folders.Training);
         var journal = PreparationJournal.Read(folders.Training, folders.Validation);
@@ -87,10 +89,10 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
         CorpusFiles files, PreparationFolders folders, PreparationRecord wanted, PreparationJournal? journal, Action<PreparationProgress>? report,
         CancellationToken cancellation)
     {
-        var reader = new CorpusReader(files, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0);
         using var outputs = Outputs(folders, wanted, journal);
+        var reader = new CorpusReader(files, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0, reading => Report(reading, outputs.Total));
         var places = new JournalPlaces(journal);
-        new TokenizationPipeline(tokenizer, options).Run(reader.Documents(), outputs, Report, ShardIsComplete, cancellation);
+        new TokenizationPipeline(tokenizer, options).Run(reader.Documents(), outputs, progress => Report(reader, progress), ShardIsComplete, cancellation);
         if (reader.Faults.Count > 0)
         {
             throw Unfinished(folders.Training, outputs, reader, places);
@@ -99,8 +101,8 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
         RequireDocuments(files, folders, outputs);
         return outputs.Complete(wanted with { Inputs = reader.Inputs });
 
-        void Report(TokenizationProgress progress) => report?.Invoke(new PreparationProgress(
-            progress.Documents, progress.TextBytes, progress.Tokens, reader.BytesRead, reader.TotalBytes));
+        void Report(CorpusReader reading, TokenizationProgress progress) => report?.Invoke(new PreparationProgress(
+            progress.Documents, progress.TextBytes, progress.Tokens, reading.BytesRead, reading.TotalBytes));
 
         void ShardIsComplete(RawDocument last)
         {

@@ -9,6 +9,7 @@ internal sealed class CorpusReader
 {
     private readonly IReadOnlyList<string> _paths;
     private readonly CorpusSelection _selection;
+    private readonly Action<CorpusReader> _report;
     private readonly Dictionary<string, int> _numbers;
     private readonly List<CorpusInput> _inputs;
     private readonly int _firstInput;
@@ -21,10 +22,12 @@ internal sealed class CorpusReader
     /// <param name="known">What is known of files that were opened before; as many as come before the first document, or one more.</param>
     /// <param name="firstInput">Number of the file with the first document.</param>
     /// <param name="skip">Documents of that file to leave out.</param>
-    public CorpusReader(CorpusFiles files, IReadOnlyList<CorpusInput> known, int firstInput, long skip)
+    /// <param name="report">Called while files are read, also over what is left out, by whoever takes the documents.</param>
+    public CorpusReader(CorpusFiles files, IReadOnlyList<CorpusInput> known, int firstInput, long skip, Action<CorpusReader> report)
     {
         _paths = files.Paths;
         _selection = files.Selection;
+        _report = report;
         _numbers = _paths.Select((path, number) => (path, number)).ToDictionary(entry => entry.path, entry => entry.number, StringComparer.Ordinal);
         _inputs = [.. known.Take(firstInput)];
         _bytesOfFinished = _inputs.Sum(input => input.Bytes);
@@ -56,7 +59,7 @@ internal sealed class CorpusReader
         for (var number = _firstInput; number < _paths.Count; number++)
         {
             var skip = number == _firstInput ? _skip : 0;
-            using var reader = new CorpusFileReader(_paths[number], _selection);
+            using var reader = new CorpusFileReader(_paths[number], _selection, () => _report(this));
             _current = reader;
             _inputs.Add(new CorpusInput(_paths[number], new FileInfo(_paths[number]).Length, reader.Modified, null, null));
             var count = skip;

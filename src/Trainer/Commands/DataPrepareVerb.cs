@@ -97,9 +97,14 @@ internal static class DataPrepareVerb
         PreparationProgress? first = null;
         var result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
         {
-            first ??= progress;
+            // What an earlier launch did, and is only passed over, is no measure of speed.
+            if (first is null || progress.Documents == first.Value.Documents)
+            {
+                (first, start) = (progress, Stopwatch.GetTimestamp());
+            }
+
             line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
-        });
+        }, looking: files => line.Update(FormattableString.Invariant($"data: {files:N0} Parquet files looked at")));
         var manifest = result.Manifest;
         DataNotices.Tell(result.LeftOut);
         TellChanges(manifest.Preparation, result.Validation?.Preparation);
@@ -152,11 +157,11 @@ internal static class DataPrepareVerb
     {
         var done = now.TotalInputBytes == 0 ? 1 : Math.Clamp((double)now.InputBytes / now.TotalInputBytes, 0, 1);
         var full = (int)(done * BarWidth);
-        // What an earlier launch did, and is only passed over, is no measure of speed.
         var (bytes, text) = (now.InputBytes - first.InputBytes, now.TextBytes - first.TextBytes);
         var remaining = bytes > 0 ? Quantity.Duration(seconds * (now.TotalInputBytes - now.InputBytes) / bytes) : "-";
+        var pace = text > 0 ? FormattableString.Invariant($"{text / 1e6 / seconds:0.0} MB/s, {remaining} left") : "no new ones yet";
         return FormattableString.Invariant(
-            $"data: {new string('━', full)}{new string('┄', BarWidth - full)} {done * 100:0} %  {now.Documents:N0} documents, {Quantity.Short(now.Tokens)} tokens, {text / 1e6 / seconds:0.0} MB/s, {remaining} left");
+            $"data: {new string('━', full)}{new string('┄', BarWidth - full)} {done * 100:0} %  {now.Documents:N0} documents, {Quantity.Short(now.Tokens)} tokens, {pace}");
     }
 
     /// <summary>What options say of the ids that end and begin documents.</summary>

@@ -133,7 +133,11 @@ public sealed class DividedPreparationTests : IDisposable
 
         Directory.Delete(_folder.Path("in/out/part-3-of-4"), recursive: true);
         var shards = ShardFiles.Find(_folder.Path("in/out"));
-        Assert.Equal([$"{_folder.Path("in/out/part-3-of-4")} is missing, or not finished"], ManifestCheck.Differences(shards, Verified(shards)));
+        string[] missing = [$"{_folder.Path("in/out/part-3-of-4")} is missing, or not finished"];
+        Assert.Equal(missing, ManifestCheck.Differences(shards, Verified(shards)));
+        Assert.Equal(missing, ShardCatalog.Open([new DataSource(_folder.Path("in/out"))]).Notices);
+        // Whoever names one part wants that.
+        Assert.Empty(ShardCatalog.Open([new DataSource(_folder.Path("in/out/part-1-of-4"))]).Notices);
     }
 
     [Fact]
