@@ -29,6 +29,24 @@ public sealed class DataPrepareOptionsTests(TrainingFixture fixture) : IDisposab
     }
 
     [Fact]
+    public void ATokenizerIsTrainedBesideTheShardsAndKeptForTheNextTime()
+    {
+        Write("doc/a.txt", string.Join('\n', TrainingFixture.TrainingTexts));
+        string[] arguments = ["data", "prepare", "--input", _folder.PathOf("doc"), "--output", _folder.PathOf("out"), "--vocab-size"];
+
+        Assert.Contains("ids in", CommandRun.Execute(ExitCode.Done, [.. arguments, "300"]).Error);
+        Assert.Contains("is finished", CommandRun.Execute(ExitCode.Done, [.. arguments, "300"]).Error);
+
+        Assert.Contains("found a tokenizer of 300 ids", CommandRun.Execute(ExitCode.Usage, [.. arguments, "301"]).Error);
+        Assert.Contains("wanted one of them", CommandRun.Execute(ExitCode.Usage, [.. arguments, "300", "--tokenizer", "gpt2"]).Error);
+        Assert.Contains("wanted one tokenizer for all parts", CommandRun.Execute(ExitCode.Usage, [.. arguments, "300", "--shard", "1/2"]).Error);
+        Assert.Contains("found neither --tokenizer nor --vocab-size", CommandRun.Execute(ExitCode.Usage, arguments[..^1]).Error);
+        // What makes a configuration finds both.
+        var written = CommandRun.Execute(ExitCode.Done, "new", "mine", "--data", _folder.PathOf("out"), "--output", _folder.PathOf("mine.yaml"));
+        Assert.DoesNotContain("no tokenizer found", written.Error);
+    }
+
+    [Fact]
     public void ParquetWithoutTheTextIsRefusedWithItsColumns()
     {
         WriteParquet("hub/a.parquet", ["one"]);
