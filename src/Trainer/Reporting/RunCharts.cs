@@ -11,6 +11,9 @@ public static class RunCharts
 
     private const int MostSkips = 10;
 
+    // Those before it are near the colours of the curves beside.
+    private const int FirstHueOfSets = 3;
+
     /// <summary>Training and validation loss over steps.</summary>
     public static SvgChart Loss(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps)
     {
@@ -28,6 +31,9 @@ public static class RunCharts
         }
 
         series.Add(new ChartSeries("validation", ChartSeriesStyle.Dots, validation));
+        var sets = records.SelectMany(record => record.ValidationSets).Select(set => set.Name).Distinct();
+        series.AddRange(sets.Select((name, number) => new ChartSeries($"validation {name}", ChartSeriesStyle.Dots,
+            Points(records, record => record.ValidationSets.FirstOrDefault(set => set.Name == name, (Name: name, Loss: double.NaN)).Loss, keepGaps: false)) { Hue = FirstHueOfSets + number }));
         return new SvgChart
         {
             Title = "Loss",
