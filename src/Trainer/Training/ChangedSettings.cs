@@ -97,7 +97,7 @@ internal sealed class ChangedSettings
         {
             Enum named => ConfigKeys.NameOf(named.ToString()),
             IEnumerable<Data.Configuration.DataSource> sources => $"[{string.Join(", ", sources.Select(source
-                => source.Weight == 1 ? source.Glob : FormattableString.Invariant($"{{ glob: {source.Glob}, weight: {source.Weight} }}")))}]",
+                => (source.Set is { } set ? $"{set}: " : "") + (source.Weight == 1 ? source.Glob : FormattableString.Invariant($"{{ glob: {source.Glob}, weight: {source.Weight} }}"))))}]",
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
             _ => $"{value}",
         };
