@@ -78,7 +78,7 @@ Roofs measure_roofs() {
     check(kvs_matmul_available(KVS_FLOAT32, &available));
     if (available != 0) {
         const double seconds = fastest(
-            [&] { check(kvs_matmul(KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size)); });
+            [&] { check(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size)); });
         roofs.flops = 2.0 * size * size * size / seconds;
         report("roof: matmul 1024^3", seconds, 2.0 * size * size * size, 0, roofs);
     }
@@ -100,15 +100,15 @@ void bench_matmuls(const Roofs& roofs) {
     std::vector<float> y(rows * ffn), dx(rows * hidden), dw(hidden * ffn);
     const double flops = 2.0 * rows * hidden * ffn;
     report("matmul x w^T", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 0, 1, rows, ffn, hidden, 1, x.data(), hidden, w.data(), hidden, 0, y.data(), ffn));
+               check(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 1, rows, ffn, hidden, 1, x.data(), hidden, w.data(), hidden, 0, y.data(), ffn));
            }),
            flops, 0, roofs);
     report("matmul dy w", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 0, 0, rows, hidden, ffn, 1, dy.data(), ffn, w.data(), hidden, 0, dx.data(), hidden));
+               check(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, rows, hidden, ffn, 1, dy.data(), ffn, w.data(), hidden, 0, dx.data(), hidden));
            }),
            flops, 0, roofs);
     report("matmul dw += dy^T x", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 1, 0, ffn, hidden, rows, 1, dy.data(), ffn, x.data(), hidden, 1, dw.data(), hidden));
+               check(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 1, 0, ffn, hidden, rows, 1, dy.data(), ffn, x.data(), hidden, 1, dw.data(), hidden));
            }),
            flops, 0, roofs);
 }
