@@ -33,7 +33,10 @@ public static class RunCharts
         series.Add(new ChartSeries("validation", ChartSeriesStyle.Dots, validation));
         var sets = records.SelectMany(record => record.ValidationSets).Select(set => set.Name).Distinct();
         series.AddRange(sets.Select((name, number) => new ChartSeries($"validation {name}", ChartSeriesStyle.Dots,
-            Points(records, record => record.ValidationSets.FirstOrDefault(set => set.Name == name, (Name: name, Loss: double.NaN)).Loss, keepGaps: false)) { Hue = FirstHueOfSets + number }));
+            Points(records, record => LossOf(record, name), keepGaps: false))
+        {
+            Hue = FirstHueOfSets + number,
+        }));
         return new SvgChart
         {
             Title = "Loss",
@@ -43,6 +46,9 @@ public static class RunCharts
             Marks = [.. Marks(resumedAfterSteps), .. Skips(records)],
         };
     }
+
+    private static double LossOf(StepRecord record, string set)
+        => record.ValidationSets.FirstOrDefault(found => found.Name == set, (Name: set, Loss: double.NaN)).Loss;
 
     /// <summary>Tokens a second over steps.</summary>
     public static SvgChart Throughput(IReadOnlyList<StepRecord> records, IReadOnlyList<long> resumedAfterSteps) =>
