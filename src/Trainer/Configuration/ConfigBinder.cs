@@ -192,7 +192,8 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
 
             if (list.Items is { Count: 0 })
             {
-                faults.Add(new ConfigFault($"{key}[{name}]", list.ToString(), "must name files", "write for example data/books/*.parquet, or remove the set", list.Position));
+                faults.Add(new ConfigFault(
+                    $"{key}[{name}]", list.ToString(), "must name files", "write for example data/books/*.parquet, or remove the set", list.Position));
             }
 
             sources.AddRange(BindList(list, typeof(DataSource), $"{key}[{name}]").OfType<DataSource>().Select(source => source.In(name)));

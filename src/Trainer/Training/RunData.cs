@@ -23,7 +23,8 @@ internal sealed record RunData(ShardCatalog Training, IReadOnlyList<ValidationSe
         ValidationSet[] validation = [.. data.Validation.GroupBy(source => source.Set)
             .Select(set => new ValidationSet(set.Key, Open(run, KeyOf(set.Key), [.. set])))];
         CheckTokenizer(run.Config, [training, .. validation.Select(set => set.Shards)]);
-        foreach (var notice in run.IsFirstRank ? NoticesOf(training, "data.train").Concat(validation.SelectMany(set => NoticesOf(set.Shards, KeyOf(set.Name)))) : [])
+        var notices = NoticesOf(training, "data.train").Concat(validation.SelectMany(set => NoticesOf(set.Shards, KeyOf(set.Name))));
+        foreach (var notice in run.IsFirstRank ? notices : [])
         {
             run.Reporter.Warn(notice);
         }
