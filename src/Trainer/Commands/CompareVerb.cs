@@ -22,6 +22,11 @@ internal static class CompareVerb
 
     private static int Run(string[] named, string output)
     {
+        if (Path.GetDirectoryName(Path.GetFullPath(output)) is not { } folder || !Directory.Exists(folder) || Directory.Exists(output))
+        {
+            throw new UsageException($"found --output {output}; wanted a file in a folder that exists");
+        }
+
         var comparison = new RunComparison([.. named.Select(Read)]);
         var console = PlainConsole.Create();
         var results = new Table().Border(TableBorder.None);

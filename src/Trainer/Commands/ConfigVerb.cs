@@ -9,6 +9,8 @@ internal static class ConfigVerb
 {
     private const int CommentWidth = 110;
 
+    private static readonly Lazy<IReadOnlyDictionary<string, string>> Meanings = new(ConfigMeanings.Read);
+
     public static Command Build()
     {
         var config = new Argument<string?>("config")
@@ -33,21 +35,21 @@ internal static class ConfigVerb
                 throw new UsageException($"found {(onlyChanged ? "--changed" : "--set")} without a configuration; wanted kvshift config FILE");
             }
 
-            WriteDefaults(word ?? "");
+            WriteDefaults(word);
             return ExitCode.Done;
         }
 
         var config = RunConfigReader.Read(FileOf(file), [.. settings.Select(ConfigOverride.Parse)]);
         if (onlyChanged)
         {
-            foreach (var value in ConfigValues.Changed(config).Where(value => Has(value.Key, word)))
+            foreach (var value in ConfigValues.Changed(config).Where(value => IsAsked(value.Key, word)))
             {
                 Console.WriteLine($"{value.Key}: {value.Value}{(value.Default is null ? "" : $"   # default {value.Default}")}");
             }
         }
         else if (word is not null)
         {
-            foreach (var (key, value) in ConfigValues.Of(config).Where(value => Has(value.Key, word)))
+            foreach (var (key, value) in ConfigValues.Of(config).Where(value => IsAsked(value.Key, word)))
             {
                 Console.WriteLine($"{key}: {value}");
             }
@@ -64,14 +66,12 @@ internal static class ConfigVerb
         => File.Exists(named) || named.EndsWith(".yaml", StringComparison.Ordinal) || named.EndsWith(".yml", StringComparison.Ordinal)
             ? named : Path.Combine(RunPath.FolderOf(named), RunFolders.RunFolder.ConfigurationName);
 
-    private static void WriteDefaults(string word)
+    private static void WriteDefaults(string? word)
     {
-        var meanings = ConfigMeanings.Read();
         var section = "";
         foreach (var (key, value) in ConfigValues.Of(new RunConfig { Run = new RunSection { Name = "my-run", Steps = 1000 } }))
         {
-            var meaning = meanings.GetValueOrDefault(key, "");
-            if (!Has(key, word) && !Has(meaning, word))
+            if (!IsAsked(key, word))
             {
                 continue;
             }
@@ -85,7 +85,7 @@ internal static class ConfigVerb
             }
 
             var indent = dot < 0 ? "" : "  ";
-            foreach (var line in Wrap(meaning))
+            foreach (var line in Wrap(Meanings.Value[key]))
             {
                 Console.WriteLine($"{indent}# {line}");
             }
@@ -94,7 +94,9 @@ internal static class ConfigVerb
         }
     }
 
-    private static bool Has(string text, string? word) => word is null || text.Contains(word, StringComparison.OrdinalIgnoreCase);
+    // By its name or meaning.
+    private static bool IsAsked(string key, string? word)
+        => word is null || key.Contains(word, StringComparison.OrdinalIgnoreCase) || Meanings.Value[key].Contains(word, StringComparison.OrdinalIgnoreCase);
 
     private static IEnumerable<string> Wrap(string text)
     {

@@ -63,8 +63,10 @@ internal static class DataPrepareVerb
             input, tokenizer, vocabulary, output, validation, part, endOfText, noEndOfText, beginOfText, specialTokens, shardTokens, threads,
         };
         corpus.AddTo(command);
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), TokenizerPath(parsed), parsed.GetRequiredValue(output),
-            Options(!parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
+        command.SetAction(parsed =>
+        {
+            // All that can be refused is, before a tokenizer is trained.
+            var options = Options(!parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
             {
                 Field = corpus.FieldOf(parsed),
                 Selection = corpus.SelectionOf(parsed),
@@ -72,8 +74,10 @@ internal static class DataPrepareVerb
                 Validation = parsed.GetValue(validation) is { } share ? ValidationShare.Parse(share) : null,
                 Part = parsed.GetValue(part) is { } number ? CorpusPart.Parse(number) : null,
                 SpecialTokens = SpecialTokensOf(parsed.GetValue(specialTokens)!),
-            },
-            new DocumentMarks(parsed.GetValue(endOfText), parsed.GetResult(beginOfText) is not null, parsed.GetValue(beginOfText))));
+            };
+            return Run(parsed.GetRequiredValue(input), TokenizerPath(parsed), parsed.GetRequiredValue(output), options,
+                new DocumentMarks(parsed.GetValue(endOfText), parsed.GetResult(beginOfText) is not null, parsed.GetValue(beginOfText)));
+        });
         return command;
 
         string TokenizerPath(ParseResult parsed) => (parsed.GetValue(tokenizer), parsed.GetValue(vocabulary)) switch

@@ -19,13 +19,18 @@ internal static class DoctorVerb
             Description = "Where runs are to be written; looked at by all ranks.",
             DefaultValueFactory = _ => new RunSection { Name = "", Steps = 1 }.Directory,
         };
+        var patience = new Option<double>("--visibility-seconds")
+        {
+            Description = "How long a file that one rank has written may take to be seen by another one.",
+            DefaultValueFactory = _ => 30,
+        };
         var command = new Command("doctor",
-            "Says what this machine has and lacks, for reports and before large launches; under mpirun also whether ranks see one folder and how fast they talk.") { directory };
-        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(directory)));
+            "Says what this machine has and lacks, for reports and before large launches; under mpirun also whether ranks see one folder and how fast they talk.") { directory, patience };
+        command.SetAction(parsed => Run(launch, parsed.GetRequiredValue(directory), TimeSpan.FromSeconds(parsed.GetValue(patience))));
         return command;
     }
 
-    private static int Run(RankEnvironment launch, string directory)
+    private static int Run(RankEnvironment launch, string directory, TimeSpan patience)
     {
         var isFirst = launch.Rank == 0;
         // A rank that cannot load its libraries says so itself; what all have, the first one says.
@@ -42,7 +47,7 @@ internal static class DoctorVerb
         return FaultReport.Guard(launch, ranks, () =>
         {
             launch.RequireWorld(ranks.World);
-            var together = new LaunchDiagnosis(ranks, RankAddress.Gather(ranks.World)).Look(directory);
+            var together = new LaunchDiagnosis(ranks, RankAddress.Gather(ranks.World), patience).Look(directory);
             Tell(isFirst ? together : [], launch);
             return together.Any(finding => finding.StopsTraining) ? ExitCode.Failed : ExitCode.Done;
         });

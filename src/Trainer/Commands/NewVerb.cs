@@ -42,6 +42,16 @@ internal static class NewVerb
 
     private static int Run(string name, (string Train, string? Validation, string? Tokenizer) paths, long? parameters, long? tokens, string output)
     {
+        if (!RunConfigRules.IsFolderName(name))
+        {
+            throw new UsageException($"found the name '{name}'; wanted letters, digits, dots, hyphens and underscores, a letter or a digit first: kvshift new my-run");
+        }
+
+        if (Path.GetDirectoryName(Path.GetFullPath(output)) is not { } folder || !Directory.Exists(folder))
+        {
+            throw new UsageException($"found --output {output}; wanted a file in a folder that exists");
+        }
+
         if (File.Exists(output) || Directory.Exists(output))
         {
             throw new UsageException($"found {output}; wanted a file that does not exist yet: remove it, or name another with --output");

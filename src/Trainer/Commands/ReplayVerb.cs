@@ -13,7 +13,7 @@ internal static class ReplayVerb
 {
     public static Command Build(RankEnvironment launch, string? faults)
     {
-        var run = new Argument<string>("run") { Description = "A run's folder, or the configuration of one." };
+        var run = new Argument<string>("run") { Description = "A run's name or folder, or the configuration of one." };
         var step = new Option<long>("--step") { Description = "The step, from 1 on.", Required = true };
         var set = new Option<string[]>("--set")
         {
@@ -58,12 +58,14 @@ internal static class ReplayVerb
     private static RunConfig Read(string path, string[] settings)
     {
         ConfigOverride[] overrides = [.. settings.Select(ConfigOverride.Parse)];
-        if (!Directory.Exists(path))
+        if (File.Exists(path))
         {
             var config = RunConfigReader.Read(path, overrides);
             return Directory.Exists(config.Run.Folder)
                 ? config : throw new UsageException($"found no run in {config.Run.Folder}; wanted the folder of one that was trained");
         }
+
+        path = RunPath.FolderOf(path);
         var saved = Path.Combine(path, RunFolder.ConfigurationName);
         if (!File.Exists(saved))
         {

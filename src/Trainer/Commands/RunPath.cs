@@ -1,5 +1,6 @@
 using KvShiftScale.Checkpoints.Folders;
 using KvShiftScale.Checkpoints.Manifests;
+using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Checkpoints.Slices;
 using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
@@ -18,18 +19,19 @@ internal static class RunPath
     /// <summary>The checkpoint of a run that had the lowest validation loss.</summary>
     public const string Best = "best";
 
-    private const string ModelConfigurationName = "config.json";
-
-    /// <summary>The folder that a path or the name of a run below <c>runs/</c> means.</summary>
+    /// <summary>
+    /// The folder that a path or the name of a run below <c>runs/</c> means; the run where a folder of its name, perhaps with its text, is neither a
+    /// run nor a model.
+    /// </summary>
     /// <exception cref="UsageException">There is none.</exception>
     public static string FolderOf(string named)
     {
-        if (Directory.Exists(named))
+        var runs = new RunSection { Name = named, Steps = 1 };
+        if (Directory.Exists(named) && (IsOfARun(named) || !Directory.Exists(runs.Folder)))
         {
             return named;
         }
 
-        var runs = new RunSection { Name = named, Steps = 1 };
         return named.Length > 0 && Directory.Exists(runs.Folder) ? runs.Folder : throw new UsageException(
             $"found no folder {named} and no run {runs.Folder}; wanted a run's name or folder, a checkpoint or a model folder{Known(runs.Directory)}");
     }
@@ -59,7 +61,7 @@ internal static class RunPath
     public static string Model(string named, string? step, Action<string> warn)
     {
         var folder = FolderOf(named);
-        if (!CheckpointTensors.IsCheckpoint(folder) && !File.Exists(Path.Combine(folder, ModelConfigurationName)))
+        if (!CheckpointTensors.IsCheckpoint(folder) && !File.Exists(Path.Combine(folder, ModelDescription.FileName)))
         {
             return Checkpoint(named, step, warn);
         }
@@ -120,9 +122,13 @@ internal static class RunPath
         var run = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) == RunFolder.CheckpointsName ? Path.Combine(folder, "..") : folder;
         var metrics = Path.Combine(run, RunFolder.MetricsName);
         return File.Exists(metrics)
-            ? MetricsLog.Read(metrics).Where(record => record.ValidationLoss is not null).ToDictionary(record => record.Step, record => record.ValidationLoss!.Value)
+            ? MetricsLog.Read(metrics).Where(record => record.ValidationLoss is { } loss && double.IsFinite(loss)).ToDictionary(record => record.Step, record => record.ValidationLoss!.Value)
             : new Dictionary<long, double>();
     }
+
+    private static bool IsOfARun(string folder) => CheckpointTensors.IsCheckpoint(folder) || File.Exists(Path.Combine(folder, ModelDescription.FileName))
+        || Directory.Exists(Path.Combine(folder, RunFolder.CheckpointsName)) || File.Exists(Path.Combine(folder, RunFolder.ConfigurationName))
+        || new CheckpointFolder(folder).List().Count > 0;
 
     private static CheckpointFolder CheckpointsBelow(string folder)
     {

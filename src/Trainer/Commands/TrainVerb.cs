@@ -115,7 +115,7 @@ internal static class TrainVerb
             using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);
             early.HoldFolder();
             stop.EndUnanswered(early.End, EarlyEnd.Patience);
-            using var reporter = RunReporter.Start(config, ranks, addresses, export, telemetry.SlurmJob);
+            using var reporter = RunReporter.Start(config, ranks, addresses, export, telemetry.SlurmJob, launch.IsWatched);
             try
             {
                 var run = new LaunchedRun(config, ranks, reporter, stop) { LaunchName = launch.LaunchName };
@@ -146,11 +146,11 @@ internal static class TrainVerb
         }
 
         public static RunReporter Start(
-            RunConfig config, ParallelContext ranks, IReadOnlyList<RankAddress> addresses, TelemetrySettings export, string? slurmJob)
+            RunConfig config, ParallelContext ranks, IReadOnlyList<RankAddress> addresses, TelemetrySettings export, string? slurmJob, bool isWatched)
         {
             var world = ranks.World;
             var reporter = new RunReporter(
-                world.Rank == 0 ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error) : null, ranks,
+                world.Rank == 0 ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error, isWatched) : null, ranks,
                 config.Telemetry.Tensorboard ? Path.Combine(config.Run.Folder, TensorBoardLog.FolderName) : null);
             // One rank of each machine speaks about the way from there to the collector.
             var speaks = addresses.First(address => address.Host == addresses[world.Rank].Host).Rank == world.Rank;

@@ -158,9 +158,9 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
     }
 
     // A single item stands for a list of one, so that `--set data.train=books.parquet` needs no brackets.
-    private Array BindList(ConfigNode node, Type itemType, string key)
+    private Array BindList(ConfigNode node, Type itemType, string key, bool takesNames = true)
     {
-        if (itemType == typeof(DataSource) && node.Entries is { } entries && !entries.Any(entry => IsKeyOf(itemType, entry.Key.Text)))
+        if (takesNames && itemType == typeof(DataSource) && node.Entries is { } entries && !entries.Any(entry => IsKeyOf(itemType, entry.Key.Text)))
         {
             return BindSets(entries, key);
         }
@@ -176,6 +176,10 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         return array;
     }
 
+    // A slip of the pen would make a set of what was meant for its files or weight.
+    private static string? MeantKey(string name) => ConfigKeys.PropertiesOf(typeof(DataSource)).Select(property => ConfigKeys.NameOf(property.Name))
+        .FirstOrDefault(known => ConfigKeys.EditDistance(known, name) <= known.Length / 3);
+
     // Sources under names; in keys a name stands as the number of an item does.
     private DataSource[] BindSets(List<(ConfigNode Key, ConfigNode Value)> entries, string key)
     {
@@ -184,6 +188,12 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         foreach (var (nameNode, list) in entries)
         {
             var name = nameNode.Text ?? "";
+            if (MeantKey(name) is { } meant)
+            {
+                faults.Add(new ConfigFault($"{key}.{name}", list.ToString(), $"is a name of a set that is nearly the key '{meant}' of a source",
+                    $"write {meant}, or give the set another name", nameNode.Position));
+            }
+
             if (name.Length == 0 || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '.') || !names.Add(name))
             {
                 faults.Add(new ConfigFault(key, nameNode.ToString(), "must be names of letters, digits, '_', '-' and '.', each once, with sources below them",
@@ -196,7 +206,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
                     $"{key}[{name}]", list.ToString(), "must name files", "write for example data/books/*.parquet, or remove the set", list.Position));
             }
 
-            sources.AddRange(BindList(list, typeof(DataSource), $"{key}[{name}]").OfType<DataSource>().Select(source => source.In(name)));
+            sources.AddRange(BindList(list, typeof(DataSource), $"{key}[{name}]", takesNames: false).OfType<DataSource>().Select(source => source.In(name)));
         }
 
         return [.. sources];

@@ -64,7 +64,7 @@ public sealed partial class RunConfigRules
 
     private void CheckRun(RunSection run)
     {
-        _faults.Require(FolderName().IsMatch(run.Name), "run.name", run.Name,
+        _faults.Require(IsFolderName(run.Name), "run.name", run.Name,
             "must be a folder name of letters, digits, dots, hyphens and underscores that starts with a letter or a digit",
             "write for example run.name: my-run");
         _faults.Require(run.Directory.Length > 0, "run.directory", run.Directory, "must name a directory", "write for example run.directory: runs");
@@ -236,6 +236,9 @@ public sealed partial class RunConfigRules
         _faults.Require(isAddress, "telemetry.otlp_endpoint", telemetry.OtlpEndpoint ?? "", "must be an http or https address",
             "write for example http://localhost:4318, or remove the key to export nothing");
     }
+
+    /// <summary>Whether a run may have this name.</summary>
+    internal static bool IsFolderName(string name) => FolderName().IsMatch(name);
 
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     private static partial Regex FolderName();

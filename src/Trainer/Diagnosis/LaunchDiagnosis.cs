@@ -11,7 +11,8 @@ namespace KvShiftScale.Trainer.Diagnosis;
 /// <summary>What the ranks of a launch find together: where they are, whether they see one folder, how fast they talk to each other.</summary>
 /// <param name="ranks">All of them.</param>
 /// <param name="addresses">Where each one is.</param>
-internal sealed class LaunchDiagnosis(ParallelContext ranks, IReadOnlyList<RankAddress> addresses)
+/// <param name="patience">How long a file may take to be seen by another rank.</param>
+internal sealed class LaunchDiagnosis(ParallelContext ranks, IReadOnlyList<RankAddress> addresses, TimeSpan patience)
 {
     private const int Rounds = 5;
     private const int LargeElements = 4 << 20;
@@ -19,8 +20,6 @@ internal sealed class LaunchDiagnosis(ParallelContext ranks, IReadOnlyList<RankA
 
     // Between machines of one cluster; below, a step of a larger model is spent in waiting.
     private const double WantedBytesPerSecond = 1e9;
-
-    private static readonly TimeSpan VisibilityPatience = TimeSpan.FromSeconds(30);
 
     /// <summary>Everything. Collective; the first rank's list is the one to show.</summary>
     /// <param name="folder">Where runs are written.</param>
@@ -45,41 +44,53 @@ internal sealed class LaunchDiagnosis(ParallelContext ranks, IReadOnlyList<RankA
     // A file that the first rank writes and every rank reads; checkpoints go the same way.
     private Finding Folder(string folder)
     {
-        var mark = "";
-        if (ranks.World.Rank == 0)
-        {
-            Directory.CreateDirectory(folder);
-            mark = Path.Combine(folder, $".doctor-{Guid.NewGuid():N}");
-        }
-
         var began = Stopwatch.GetTimestamp();
-        if (ranks.World.Rank == 0)
-        {
-            DurableFile.Replace(mark, "doctor");
-        }
-
+        var (mark, fault) = ranks.World.Rank == 0 ? Write(folder) : ("", "");
         var written = Stopwatch.GetElapsedTime(began);
         mark = ranks.BroadcastText(mark);
+        if (mark.Length == 0)
+        {
+            return new("run folder", $"{Path.GetFullPath(folder)} cannot be written: {fault}", "choose another run.directory, or have the right to write there", StopsTraining: true);
+        }
+
         began = Stopwatch.GetTimestamp();
-        while (!File.Exists(mark) && Stopwatch.GetElapsedTime(began) < VisibilityPatience)
+        while (!File.Exists(mark) && Stopwatch.GetElapsedTime(began) < patience)
         {
             Thread.Sleep(20);
         }
 
         var seen = File.Exists(mark) ? Stopwatch.GetElapsedTime(began).TotalSeconds : double.PositiveInfinity;
         var all = ranks.World.Gather<double>([seen]);
-        if (ranks.World.Rank == 0)
+        if (ranks.World.Rank != 0)
         {
-            File.Delete(mark);
+            // The first one speaks for all; what lies below the folder's name here may be nothing.
+            return new("run folder", folder);
         }
 
+        File.Delete(mark);
         long[] blind = [.. all.Index().Where(rank => double.IsInfinity(rank.Item[0])).Select(rank => (long)rank.Index)];
         var free = Quantity.Bytes(new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace);
         return blind.Length > 0
-            ? new("run folder", $"{Path.GetFullPath(folder)}: a file that rank 0 wrote is not seen by {(blind.Length == 1 ? "rank" : "ranks")} {string.Join(", ", blind)} after {VisibilityPatience.TotalSeconds:0} s",
+            ? new("run folder", $"{Path.GetFullPath(folder)}: a file that rank 0 wrote is not seen by {(blind.Length == 1 ? "rank" : "ranks")} {string.Join(", ", blind)} after {patience.TotalSeconds:0.#} s",
                 "put run.directory on a file system that all machines see", StopsTraining: true)
             : new("run folder", Quantity.Format(
                 $"{Path.GetFullPath(folder)}: {free} free; a flushed file takes {written.TotalMilliseconds:0.0} ms{(ranks.World.Size > 1 ? Quantity.Format($", seen by all ranks after {all.Max(rank => rank[0]):0.00} s") : "")}"));
+    }
+
+    // The file, or why there is none.
+    private static (string Mark, string Fault) Write(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var mark = Path.Combine(folder, $".doctor-{Guid.NewGuid():N}");
+            DurableFile.Replace(mark, "doctor");
+            return (mark, "");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return ("", error.Message);
+        }
     }
 
     private Finding Sum()

@@ -22,6 +22,12 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
     // Set by the scripts in launch.
     private const string LaunchVariable = "KVSHIFT_LAUNCH";
 
+    // Set by launch/mpirun where it writes to a terminal.
+    private const string PanelVariable = "KVSHIFT_PANEL";
+
+    /// <summary>Somebody may sit at this process's terminal. A launcher gives ranks one also where it writes to a file.</summary>
+    public bool IsWatched { get; private init; } = true;
+
     /// <summary>Reads the variables that the known launchers set.</summary>
     /// <param name="variable">Value of an environment variable, or null.</param>
     public static RankEnvironment Read(Func<string, string?> variable)
@@ -35,7 +41,10 @@ internal sealed record RankEnvironment(bool LaunchedByMpi, int Rank, LaunchPlace
             }
             // PMIx tells no size, but srun does where it is the one that has given the rank.
             var size = sizeName ?? (Number(SlurmRank) == rank ? LaunchPlace.StepSize : null);
-            return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)), name);
+            return new RankEnvironment(true, rank, new LaunchPlace(rankName, rank, size, size is null ? null : Number(size)), name)
+            {
+                IsWatched = variable(PanelVariable) is { Length: > 0 },
+            };
         }
         // A batch script is task 0 of a step without a number of tasks; only srun sets that.
         return new RankEnvironment(false, 0, Number(SlurmRank) is { } task && Number(LaunchPlace.StepSize) is > 1 and var tasks

@@ -74,7 +74,7 @@ internal sealed record StarterConfig(ModelConfig Shape, int Context, int BatchTo
             # {name}: {Quantity.Short(counts.Total)} parameters, {Quantity.Short(counts.NonEmbedding)} of them without embedding and head, on {Quantity.Short(data.Tokens)} tokens, {perParameter:0.#} a parameter.
             # "kvshift config" prints every key with its default and meaning.
             run:
-              name: {name}
+              name: "{name}"
               steps: {steps} # of {BatchTokens} tokens each
               log_every: {Math.Max(1, Math.Min(10, steps / 50))}
               validate_every: {rhythm}

@@ -14,7 +14,7 @@ internal sealed record ComparedRun(string Name, RunConfig Config, IReadOnlyList<
 
     /// <summary>The lowest validation loss, and the step that it was measured after; null where there is none.</summary>
     public (long Step, double Loss)? BestValidation
-        => Records.Where(record => record.ValidationLoss is not null).Select(record => (record.Step, record.ValidationLoss!.Value)) is var measured && measured.Any()
+        => Records.Where(record => record.ValidationLoss is { } loss && double.IsFinite(loss)).Select(record => (record.Step, record.ValidationLoss!.Value)) is var measured && measured.Any()
             ? measured.MinBy(one => one.Value) : null;
 
     /// <summary>Seconds spent in steps up to each record; steps that were not logged take as long as the one that was.</summary>

@@ -36,14 +36,15 @@ public sealed class ConsoleProgress : IDisposable
     /// <param name="plannedSteps">Optimizer steps that the run is to have in all.</param>
     /// <param name="console">Where to; a live panel where it can move the cursor, plain lines where it cannot.</param>
     /// <param name="errors">Where warnings go on a console without a panel.</param>
-    public ConsoleProgress(string runName, long plannedSteps, IAnsiConsole console, TextWriter errors)
+    /// <param name="isWatched">Whether somebody may sit at the console: a launcher gives ranks a terminal also where it writes to a file.</param>
+    public ConsoleProgress(string runName, long plannedSteps, IAnsiConsole console, TextWriter errors, bool isWatched = true)
     {
         _runName = runName;
         _plannedSteps = plannedSteps;
         _console = console;
         _errors = errors;
         // Nobody is asked anything, so that it does not matter where input comes from: ranks have none.
-        if (console.Profile is { Capabilities.Ansi: true, Out.IsTerminal: true })
+        if (isWatched && console.Profile is { Capabilities.Ansi: true, Out.IsTerminal: true })
         {
             _drawing = new Thread(DrawUntilClosed) { IsBackground = true, Name = "progress" };
             _drawing.Start();

@@ -57,11 +57,13 @@ internal sealed class RunLog(Action<string> warn, TimeProvider time) : IDisposab
         }
     }
 
+    /// <summary>Ends the file; what is still said is not kept.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
-            Try(() => _file?.Dispose());
+            _isRefused = true;
+            Try(Close);
         }
     }
 
@@ -74,8 +76,16 @@ internal sealed class RunLog(Action<string> warn, TimeProvider time) : IDisposab
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             _isRefused = true;
-            _file = null;
             warn($"the log is no longer written: {error.Message}");
+            Close();
         }
+    }
+
+    // Every line has reached the system before.
+    private void Close()
+    {
+        var file = _file;
+        _file = null;
+        file?.Dispose();
     }
 }

@@ -134,6 +134,8 @@ public sealed record SvgChart
         var highest = Math.Max(YEnd ?? lowest, finite.Max(point => point.Y));
         var y = IsLogarithmic ? ChartAxis.Logarithmic(lowest, highest) : ChartAxis.Around(StartsAtZero ? Math.Min(0, lowest) : lowest, highest, 5);
         AppendAxes(svg, x, y);
+        // Below all that has a word of its own for the pointer.
+        AppendHover(svg, x);
         AppendMarks(svg, x);
         foreach (var series in Series)
         {
@@ -141,7 +143,6 @@ public sealed record SvgChart
         }
 
         AppendLegend(svg);
-        AppendHover(svg, x);
         return svg.Append("</svg>").ToString();
     }
 
@@ -180,6 +181,13 @@ public sealed record SvgChart
 
     private void AppendMarks(StringBuilder svg, ChartAxis x)
     {
+        foreach (var note in Notes.Where(note => note.X >= x.Minimum && note.X <= x.Maximum))
+        {
+            var (at, floor) = (Across(x, note.X), Height - Bottom);
+            svg.Append(Quantity.Format($"<path class=\"note\" style=\"fill:var(--mark)\" d=\"M{XmlText.Number(at)} {XmlText.Number(floor - 9)}l-5 9h10z\"><title>"))
+                .Append(XmlText.Escape(note.Label)).Append("</title></path>\n");
+        }
+
         var marks = Marks.Where(mark => mark.X >= x.Minimum && mark.X <= x.Maximum).OrderBy(mark => mark.X).ToArray();
         var free = Left;
         for (var index = 0; index < marks.Length; index++)
@@ -223,17 +231,10 @@ public sealed record SvgChart
             var middle = (column.Key + 0.5) / HoverColumns;
             var nearest = column.GroupBy(found => found.Order).OrderBy(same => same.Key)
                 .Select(same => same.MinBy(found => Math.Abs(x.Fraction(found.Point.X) - middle))).ToList();
-            var values = nearest.Select(found => Quantity.Format($"{(found.Name.Length > 0 ? found.Name : Title)} {found.Point.Y:0.####}"));
+            var values = nearest.Select(found => Quantity.Format($"{(found.Name.Length > 0 ? found.Name : Title)} {found.Point.Y:G4}"));
             svg.Append(Quantity.Format($"<rect x=\"{XmlText.Number(Left + (column.Key * width))}\" y=\"{XmlText.Number(PlotTop)}\" "))
                 .Append(Quantity.Format($"width=\"{XmlText.Number(width)}\" height=\"{XmlText.Number(PlotHeight)}\"><title>"))
                 .Append(Quantity.Format($"{XmlText.Escape(XLabel)} {XText(nearest[0].Point.X)}\n{XmlText.Escape(string.Join('\n', values))}</title></rect>\n"));
-        }
-
-        foreach (var note in Notes.Where(note => note.X >= x.Minimum && note.X <= x.Maximum))
-        {
-            var (at, floor) = (Across(x, note.X), Height - Bottom);
-            svg.Append(Quantity.Format($"<path class=\"note\" style=\"fill:var(--mark)\" d=\"M{XmlText.Number(at)} {XmlText.Number(floor - 9)}l-5 9h10z\"><title>"))
-                .Append(XmlText.Escape(note.Label)).Append("</title></path>\n");
         }
 
         svg.Append("</g>\n");

@@ -42,9 +42,21 @@ internal sealed class TensorBoardLog
         {
             if (record[metric] is { } value && double.IsFinite(value) && metric != StepMetrics.Step)
             {
-                _writer.add_scalar(metric.Name, (float)value, (int)record.Step);
+                Add(metric.Name, value);
             }
         }
+
+        foreach (var (name, loss) in record.ValidationSets.Where(set => double.IsFinite(set.Loss)))
+        {
+            Add($"{ValidationLosses.JsonName}/{name}", loss);
+        }
+
+        if (record.Probe is { } probe)
+        {
+            Add("probe/accuracy", probe.Scores.Accuracy);
+        }
+
+        void Add(string name, double value) => _writer.add_scalar(name, (float)value, (int)record.Step);
     }
 
     private SummaryWriter Open()

@@ -97,7 +97,6 @@ internal sealed class TrainingLoop
         try
         {
             stopped = MeasureBefore() || Train();
-            _liveReport?.Finish();
         }
         catch (DataFaultException fault)
         {
@@ -113,6 +112,7 @@ internal sealed class TrainingLoop
         _saver.Finish(goesOn: false);
         // A save of this step may have failed before anybody knew that no other would come after it.
         Save(goesOn: false);
+        _liveReport?.Finish();
         return stopped;
     }
 

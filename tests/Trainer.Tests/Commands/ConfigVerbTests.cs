@@ -34,6 +34,21 @@ public sealed class ConfigVerbTests : IDisposable
     }
 
     [Fact]
+    public void KeysOfAFileAreFoundByTheirMeaningToo()
+    {
+        var file = Write("run: { name: a, steps: 5 }\ntelemetry: { otlp_endpoint: 'http://there:4318' }\n");
+
+        Assert.Contains("telemetry.otlp_endpoint: http://there:4318", CommandRun.Execute(ExitCode.Done, "config", file, "--key", "collector").Output);
+    }
+
+    [Fact]
+    public void ARunWithoutANameHasThatOfItsFile()
+    {
+        Assert.StartsWith("run.name: run\n", CommandRun.Execute(ExitCode.Done, "config", Write("run: { steps: 5 }\n"), "--changed").Output);
+        Assert.StartsWith("run.name: other\n", CommandRun.Execute(ExitCode.Done, "config", Write("run: { steps: 5 }\n"), "--changed", "--set", "run.name=other").Output);
+    }
+
+    [Fact]
     public void AFileIsResolved()
     {
         var file = Write("run: { name: a, steps: 5 }\nmodel: { preset: kvshift-1.5b }\n");

@@ -41,6 +41,10 @@ public sealed class DataPrepareOptionsTests(TrainingFixture fixture) : IDisposab
         Assert.Contains("wanted one of them", CommandRun.Execute(ExitCode.Usage, [.. arguments, "300", "--tokenizer", "gpt2"]).Error);
         Assert.Contains("wanted one tokenizer for all parts", CommandRun.Execute(ExitCode.Usage, [.. arguments, "300", "--shard", "1/2"]).Error);
         Assert.Contains("found neither --tokenizer nor --vocab-size", CommandRun.Execute(ExitCode.Usage, arguments[..^1]).Error);
+        string[] elsewhere = ["data", "prepare", "--input", _folder.PathOf("doc"), "--output", _folder.PathOf("refused"), "--vocab-size", "300"];
+        CommandRun.Execute(ExitCode.Usage, [.. elsewhere, "--validation", "1"]);
+        CommandRun.Execute(ExitCode.Usage, [.. elsewhere, "--special-tokens", "none"]);
+        Assert.False(Directory.Exists(_folder.PathOf("refused")));
         // What makes a configuration finds both.
         var written = CommandRun.Execute(ExitCode.Done, "new", "mine", "--data", _folder.PathOf("out"), "--output", _folder.PathOf("mine.yaml"));
         Assert.DoesNotContain("no tokenizer found", written.Error);

@@ -34,6 +34,32 @@ public sealed class DoctorTests
     }
 
     [Fact]
+    public void ARankThatSeesAnotherFolderIsNamed()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.PathOf("0"));
+        Directory.CreateDirectory(folder.PathOf("1"));
+        using var run = ProgramRun.StartFile(MpiRun.Launcher.Program, [.. MpiRun.Launcher.Arguments(2), "bash", "-c",
+            "cd \"$0/${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\" && exec dotnet \"$1\" doctor --visibility-seconds 0.5", folder.Path, ProgramRun.KvShift]);
+        run.WaitForEnd();
+
+        Assert.NotEqual(ExitCode.Done, run.ExitCode);
+        Assert.Matches(@"!! run folder +.*0/runs: a file that rank 0 wrote is not seen by rank 1 after 0\.5 s", run.Output);
+        Assert.Contains("-> put run.directory on a file system that all machines see", run.Output);
+    }
+
+    [Fact]
+    public void AFolderThatCannotBeMadeIsAFindingWithARemedy()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.PathOf("file"), "");
+        using var run = ProgramRun.Start("doctor", "--directory", folder.PathOf("file", "runs"));
+        run.WaitFor(ExitCode.Failed);
+
+        Assert.Matches("!! run folder +.*file/runs cannot be written", run.Output);
+    }
+
+    [Fact]
     public void AFaultOfALibraryHasARemedyAndACode()
     {
         using var run = ProgramRun.StartFile("env", ["KVSHIFT_LIBTORCH=/nowhere", "dotnet", ProgramRun.KvShift, "doctor"]);

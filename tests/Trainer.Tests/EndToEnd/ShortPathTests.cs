@@ -35,6 +35,19 @@ public sealed class ShortPathTests(TrainingFixture fixture)
     }
 
     [Fact]
+    public void ARunOfTheNameOfAFolderOfTextIsTheRun()
+    {
+        var work = fixture.PathOf($"work-{Guid.NewGuid():N}");
+        Directory.CreateDirectory(Path.Combine(work, "books"));
+        fixture.OneRank.CopyTo(Path.Combine(work, "runs", "books"));
+
+        using var run = ProgramRun.StartFile("bash", ["-c", "cd \"$0\" && exec dotnet \"$1\" generate books --max-tokens 1", work, ProgramRun.KvShift]);
+        run.WaitFor(ExitCode.Done);
+
+        Assert.StartsWith("The", run.Output);
+    }
+
+    [Fact]
     public void ADamagedCheckpointIsPassedOverWithAWord()
     {
         var copy = fixture.OneRank.CopyTo(fixture.PathOf("runs", $"cut-{Guid.NewGuid():N}"));

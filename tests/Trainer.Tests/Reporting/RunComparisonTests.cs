@@ -29,6 +29,9 @@ public sealed class RunComparisonTests
         Assert.Equal(["second", "30", "30 k", "0.3226", "2.7500", "2.5000 at 20", "-0.5000", "500", "1m 00s"], rows[1]);
     }
 
+    [Fact]
+    public void AValidationThatIsNotFiniteIsNotTheBest() => Assert.Equal((20L, 3.5), Run("diverged", 0.5, double.NaN, 3.5, double.NaN).BestValidation);
+
     // Steps of two seconds, every tenth logged.
     [Fact]
     public void TimeCountsStepsThatWereNotLogged() => Assert.Equal([20, 40, 60], Second.Seconds);

@@ -28,6 +28,21 @@ public sealed class RunLogTests
     }
 
     [Fact]
+    public void WhatIsSaidAfterTheEndIsNoFault()
+    {
+        using var folder = new TemporaryFolder();
+        var log = new RunLog(_warnings.Add, TimeProvider.System);
+        log.Open(folder.PathOf("log.txt"));
+        log.Dispose();
+
+        log.Add("a signal has come");
+        log.Open(folder.PathOf("log.txt"));
+
+        Assert.Equal("", File.ReadAllText(folder.PathOf("log.txt")));
+        Assert.Empty(_warnings);
+    }
+
+    [Fact]
     public void ADiskThatRefusesIsToldOnce()
     {
         using var folder = new TemporaryFolder();

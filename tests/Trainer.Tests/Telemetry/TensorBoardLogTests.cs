@@ -14,7 +14,7 @@ public sealed class TensorBoardLogTests
     {
         using var folder = new TemporaryFolder();
         var log = new TensorBoardLog(folder.PathOf("tensorboard"), _warnings.Add);
-        log.Add(StepRecords.At(10, validationLoss: 4.75));
+        log.Add(StepRecords.At(10, validationLoss: 4.75) with { ValidationSets = [("books", 4.5), ("code", double.NaN)], Probe = StepRecords.Probe(accuracy: 0.25) });
         log.Add(StepRecords.At(20));
 
         var scalars = Scalars(Assert.Single(Directory.GetFiles(folder.PathOf("tensorboard"))));
@@ -23,6 +23,9 @@ public sealed class TensorBoardLogTests
         Assert.Equal(10f / 21, scalars[("loss", 20)], 1e-6);
         Assert.Equal(4.75f, scalars[("validation_loss", 10)]);
         Assert.Equal(2e-4f, scalars[("lr", 20)]);
+        Assert.Equal(4.5f, scalars[("validation_losses/books", 10)]);
+        Assert.DoesNotContain(("validation_losses/code", 10), scalars.Keys);
+        Assert.Equal(0.25f, scalars[("probe/accuracy", 10)]);
         Assert.DoesNotContain(("validation_loss", 20), scalars.Keys);
         Assert.DoesNotContain(("step", 20), scalars.Keys);
         Assert.Empty(_warnings);
