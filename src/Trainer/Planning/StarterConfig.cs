@@ -77,7 +77,7 @@ internal sealed record StarterConfig(ModelConfig Shape, int Context, int BatchTo
               name: "{name}"
               steps: {steps} # of {BatchTokens} tokens each
               log_every: {Math.Max(1, Math.Min(10, steps / 50))}
-              validate_every: {rhythm}
+              validate_every: {(data.Validation is null ? 0 : rhythm)}
               checkpoint_every: {rhythm} # the newest three stay, and what keep_every: N names
               probe_every: {rhythm} # does the model repeat what it has seen? docs/probes.md
 

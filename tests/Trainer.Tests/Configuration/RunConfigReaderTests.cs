@@ -216,7 +216,6 @@ public sealed class RunConfigReaderTests
     [Theory]
     [InlineData("{a b: x}", "data.validation", "must be names of letters")]
     [InlineData("{golb: x}", "data.validation.golb", "nearly the key 'glob'")]
-    [InlineData("{books: {globs: x, weight: 2}}", "data.validation[books][0].globs", "is not a key")]
     [InlineData("{a: x, a: y}", "data.validation", "each once")]
     [InlineData("{a: []}", "data.validation[a]", "must name files")]
     [InlineData("{a: [{glob: x, weight: much}]}", "data.validation[a][0].weight", "must be a finite number")]
@@ -227,6 +226,11 @@ public sealed class RunConfigReaderTests
         Assert.Equal(key, error.Key);
         Assert.Contains(rule, error.Rule);
     }
+
+    [Fact]
+    public void ASetHasNoSetsInIt() => Assert.Equal(["data.validation[books][0].globs", "data.validation[books][0].glob"],
+        Assert.Throws<ConfigException>(() => RunConfigReader.Parse(Minimal + "data: {validation: {books: {globs: x, weight: 2}}}", "run.yaml", []))
+            .Faults.Select(fault => fault.Key));
 
     [Fact]
     public void MissingFileIsAFaultWithItsPath()

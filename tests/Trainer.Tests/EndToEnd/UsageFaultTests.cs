@@ -50,7 +50,7 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     [InlineData("eval --model MODEL --data DATA --set data.context=1e9", "data.context = 1e9", "whole number")]
     [InlineData("data prepare --input ROOT/train.jsonl --tokenizer ROOT/tokenizer --output ROOT/runs/data --threads 1000", "--threads 1000", "on this machine")]
     [InlineData("experiment induction --ranks 100000 --output ROOT/runs/e", "--ranks 100000", "at most")]
-    [InlineData("eval --model ROOT/missing --data DATA", "ROOT/missing", "--model")]
+    [InlineData("eval --model ROOT/missing --data DATA", "ROOT/missing", "a run's name or folder")]
     [InlineData("eval --model MODEL --data ROOT/nowhere/*.parquet", "ROOT/nowhere")]
     [InlineData("eval --model MODEL --data DATA --set run.steps=1", "run.steps=1", "data.micro_batch", "data.context")]
     [InlineData("generate --model MODEL --prompt the --temperature -0.5", "--temperature -0.5", "--greedy")]

@@ -39,6 +39,7 @@ public sealed class StarterConfigTests
         var config = RunConfigReader.Parse(starter.Yaml("books", data), "books.yaml", []);
 
         RunConfigRules.Check(config, ranks: 1);
+        RunConfigRules.Check(RunConfigReader.Parse(starter.Yaml("books", data with { Validation = null }), "books.yaml", []), ranks: 1);
         RunConfigRules.Check(config, starter.GlobalBatch / starter.MicroBatch);
         Assert.Equal("it's/train # 1", Assert.Single(config.Data.Train).Glob);
         Assert.Null(config.Data.Tokenizer);
