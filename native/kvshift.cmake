@@ -7,7 +7,8 @@ add_library(kvshift SHARED src/memory.cpp src/status.cpp)
 target_include_directories(kvshift PUBLIC include PRIVATE src)
 target_compile_options(kvshift PRIVATE -Wall -Wextra -Werror -O3)
 target_link_libraries(kvshift PRIVATE OpenMP::OpenMP_CXX)
-# A bundle has oneDNN and OpenMP beside it; else the system's are found.
+# A bundle has oneDNN beside it, and what that wants; else the system's are found. The older kind of path holds for libraries of libraries, too.
 set_target_properties(kvshift PROPERTIES BUILD_RPATH "$ORIGIN")
+target_link_options(kvshift PRIVATE -Wl,--disable-new-dtags)
 
 include(src/kernels/kernels.cmake OPTIONAL)
