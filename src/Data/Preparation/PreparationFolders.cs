@@ -77,7 +77,7 @@ internal sealed class PreparationFolders
     }
 
     private static PreparationConflictException Conflict(string folder, string difference)
-        => new($"{folder} holds shards of other work: {difference}. Remove that folder, or choose another --output");
+        => new($"{folder} holds shards of other work: {difference}. Remove what it has of that work, or choose another --output");
 
     private static string NameOf(CorpusPart? part) => part is null ? "all" : FormattableString.Invariant($"part {part.Number} of {part.Count}");
 

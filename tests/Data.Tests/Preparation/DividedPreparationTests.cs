@@ -209,7 +209,7 @@ public sealed class DividedPreparationTests : IDisposable
             }
         });
 
-        Assert.Contains("part-1-of-2 holds shards of other work: its shards have 1048576 tokens. Remove that folder", conflicts[0], StringComparison.Ordinal);
+        Assert.Contains("part-1-of-2 holds shards of other work: its shards have 1048576 tokens. Remove what it has of that work", conflicts[0], StringComparison.Ordinal);
         Assert.Contains("it is part 1 of 2 of the text, and all is wanted", conflicts[1], StringComparison.Ordinal);
         // Whoever was refused leaves nothing that would be in the way of others.
         Assert.Equal(["manifest.json"], Directory.GetFiles(Output, "*.json", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)));
