@@ -33,8 +33,8 @@ KVS_API int32_t kvs_abi_version(void);
 KVS_API const char* kvs_last_error(void);
 
 // dtype is that of parameters and activations, KVS_FLOAT32, KVS_FLOAT64 or KVS_BFLOAT16, which is computed in float32 and rounded where it is
-// stored. Its wide type, float32 or float64, is that of logits, gradients of parameters and the optimizer's state, whose kernels take no
-// KVS_BFLOAT16: cross entropy, AdamW and the sum of squares. Accumulation inside a row is at least in the wide type.
+// stored. Its wide type, float32 or float64, is that of logits, gradients of parameters (but dshift, see there) and the optimizer's state,
+// whose kernels take no KVS_BFLOAT16: cross entropy, AdamW and the sum of squares. Accumulation inside a row is at least in the wide type.
 // OpenMP threads: kvs_set_threads; results do not depend on the number of threads.
 
 KVS_API int32_t kvs_set_threads(int32_t threads);
@@ -68,7 +68,7 @@ KVS_API int32_t kvs_shift_rope_forward(int32_t dtype, int64_t batch, int64_t tok
                                        const void* x, int64_t x_stride, const void* shift, int64_t taps,
                                        const int32_t* positions, const void* cosine, const void* sine, void* y);
 
-// dx rows are dx_stride apart and overwritten; dshift [heads, taps] is overwritten (null when shift is).
+// dx rows are dx_stride apart and overwritten; dshift [heads, taps], of dtype, is overwritten (null when shift is).
 KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t heads, int64_t head_size,
                                         const void* x, int64_t x_stride, const void* shift, int64_t taps,
                                         const int32_t* positions, const void* cosine, const void* sine, const void* dy,

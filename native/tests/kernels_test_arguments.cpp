@@ -33,7 +33,8 @@ void compare_matmul(Checks& checks, bool transpose_a, bool transpose_b, int64_t 
 
 template <typename T, typename To>
 void compare_matmuls(Checks& checks) {
-    constexpr int64_t shapes[][3] = {{1, 1, 1}, {5, 7, 3}, {64, 48, 80}, {33, 1, 129}, {3, 4, 0}, {0, 4, 4}};
+    constexpr int64_t shapes[][3] = {{1, 1, 1},  {5, 7, 3}, {64, 48, 80}, {130, 70, 33}, {70, 130, 33},
+                                      {33, 1, 129}, {3, 4, 0}, {0, 4, 4}};
     for (const int threads : {1, 2}) {
         kvs_set_threads(threads);
         for (const auto& shape : shapes) {
@@ -48,19 +49,26 @@ void compare_matmuls(Checks& checks) {
     kvs_set_threads(1);
 }
 
-// The gradient of a small weight over many tokens, which a library may be tempted to sum in a part for each thread.
+// The gradient of a small weight over many tokens, which a library may be tempted to sum in a part for each thread. Rows and columns are so
+// many that more than one thread gets some.
 template <typename T>
-void check_matmul_threads(Checks& checks) {
-    constexpr int64_t m = 64, n = 48, k = 4096;
+void check_matmul_threads(Checks& checks, int64_t m, int64_t n) {
+    constexpr int64_t k = 4096;
     const auto a = random_values<T>(k * m, 1), b = random_values<T>(k * n, 2);
-    std::vector<float> of_threads[2] = {std::vector<float>(m * n), std::vector<float>(m * n)};
-    for (const int threads : {1, 2}) {
+    std::vector<float> of_one, c(m * n);
+    for (const int threads : {1, 2, 3}) {
         kvs_set_threads(threads);
-        checks.succeeds(kvs_matmul(dtype<T>, KVS_FLOAT32, 1, 0, m, n, k, 1, a.data(), m, b.data(), n, 0, of_threads[threads - 1].data(), n),
-                        "matmul");
+        checks.succeeds(kvs_matmul(dtype<T>, KVS_FLOAT32, 1, 0, m, n, k, 1, a.data(), m, b.data(), n, 0, c.data(), n), "matmul");
+        if (threads == 1) of_one = c;
+        checks.same_bits("matmul of " + std::string(type_name<T>()), of_one, c);
     }
     kvs_set_threads(1);
-    checks.same_bits("matmul of " + std::string(type_name<T>()), of_threads[0], of_threads[1]);
+}
+
+template <typename T>
+void check_matmul_threads(Checks& checks) {
+    check_matmul_threads<T>(checks, 200, 48);
+    check_matmul_threads<T>(checks, 48, 200);
 }
 
 // Nothing to do is fine, with null pointers too and on any number of threads.

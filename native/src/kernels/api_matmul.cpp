@@ -135,10 +135,11 @@ Product part_of(const Product& whole, bool of_rows, int64_t begin, int64_t count
     return part;
 }
 
-// A part of C for each thread. Left to itself oneDNN may give threads parts of the sums instead, so that bits depend on their number.
+// Parts of C that threads share out. Their size is that of no number of threads: oneDNN orders the sums by the shape that it is given, and left
+// to itself may give threads parts of the sums. Each part reads all of the other matrix, so small ones cost time.
 void multiply_bfloat16(const Product& product, bool into_float32, int threads) {
     const bool of_rows = product.m >= product.n;
-    const int64_t whole = of_rows ? product.m : product.n, each = ((whole + threads - 1) / threads + 63) / 64 * 64;
+    const int64_t whole = of_rows ? product.m : product.n, each = std::clamp<int64_t>((whole / 4 + 63) / 64 * 64, 64, 256);
     dnnl_status_t problem = dnnl_success;
 #pragma omp parallel for num_threads(threads) if (each < whole)
     for (int64_t begin = 0; begin < whole; begin += each) {

@@ -57,13 +57,14 @@ internal static class ContentCheck
     /// <summary>Whether content that is not, or no longer, compressed can be text of the kind that the name says.</summary>
     /// <param name="path">The file.</param>
     /// <param name="kind">What it is taken for.</param>
+    /// <param name="isByName">Whether the file's name says so, and not <c>--as</c>.</param>
     /// <param name="head">The first <see cref="HeadBytes"/> bytes of the content, or all; it has no byte order mark.</param>
     /// <exception cref="InvalidDataException">It cannot.</exception>
-    public static void RequireText(string path, CorpusFileKind kind, ReadOnlySpan<byte> head)
+    public static void RequireText(string path, CorpusFileKind kind, bool isByName, ReadOnlySpan<byte> head)
     {
         if (FormOf(head) is { } found)
         {
-            throw new InvalidDataException($"{path}: found {found}; wanted text, as its name or --as says. {Remedy(found)}");
+            throw new InvalidDataException($"{path}: found {found}; wanted text, as {(isByName ? "its name" : "--as")} says. {Remedy(found, isByName)}");
         }
 
         if (kind == CorpusFileKind.JsonLines && head.TrimStart(" \t\r\n"u8).StartsWith("["u8))
@@ -95,12 +96,12 @@ internal static class ContentCheck
         return hasZero ? "binary data (it has zero bytes)" : null;
     }
 
-    private static string Remedy(string? found) => found switch
+    private static string Remedy(string? found, bool isByName = true) => found switch
     {
         null => "Take .gz or .zst off the name, or get the file again.",
         GZip => "Add .gz to the name, or unpack it.",
         Zstd => "Add .zst to the name, or unpack it.",
-        Parquet => "End its name in .parquet.",
+        Parquet => isByName ? "End its name in .parquet." : "Leave it out with --exclude.",
         _ => "Remove it from the input, or leave it out with --exclude. Text in UTF-16 or UTF-32 needs a byte order mark.",
     };
 }

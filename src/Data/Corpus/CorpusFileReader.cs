@@ -142,7 +142,7 @@ internal sealed class CorpusFileReader : IDisposable
             }
         }
 
-        ContentCheck.RequireText(_path, Kind, start);
+        ContentCheck.RequireText(_path, Kind, _selection.Kind is null, start);
         return new PrefixedStream(start, content);
     }
 

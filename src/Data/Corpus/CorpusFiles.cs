@@ -10,6 +10,9 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
     /// <summary>What they are read as.</summary>
     public CorpusSelection Selection { get; init; } = new();
 
+    /// <summary>Patterns of the selection that no name matches of those that folders and patterns have found.</summary>
+    public IReadOnlyList<string> IdlePatterns { get; init; } = [];
+
     /// <summary>Finds them; see <see cref="DataPath"/> for what a path may be.</summary>
     /// <param name="given">Files, folders and patterns.</param>
     /// <param name="selection">Which files are taken, and as what.</param>
@@ -21,9 +24,11 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
         var once = new FilesOnce();
         var files = new List<string>();
         var ownNames = new List<LeftOutName>();
+        var idle = selection.Include.Concat(selection.Exclude).ToHashSet(StringComparer.Ordinal);
         foreach (var path in given)
         {
             var found = DataPath.Find(path, selection.FileKind);
+            idle.RemoveWhere(pattern => !found.IsNamed && found.Files.Any(name => NamePattern.Matches(pattern, name)));
             var others = ownFile is null ? found : found with { Files = [.. found.Files.Where(name => !IsOwn(Path.Combine(found.Folder, name)))] };
             if (others.Files.Count == 0)
             {
@@ -34,8 +39,9 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
             var taken = found.IsNamed ? others : others with { Files = [.. others.Files.Where(selection.Takes)] };
             if (taken.Files.Count == 0)
             {
-                throw new FileNotFoundException(FormattableString.Invariant(
-                    $"'{path}' has {others.Files.Count} files of text, and --include and --exclude leave none of them, {others.Files[0]} the first. Correct the patterns."), path);
+                var count = others.Files.Count == 1 ? "one file" : FormattableString.Invariant($"{others.Files.Count} files");
+                throw new FileNotFoundException(
+                    $"'{path}' has {count} of text, {others.Files[0]} the first, and --include and --exclude leave none. Correct the patterns.", path);
             }
 
             foreach (var name in once.Add(taken).Files)
@@ -44,7 +50,7 @@ public sealed record CorpusFiles(IReadOnlyList<string> Paths, IReadOnlyList<Left
             }
         }
 
-        return new CorpusFiles(files, [.. once.LeftOut, .. ownNames]) { Selection = selection };
+        return new CorpusFiles(files, [.. once.LeftOut, .. ownNames]) { Selection = selection, IdlePatterns = [.. idle] };
 
         bool IsOwn(string path)
         {

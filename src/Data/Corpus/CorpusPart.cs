@@ -38,7 +38,9 @@ public sealed partial record CorpusPart(int Number, int Count)
     internal static CorpusPart? OfFolder(string name)
         => NameOfFolder().Match(name) is { Success: true } match
             && int.TryParse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture, out var number)
-            && int.TryParse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture, out var count) ? new CorpusPart(number, count) : null;
+            && int.TryParse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture, out var count) && number >= 1 && number <= count
+            ? new CorpusPart(number, count)
+            : null;
 
     /// <summary>The files of this part.</summary>
     /// <exception cref="UsageException">There are fewer files than parts.</exception>

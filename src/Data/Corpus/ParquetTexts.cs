@@ -52,26 +52,35 @@ internal sealed class ParquetTexts : IDisposable
 
     /// <summary>Opens a file and reads its footer.</summary>
     /// <exception cref="UsageException">It has no such column of texts.</exception>
-    /// <exception cref="InvalidDataException">It is damaged, or no Parquet file; the message names it.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, no Parquet file, or cannot be read; the message names it.</exception>
     public static ParquetTexts Open(string path, string column)
     {
-        var file = new ShardFile(path, new ReadAccess(), expected: null, CancellationToken.None);
+        ShardFile? file = null;
         FencedReader? reader = null;
         try
         {
+            file = new ShardFile(path, new ReadAccess(), expected: null, CancellationToken.None);
             reader = OpenReader(path, column, file);
             return new ParquetTexts(path, column, file, reader);
+        }
+        catch (ShardFileException exception)
+        {
+            reader?.Dispose();
+            file?.Dispose();
+            throw Unreadable(exception);
         }
         catch
         {
             reader?.Dispose();
-            file.Dispose();
+            file?.Dispose();
             throw;
         }
     }
 
     /// <summary>The documents, less the first <paramref name="skip"/>; a row without a text is one that says so. Enumerated once.</summary>
-    /// <exception cref="InvalidDataException">A row group is damaged; the message names file and row group.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A row group is damaged; the message names file and row group. Or the file has changed, or cannot be read any more.
+    /// </exception>
     public IEnumerable<RawDocument> Documents(long skip)
     {
         var row = 0L;
@@ -106,8 +115,7 @@ internal sealed class ParquetTexts : IDisposable
             row = end;
         }
 
-        // Whatever was decoded is of no use if the file changed meanwhile.
-        _file.RequireUnchanged();
+        RequireUnchanged();
     }
 
     public void Dispose()
@@ -162,11 +170,31 @@ internal sealed class ParquetTexts : IDisposable
         }
         catch (InvalidDataException exception)
         {
-            _file.RequireUnchanged();
+            RequireUnchanged();
             throw new InvalidDataException(
                 FormattableString.Invariant($"{_path}: row group {group}: column {_column}: chunk at byte {chunk.Start}: {exception.Message}"), exception);
         }
+        catch (ShardFileException exception)
+        {
+            throw Unreadable(exception);
+        }
     }
+
+    // Whatever was decoded is of no use if the file changed meanwhile.
+    private void RequireUnchanged()
+    {
+        try
+        {
+            _file.RequireUnchanged();
+        }
+        catch (ShardFileException exception)
+        {
+            throw Unreadable(exception);
+        }
+    }
+
+    private static InvalidDataException Unreadable(ShardFileException exception)
+        => new($"{exception.Fault} Text must stay as it is while it is read.", exception);
 
     private UsageException WithoutText(string[] columns)
     {

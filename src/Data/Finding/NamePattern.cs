@@ -4,7 +4,8 @@ namespace KvShiftScale.Data.Finding;
 
 /// <summary>
 /// A pattern that names found below a folder are held against. One without / is that of a file, or of any folder on the way to it; one with / is
-/// that of the whole name below the folder, and has <c>**</c> for any number of folders.
+/// that of the whole name below the folder, and has <c>**</c> for any number of folders. One that ends in / is that of a folder alone, and stands for
+/// all that is in it and below it.
 /// </summary>
 internal static class NamePattern
 {
@@ -12,9 +13,17 @@ internal static class NamePattern
     /// <param name="pattern">With <c>*</c> and <c>?</c> within a part.</param>
     /// <param name="name">A file below a folder, parts separated by /.</param>
     public static bool Matches(string pattern, string name)
-        => pattern.Contains('/', StringComparison.Ordinal)
-            ? Matches(pattern.Split('/', StringSplitOptions.RemoveEmptyEntries), name.Split('/'))
-            : name.Split('/').Any(part => MatchesPart(pattern, part));
+    {
+        var parts = name.Split('/');
+        var isFolder = pattern.EndsWith('/');
+        if (!pattern.TrimEnd('/').Contains('/', StringComparison.Ordinal))
+        {
+            return (isFolder ? parts[..^1] : parts).Any(part => MatchesPart(pattern.TrimEnd('/'), part));
+        }
+
+        string[] wanted = [.. pattern.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != ".")];
+        return Matches(isFolder ? [.. wanted, "**", "*"] : wanted, parts);
+    }
 
     private static bool Matches(ReadOnlySpan<string> pattern, ReadOnlySpan<string> name)
     {

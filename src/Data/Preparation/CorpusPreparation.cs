@@ -41,13 +41,14 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
         IReadOnlyList<string> globs, string folder, Action<PreparationProgress>? report = null, CancellationToken cancellation = default,
         Action<int>? looking = null)
     {
-        var all = TextDocuments.Files(globs, new OwnFiles(folder, options.TokenizerPath).WhatIs, options.Selection);
+        var all = TextDocuments.Files(globs, new OwnFiles(options.TokenizerPath).WhatIs, options.Selection);
         var files = options.Part?.Of(all) ?? all;
         var wanted = new PreparationRecord(options.AppendEndOfText, options.Field, options.ShardTokens, 0, [])
         {
             TextColumn = options.Selection.TextColumn,
             As = options.Selection.KindName,
             Part = options.Part,
+            DealtFrom = options.Part is null ? null : CorpusListing.Of(all.Paths),
             ValidationPercent = options.Validation?.Percent,
             EndOfTextId = options.EndOfTextIdOf(tokenizer),
             BeginOfTextId = options.BeginOfTextId,
@@ -66,28 +67,51 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
             var finished = ShardManifest.Read(folders.Training);
             return new PreparationResult(finished, WasFinished: true, finished.Files.Count)
             {
-                Validation = folders.Validation is { } kept ? ShardManifest.Read(kept) : null,
+                Validation = folders.Validation is { } kept ? ReadBeside(folders.Training, kept) : null,
                 LeftOut = files.LeftOut,
+                IdlePatterns = files.IdlePatterns,
             };
         }
 
         files.RequireTexts(looking);
         Directory.CreateDirectory(folders.Training);
         using var mine = Lock(folders.Training);
-        var journal = PreparationJournal.Read(folders.Training, folders.Validation);
+        var journal = PreparationJournal.Read(folders.Training, folders.Validation) is { Done.Files.Count: > 0 } there ? there : null;
         if (journal is not null)
         {
             RequireSameWork(folders.Training, journal.Done, wanted, files.Paths, isFinished: false);
         }
-
-        var (manifest, validation) = Prepare(files, folders, wanted, journal, report, cancellation);
-        PreparationJournal.Remove(folders.Training);
-        return new PreparationResult(manifest, WasFinished: false, journal?.Done.Files.Count ?? 0)
+        else
         {
-            Validation = validation,
-            LeftOut = files.LeftOut,
-        };
+            Begun(wanted).Write(folders.Training);
+        }
+
+        try
+        {
+            // Of two that begin at once, one at least sees the other's journal.
+            folders.RequireOneSet(tokenizer);
+            var (manifest, validation) = Prepare(files, folders, wanted, journal, report, cancellation);
+            PreparationJournal.Remove(folders.Training);
+            return new PreparationResult(manifest, WasFinished: false, journal?.Done.Files.Count ?? 0)
+            {
+                Validation = validation,
+                LeftOut = files.LeftOut,
+                IdlePatterns = files.IdlePatterns,
+            };
+        }
+        finally
+        {
+            PreparationJournal.RemoveEmpty(folders.Training);
+        }
     }
+
+    private PreparationJournal Begun(PreparationRecord wanted)
+        => new(new ShardManifest(tokenizer.Hash, tokenizer.VocabularySize, 0, 0, []) { Preparation = wanted }, 0, 0);
+
+    private static ShardManifest ReadBeside(string training, string validation)
+        => File.Exists(Path.Combine(validation, ShardManifest.FileName)) ? ShardManifest.Read(validation)
+            : throw new PreparationConflictException(
+                $"{training} is finished, and {validation} has no {ShardManifest.FileName}. Put it back, or remove both and prepare again");
 
     private (ShardManifest Training, ShardManifest? Validation) Prepare(
         CorpusFiles files, PreparationFolders folders, PreparationRecord wanted, PreparationJournal? journal, Action<PreparationProgress>? report,
@@ -159,6 +183,12 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
 
     private void RequireDocuments(CorpusFiles files, PreparationFolders folders, PreparationOutputs outputs)
     {
+        // Of parts, some may have none.
+        if (options.Part is not null)
+        {
+            return;
+        }
+
         var total = outputs.Total;
         if (total is { Documents: 0, FirstLeftOut: [var first, ..] })
         {
@@ -172,15 +202,14 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
                 $"{files.Paths[0]}{(files.Paths.Count == 1 ? "" : $" and {files.Paths.Count - 1} more")}: found no document in them; wanted text. Nothing was written."));
         }
 
-        // Of parts, some may have none.
-        if (options is { Validation: { } share, Part: null } && (outputs.Validation.Documents == 0 || outputs.Training.Documents == 0))
+        if (options.Validation is { } share && (outputs.Validation.Documents == 0 || outputs.Training.Documents == 0))
         {
             throw new UsageException(FormattableString.Invariant(
-                $"found {outputs.Training.Documents} documents for training and {outputs.Validation.Documents} for validation, of which {share.Percent} % are wanted; wanted at least one on each side. Remove {folders.Root}, and choose another share or give more documents"));
+                $"found {outputs.Training.Documents} documents for training and {outputs.Validation.Documents} for validation, of which {share.Percent} % are wanted; wanted at least one on each side. Remove {string.Join(" and ", folders.All)}, and choose another share or give more documents"));
         }
     }
 
-    private static InvalidDataException Unfinished(string folder, PreparationOutputs outputs, CorpusReader reader, JournalPlaces places)
+    private InvalidDataException Unfinished(string folder, PreparationOutputs outputs, CorpusReader reader, JournalPlaces places)
     {
         outputs.CompleteShard();
         if (places.Before(reader.Faults[0].Number) is { } place)
@@ -194,8 +223,9 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
 
         var faults = string.Join('\n', reader.Faults.Take(MostFaults).Select(fault => "  " + fault.Fault));
         var more = reader.Faults.Count > MostFaults ? FormattableString.Invariant($"\n  and {reader.Faults.Count - MostFaults} more") : "";
+        var remedy = options.Part is null ? "Mend or remove these files" : "Mend these files, or put empty ones in their place, as files are dealt to parts in turn,";
         return new InvalidDataException(FormattableString.Invariant(
-            $"{reader.Faults.Count} of {reader.Inputs.Count} files could not be read to their end:\n{faults}{more}\nWhat could be read is in {outputs.CompleteShards} shards of {folder}, which has no {ShardManifest.FileName} and is not finished. Mend or remove these files and start the same command again; it goes on {(places.Before(reader.Faults[0].Number) is { Done.Files.Count: var count } ? $"after shard {count}" : "from the beginning")}."));
+            $"{reader.Faults.Count} of {reader.Inputs.Count} files could not be read to their end:\n{faults}{more}\nWhat could be read is in {outputs.CompleteShards} shards of {folder}, which has no {ShardManifest.FileName} and is not finished. {remedy} and start the same command again; it goes on {(places.Before(reader.Faults[0].Number) is { Done.Files.Count: var count } ? $"after shard {count}" : "from the beginning")}."));
     }
 
     private void RequireSameWork(string folder, ShardManifest there, PreparationRecord wanted, IReadOnlyList<string> paths, bool isFinished)

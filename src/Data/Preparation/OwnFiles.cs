@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using KvShiftScale.Data.Finding;
 using KvShiftScale.Data.Shards;
 
@@ -5,9 +6,9 @@ namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
 /// Files that this program writes and that may lie among its input: shards and their manifests, finished or not, and tokenizers. A folder of shards is
-/// known by its manifest; the folders that the work at hand writes into or reads its tokenizer from are named.
+/// known by its manifest, a shard that none lists by its name and its footer; the folder that the tokenizer at hand lies in is named.
 /// </summary>
-public sealed class OwnFiles
+public sealed partial class OwnFiles
 {
     private const string Partial = ".partial";
 
@@ -17,17 +18,11 @@ public sealed class OwnFiles
         "generation_config.json",
     ];
 
-    private readonly FileIdentity? _shards;
     private readonly FileIdentity? _tokenizer;
-    private readonly Dictionary<string, HashSet<string>> _shardsOf = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, HashSet<string>> _listedIn = new(StringComparer.Ordinal);
 
-    /// <param name="shards">Folder that shards are written into; null where none are, and it need not be there.</param>
     /// <param name="tokenizer">Tokenizer that is read or written: its file or folder; null where there is none, and it need not be there.</param>
-    public OwnFiles(string? shards, string? tokenizer)
-    {
-        _shards = IdentityOf(shards);
-        _tokenizer = IdentityOf(tokenizer);
-    }
+    public OwnFiles(string? tokenizer) => _tokenizer = IdentityOf(tokenizer);
 
     /// <summary>What a file is, for a person; null when this program has not written it.</summary>
     public string? WhatIs(string path)
@@ -40,26 +35,38 @@ public sealed class OwnFiles
             return "of the tokenizer";
         }
 
-        if (!_shardsOf.TryGetValue(folder, out var names))
+        if (!_listedIn.TryGetValue(folder, out var names))
         {
-            _shardsOf.Add(folder, names = Listed(folder));
+            _listedIn.Add(folder, names = Listed(folder));
         }
 
-        if (names.Contains(name))
-        {
-            return "written by an earlier 'data prepare'";
-        }
-
-        var isShard = name.EndsWith(".parquet", StringComparison.Ordinal) || name.EndsWith(Partial, StringComparison.Ordinal);
-        return isShard && name.StartsWith(CorpusPreparation.ShardName, StringComparison.Ordinal) && IsOutput(folder)
-            ? "written by this 'data prepare'"
-            : null;
+        return names.Contains(name) || IsShard(path, name) ? "written by 'data prepare'" : null;
     }
 
-    // Sets of documents and parts of a corpus have folders below it, one within the other at most; other processes may be writing into them.
-    private bool IsOutput(string folder)
-        => _shards is { } shards
-            && ((string[])[folder, Path.Combine(folder, ".."), Path.Combine(folder, "..", "..")]).Any(above => IdentityOf(above) == shards);
+    // One that no manifest lists: of a preparation whose manifest lies elsewhere, or behind the place where one was interrupted.
+    private static bool IsShard(string path, string name)
+    {
+        if (!ShardName().IsMatch(name))
+        {
+            return false;
+        }
+
+        if (name.EndsWith(Partial, StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        try
+        {
+            using var shard = TokenShard.Open(path);
+            return shard.TokenizerHash is not null;
+        }
+        catch (InvalidDataException)
+        {
+            // No ids, or damaged: whoever reads it says so.
+            return false;
+        }
+    }
 
     // The manifest of a folder of shards, and what it lists.
     private static HashSet<string> Listed(string folder)
@@ -83,4 +90,7 @@ public sealed class OwnFiles
     }
 
     private static FileIdentity? IdentityOf(string? path) => path is null ? null : FileIdentity.Of(path)?.Identity;
+
+    [GeneratedRegex($@"^{CorpusPreparation.ShardName}-[0-9]{{5,}}\.parquet(\{Partial})?$")]
+    private static partial Regex ShardName();
 }

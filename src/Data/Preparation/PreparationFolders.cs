@@ -47,6 +47,13 @@ internal sealed class PreparationFolders
             var parts = Directory.Exists(set) ? Directory.GetDirectories(set, CorpusPart.FolderPattern) : [];
             foreach (var folder in parts.Order(StringComparer.Ordinal).Prepend(set).Where(folder => folder != Training && folder != Validation))
             {
+                // What is only called a part may be another one's begun work, of which nothing tells yet.
+                if (_wanted.Part is { } wanted && (set == Root || Validation is not null)
+                    && CorpusPart.OfFolder(Path.GetFileName(folder)) is { } named && named.Count != wanted.Count)
+                {
+                    throw Conflict(folder, $"by its name it is {NameOf(named)} of the text, and {NameOf(wanted)} is wanted");
+                }
+
                 var there = ShardManifest.Find(folder) ?? PreparationJournal.Find(folder)?.Done;
                 // What somebody has prepared into a folder of such a name by itself does not belong to this one.
                 var isAlone = set != Root && _wanted.ValidationPercent is null && there?.Preparation?.ValidationPercent is null;
@@ -65,9 +72,12 @@ internal sealed class PreparationFolders
             : record.SettingsDifferenceFrom(_wanted);
         if (difference is not null)
         {
-            throw new PreparationConflictException($"{folder} holds shards of other work: {difference}. Remove {Root}, or choose another folder");
+            throw Conflict(folder, difference);
         }
     }
+
+    private static PreparationConflictException Conflict(string folder, string difference)
+        => new($"{folder} holds shards of other work: {difference}. Remove what it has of that work, or choose another --output");
 
     private static string NameOf(CorpusPart? part) => part is null ? "all" : FormattableString.Invariant($"part {part.Number} of {part.Count}");
 

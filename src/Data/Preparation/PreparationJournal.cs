@@ -1,9 +1,11 @@
 using KvShiftScale.Data.Shards;
+
 namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
 /// <c>unfinished.json</c> of a folder of shards that is being made: the shards that are complete, and where in the input the next one begins.
-/// It is replaced after each shard, and removed when the manifest is there.
+/// It is there, without shards, when work begins, so that other processes know of it; it is replaced after each shard, and removed when the manifest
+/// is there.
 /// </summary>
 /// <param name="Done">The complete shards, and the inputs that have been opened for them.</param>
 /// <param name="Input">Number of the file that the next document comes from.</param>
@@ -50,8 +52,9 @@ internal sealed record PreparationJournal(ShardManifest Done, int Input, long Do
             return File.Exists(Path.Combine(folder, FileName))
                 && ShardManifest.ReadJson<PreparationJournal>(Path.Combine(folder, FileName)) is { Done: { Files: not null } } journal ? journal : null;
         }
-        catch (InvalidDataException)
+        catch (Exception gone) when (gone is InvalidDataException or FileNotFoundException or DirectoryNotFoundException)
         {
+            // A process beside this one removes it when it has finished.
             return null;
         }
     }
@@ -59,4 +62,13 @@ internal sealed record PreparationJournal(ShardManifest Done, int Input, long Do
     public void Write(string folder) => ShardManifest.WriteJson(Path.Combine(folder, FileName), this);
 
     public static void Remove(string folder) => File.Delete(Path.Combine(folder, FileName));
+
+    /// <summary>Removes the journal of work that has ended and left no shard.</summary>
+    public static void RemoveEmpty(string folder)
+    {
+        if (Find(folder) is { Done.Files.Count: 0 })
+        {
+            Remove(folder);
+        }
+    }
 }

@@ -15,6 +15,9 @@ public sealed record PreparationResult(ShardManifest Manifest, bool WasFinished,
     /// <summary>Names that were found and not read, and why.</summary>
     public IReadOnlyList<LeftOutName> LeftOut { get; init; } = [];
 
+    /// <summary>Patterns of <c>--include</c> and <c>--exclude</c> that no name matches.</summary>
+    public IReadOnlyList<string> IdlePatterns { get; init; } = [];
+
     /// <summary>Files that were read and have no document: empty ones, or ones of blank lines.</summary>
     public IReadOnlyList<string> FilesWithoutDocument
         => [.. (Manifest.Preparation?.Inputs ?? []).Where(input => input.Documents == 0).Select(input => input.Path)];

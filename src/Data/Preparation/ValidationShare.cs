@@ -9,7 +9,7 @@ namespace KvShiftScale.Data.Preparation;
 /// The documents that are kept for validation: those whose SHA-256, over their text in UTF-8, begins with a number below a share of all numbers. So a
 /// document is on one side wherever it stands, also twice, and a smaller share is a part of a larger one.
 /// </summary>
-/// <param name="Percent">Of all documents, in [0, 100).</param>
+/// <param name="Percent">Of all documents, in (0, 100).</param>
 public sealed record ValidationShare(decimal Percent)
 {
     private const decimal Numbers = 18446744073709551616m;

@@ -20,7 +20,8 @@ public static class ManifestCheck
     }
 
     /// <summary>
-    /// Parts of a corpus (<see cref="CorpusPart"/>) that are not there, or not finished, of folders of which all shards are wanted; a sentence each.
+    /// Parts of a corpus (<see cref="CorpusPart"/>) that are not there, not finished, or of another division of the text than others beside them, of
+    /// folders of which all shards are wanted; a sentence each.
     /// </summary>
     public static IReadOnlyList<string> MissingParts(ShardFiles shards)
     {
@@ -28,15 +29,23 @@ public static class ManifestCheck
         return
         [
             .. shards.Paths.Select(path => Path.GetDirectoryName(path)!).Distinct().GroupBy(folder => Path.GetDirectoryName(folder))
-                .Where(above => above.Key is not null && shards.HasAllOf(above.Key))
-                .SelectMany(above => MissingParts(
-                    above.Key!, above.Select(folder => CorpusPart.OfFolder(Path.GetFileName(folder))).FirstOrDefault(part => part is not null))),
+                .Where(above => above.Key is not null && shards.HasAllOf(above.Key)).SelectMany(above => MissingParts(above.Key!, above)),
         ];
     }
 
-    private static IEnumerable<string> MissingParts(string folder, CorpusPart? known)
-        => Enumerable.Range(1, known?.Count ?? 0).Select(number => Path.Combine(folder, new CorpusPart(number, known!.Count).FolderName))
-            .Where(part => !File.Exists(Path.Combine(part, ShardManifest.FileName))).Select(part => $"{part} is missing, or not finished");
+    // A folder that only has such a name is no part.
+    private static IEnumerable<string> MissingParts(string above, IEnumerable<string> folders)
+    {
+        var parts = folders.Select(folder => (Folder: folder, Part: CorpusPart.OfFolder(Path.GetFileName(folder)), Record: ShardManifest.Find(folder)?.Preparation))
+            .Where(found => found.Part is not null
+                && (found.Record?.Part == found.Part || File.Exists(Path.Combine(found.Folder, ShardPath.UnfinishedName)))).ToArray();
+        var missing = parts.Select(found => found.Part!.Count).Distinct()
+            .SelectMany(count => Enumerable.Range(1, count).Select(number => Path.Combine(above, new CorpusPart(number, count).FolderName)))
+            .Where(folder => !File.Exists(Path.Combine(folder, ShardManifest.FileName))).Select(folder => $"{folder} is missing, or not finished");
+        var divisions = parts.Where(found => found.Record is not null).DistinctBy(found => (found.Part!.Count, found.Record!.DealtFrom)).ToArray();
+        return missing.Concat(divisions.Skip(1).Select(
+            other => $"{other.Folder} is a part of another division of the text, or of other files, than {divisions[0].Folder}: documents may be in both, or in neither"));
+    }
 
     private static List<string> Differences(string folder, bool wantsAll, IEnumerable<(string Path, ShardVerification Shard)> found)
     {

@@ -22,6 +22,9 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
     /// <summary>The part of the files that these are; null for all of them.</summary>
     public CorpusPart? Part { get; init; }
 
+    /// <summary>The files that the part was dealt from; null for all of them.</summary>
+    public CorpusListing? DealtFrom { get; init; }
+
     /// <summary>Percent of the documents that are kept for validation, in a folder beside the others; null for none.</summary>
     public decimal? ValidationPercent { get; init; }
 
@@ -133,6 +136,12 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
         if (ShardTokens != wanted.ShardTokens)
         {
             return FormattableString.Invariant($"its shards have {ShardTokens} tokens");
+        }
+
+        if (DealtFrom != wanted.DealtFrom)
+        {
+            return FormattableString.Invariant(
+                $"it was dealt from {DealtFrom?.Files} files, and now there are {wanted.DealtFrom?.Files}, or of other names or in another order; wanted the same for all parts");
         }
 
         return null;

@@ -42,7 +42,7 @@ public sealed record ShardManifest(
             return File.Exists(Path.Combine(folder, FileName)) && Read(folder) is { Tokenizer: not null, Files: { } files } manifest
                 && files.All(file => file is { Name: not null }) ? manifest : null;
         }
-        catch (InvalidDataException)
+        catch (Exception gone) when (gone is InvalidDataException or FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }

@@ -5,7 +5,7 @@ namespace KvShiftScale.Parallel.Kernels;
 /// <summary>
 /// What a model and its optimizer have computed: a set of kernels for one element type and one kind of memory, chosen when the model is
 /// made. Tensors are contiguous. Parameters and activations are of <see cref="DataType"/>; gradients of parameters, logits and the
-/// optimizer's state of the gradients' type, which is float32 where that is wider; ids, targets and positions int32; sums float64 scalars.
+/// optimizer's state of the gradients' type, which is float32 where that is wider, but for the gradient of the shift, which is of <see cref="DataType"/>; ids, targets and positions int32; sums float64 scalars.
 /// </summary>
 public interface IKernels
 {

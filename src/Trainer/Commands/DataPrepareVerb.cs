@@ -150,7 +150,7 @@ internal static class DataPrepareVerb
             line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
         }, looking: files => line.Update(FormattableString.Invariant($"data: {files:N0} Parquet files looked at")));
         var manifest = result.Manifest;
-        DataNotices.Tell(result.LeftOut);
+        DataNotices.Tell(result.LeftOut, result.IdlePatterns);
         TellChanges(manifest.Preparation, result.Validation?.Preparation);
         if (result.FilesWithoutDocument is { Count: > 0 } empty)
         {

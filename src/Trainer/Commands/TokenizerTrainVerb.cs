@@ -48,8 +48,8 @@ internal static class TokenizerTrainVerb
         using var progress = new ProgressLine();
         var leftOut = 0L;
         LeftOutLine? firstLeftOut = null;
-        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs, selection);
-        DataNotices.Tell(files.LeftOut);
+        var files = TextDocuments.Files(input, new OwnFiles(output).WhatIs, selection);
+        DataNotices.Tell(files.LeftOut, files.IdlePatterns);
         var documents = TextDocuments.Read(files, field, skipsBadLines, CountLeftOut).Select(document => document.Text);
         var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
         TokenizerFolder.Save(trained, output);

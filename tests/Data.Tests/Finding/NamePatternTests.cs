@@ -23,5 +23,15 @@ public sealed class NamePatternTests
     [InlineData("x/**/a.t?t", "x/a.txt", true)]
     [InlineData("x/**/a.t?t", "x/y/z/a.txt", true)]
     [InlineData("x/**/a.t?t", "y/a.txt", false)]
+    [InlineData("drafts/", "drafts/a.txt", true)]
+    [InlineData("drafts/", "x/drafts/y/a.txt", true)]
+    [InlineData("drafts/", "x/drafts", false)]
+    [InlineData("x/drafts/", "x/drafts/y/a.txt", true)]
+    [InlineData("x/drafts/", "x/drafts", false)]
+    [InlineData("x/drafts/", "drafts/a.txt", false)]
+    [InlineData("./drafts/", "drafts/a.txt", true)]
+    [InlineData("./drafts/", "x/drafts/a.txt", false)]
+    [InlineData("./a.*", "a.txt", true)]
+    [InlineData("./a.*", "x/a.txt", false)]
     public void MatchesNamesBelowAFolder(string pattern, string name, bool isMatch) => Assert.Equal(isMatch, NamePattern.Matches(pattern, name));
 }

@@ -68,6 +68,7 @@ public sealed class FooterFenceTests : IDisposable
         AssertRefusedInGroup(Chunk(codec: 3), "codec Lzo is not supported");
         AssertRefusedInGroup(Chunk(codec: 99), "codec 99 is not supported");
         AssertRefusedInGroup(Chunk(values: (1 << 28) + 1), "row groups are decoded whole, up to 268435456 values");
+        AssertRefusedInGroup(Chunk(bytes: 1L << 31), "its pages have 2147483648 bytes; those of a row group are read at once, up to 2147483591 bytes", gap: 1L << 31);
     }
 
     [Fact]
@@ -120,13 +121,21 @@ public sealed class FooterFenceTests : IDisposable
     private static ThriftBytes File(ThriftBytes[] schema, ThriftBytes[] groups, long? rows = null, string createdBy = "test")
         => new ThriftBytes().Int32(1, 1).Structs(2, schema.Length, schema).Int64(3, rows ?? groups.Length).Structs(4, groups.Length, groups).Text(6, createdBy);
 
-    private TokenShard Open(ThriftBytes footer)
+    /// <param name="footer">The footer.</param>
+    /// <param name="gap">Bytes before it that are on no disk.</param>
+    private TokenShard Open(ThriftBytes footer, long gap = 0)
     {
         var path = _folder.File("made.parquet");
         var bytes = footer.Closed;
 
         // Two page headers that are none, and the footer.
-        System.IO.File.WriteAllBytes(path, [.. "PAR1"u8, 0x15, 0, 0, 0, .. bytes, .. BitConverter.GetBytes(bytes.Length), .. "PAR1"u8]);
+        using (var file = System.IO.File.Create(path))
+        {
+            file.Write([.. "PAR1"u8, 0x15, 0, 0, 0]);
+            file.Position += gap;
+            file.Write([.. bytes, .. BitConverter.GetBytes(bytes.Length), .. "PAR1"u8]);
+        }
+
         return TokenShard.Open(path);
     }
 
@@ -140,9 +149,9 @@ public sealed class FooterFenceTests : IDisposable
         Assert.DoesNotContain("ParquetSharp", error.InnerException?.GetType().Namespace ?? "", StringComparison.Ordinal);
     }
 
-    private void AssertRefusedInGroup(ThriftBytes chunk, string expected)
+    private void AssertRefusedInGroup(ThriftBytes chunk, string expected, long gap = 0)
     {
-        using var shard = Open(File(Schema, [RowGroup([chunk])]));
+        using var shard = Open(File(Schema, [RowGroup([chunk])]), gap);
         var error = Assert.Throws<InvalidDataException>(() => shard.ReadRowGroup(0));
         Assert.StartsWith(_folder.File("made.parquet") + ": row group 0: column input_ids/list/element: chunk at byte ", error.Message, StringComparison.Ordinal);
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);

@@ -118,6 +118,24 @@ public sealed class ParquetTextsTests(ForeignTexts foreign) : IClassFixture<Fore
     }
 
     [Fact]
+    public void AFileThatChangesWhileItIsReadIsDamaged()
+    {
+        var path = TextParquet.Write(_folder.File("a.parquet"), ForeignTexts.Expected, rowGroup: 100);
+        using var texts = ParquetTexts.Open(path, "text");
+
+        var error = Assert.Throws<InvalidDataException>(() =>
+        {
+            foreach (var _ in texts.Documents(0))
+            {
+                File.SetLastWriteTimeUtc(path, DateTime.UnixEpoch);
+            }
+        });
+
+        Assert.StartsWith($"{path}: changed while in use: ", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith(" now. Text must stay as it is while it is read.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void FilesWithoutSuchAColumnAreRefusedWithTheColumnsTheyHave()
     {
         using var shards = new ShardFolder();

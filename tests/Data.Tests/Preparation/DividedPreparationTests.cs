@@ -174,6 +174,94 @@ public sealed class DividedPreparationTests : IDisposable
     }
 
     [Fact]
+    public void PartsAreDealtFromTheSameFiles()
+    {
+        Prepare(Options with { Part = new CorpusPart(1, 2) });
+        _folder.Write("in/7.jsonl", "{\"text\":\"seven\"}");
+
+        Assert.Contains("it was dealt from 6 files, and now there are 7", Conflict(Options with { Part = new CorpusPart(2, 2) }), StringComparison.Ordinal);
+        // What is in the files of others does not matter, nor where all of them lie.
+        File.Delete(_folder.Path("in/7.jsonl"));
+        File.AppendAllText(_folder.Path("in/1.jsonl"), "{\"text\":\"more\"}\n");
+        Directory.Move(_folder.Path("in"), _folder.Path("moved"));
+        new CorpusPreparation(_tokenizer, Options with { Part = new CorpusPart(2, 2) }).Run([_folder.Path("moved")], Output);
+        AssertVerifies(Output);
+
+        // Others of the same number in the same folder.
+        File.Move(_folder.Path("moved/1.jsonl"), _folder.Path("moved/8.jsonl"));
+        new CorpusPreparation(_tokenizer, Options with { Part = new CorpusPart(2, 2) }).Run([_folder.Path("moved")], _folder.Path("out2"));
+        Directory.Delete(Path.Combine(Output, "part-2-of-2"), recursive: true);
+        Directory.Move(_folder.Path("out2/part-2-of-2"), Path.Combine(Output, "part-2-of-2"));
+        Assert.Contains("part-2-of-2 is a part of another division of the text, or of other files, than",
+            Assert.Single(ManifestCheck.MissingParts(ShardFiles.Find(Output))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WorkThatHasJustBegunIsSeen()
+    {
+        var conflicts = new List<string>();
+        new CorpusPreparation(_tokenizer, Options with { Part = new CorpusPart(1, 2), ShardTokens = 1 << 20 }).Run([_folder.Path("in")], Output, _ =>
+        {
+            if (conflicts.Count == 0)
+            {
+                conflicts.Add(Conflict(Options with { Part = new CorpusPart(2, 2) }));
+                conflicts.Add(Conflict(Options));
+            }
+        });
+
+        Assert.Contains("part-1-of-2 holds shards of other work: its shards have 1048576 tokens. Remove what it has of that work", conflicts[0], StringComparison.Ordinal);
+        Assert.Contains("it is part 1 of 2 of the text, and all is wanted", conflicts[1], StringComparison.Ordinal);
+        // Whoever was refused leaves nothing that would be in the way of others.
+        Assert.Equal(["manifest.json"], Directory.GetFiles(Output, "*.json", SearchOption.AllDirectories).Select(path => Path.GetFileName(path)));
+        // A folder of another division may be work of which nothing tells yet.
+        Directory.Delete(Output, recursive: true);
+        Directory.CreateDirectory(Path.Combine(Output, "part-1-of-3"));
+        Assert.Contains("by its name it is part 1 of 3 of the text", Conflict(Options with { Part = new CorpusPart(2, 2) }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PartsOfTwoDivisionsAreNamed()
+    {
+        Prepare(Options with { Part = new CorpusPart(1, 2) });
+        new CorpusPreparation(_tokenizer, Options with { Part = new CorpusPart(3, 3) }).Run([_folder.Path("in")], _folder.Path("out2"));
+        Directory.Move(_folder.Path("out2/part-3-of-3"), Path.Combine(Output, "part-3-of-3"));
+        // Only called so: it has shards, and its manifest is no part's.
+        new CorpusPreparation(_tokenizer, Options).Run([_folder.Path("in/0.parquet")], Path.Combine(Output, "part-1-of-9"));
+
+        var missing = ManifestCheck.MissingParts(ShardFiles.Find(Output));
+
+        Assert.Equal(["part-2-of-2", "part-1-of-3", "part-2-of-3", "part-3-of-3"], missing.Select(sentence => Path.GetFileName(sentence.Split(' ')[0])));
+    }
+
+    [Fact]
+    public void APartWithoutDocumentsIsFinished()
+    {
+        _folder.Write("in/1.jsonl", "{\"text\":null}");
+        _folder.Write("in/3.jsonl", "");
+        _folder.Write("in/5.jsonl", "");
+
+        Assert.Equal(0, Prepare(Options with { Part = new CorpusPart(2, 2) }).Manifest.Rows);
+        Assert.Equal(111, Prepare(Options with { Part = new CorpusPart(1, 2) }).Manifest.Rows);
+        AssertVerifies(Output);
+        Assert.Equal(111, ShardCatalog.Open([new DataSource(Output)]).DocumentCount);
+    }
+
+    [Fact]
+    public void AManifestOfValidationAloneIsMadeAgainAndOneOfTrainingAloneIsRefused()
+    {
+        Prepare(Split);
+        var whole = Contents();
+        var (training, validation) = (Path.Combine(Output, "train"), Path.Combine(Output, "validation"));
+        // A stop between the two, without a journal.
+        File.Delete(Path.Combine(training, "manifest.json"));
+        Prepare(Split);
+        Assert.Equal(whole, Contents());
+
+        Directory.Delete(validation, recursive: true);
+        Assert.Contains($"{training} is finished, and {validation} has no manifest.json. Put it back, or remove both", Conflict(Split), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ThereIsAFileForEachPart()
     {
         var error = Assert.Throws<UsageException>(() => Prepare(Options with { Part = new CorpusPart(3, 7) }));

@@ -163,7 +163,33 @@ public sealed class InputFaultTests : IDisposable
         File.Delete(_folder.Path(output + "/unfinished.json"));
         var second = Run(_folder.Path("in/second"), paths);
         Assert.Equal(first.Manifest.Files, second.Manifest.Files);
-        Assert.Contains(second.LeftOut, name => name.Path == _folder.Path(output + "/manifest.json") && name.Detail == "written by an earlier 'data prepare'");
+        Assert.Contains(second.LeftOut, name => name.Path == _folder.Path(output + "/manifest.json") && name.Detail == "written by 'data prepare'");
+    }
+
+    /// <summary>Corpora of the Hub name their files much like shards.</summary>
+    [Theory]
+    [InlineData("in/fineweb/shard_00000.parquet")]
+    [InlineData("in/fineweb/shard-00000.parquet")]
+    [InlineData("in/shard-00001-of-00002.parquet")]
+    public void TextInAFileThatIsNamedLikeAShardIsInput(string name)
+    {
+        Parquet.TextParquet.Write(_folder.Path(name), ["one", "two"]);
+
+        Assert.Equal(2, Run(_folder.Path("in"), _folder.Path("in/**/*.parquet")).Manifest.Rows);
+    }
+
+    [Fact]
+    public void ShardsThatNoManifestListsAreNoInput()
+    {
+        WriteCorpus();
+        Run(_folder.Path("in/other/validation"), _folder.Path("in"));
+        File.Delete(_folder.Path("in/other/validation/manifest.json"));
+        _folder.Write("in/other/validation/shard-00009.parquet.partial", "PAR1");
+
+        var result = Prepare();
+
+        Assert.Equal(Files().Sum(file => file.Texts.Length), result.Manifest.Rows);
+        Assert.Contains(result.LeftOut, name => name.Path == _folder.Path("in/other/validation/shard-00000.parquet"));
     }
 
     [Fact]
@@ -175,7 +201,7 @@ public sealed class InputFaultTests : IDisposable
         using (var stop = new CancellationTokenSource())
         {
             Assert.ThrowsAny<OperationCanceledException>(() => new CorpusPreparation(_tokenizer, Options).Run([_folder.Path("in")], _folder.Path("in/out"),
-                _ => { if (File.Exists(_folder.Path("in/out/unfinished.json"))) { stop.Cancel(); } }, stop.Token));
+                _ => { if (File.Exists(_folder.Path("in/out/shard-00000.parquet"))) { stop.Cancel(); } }, stop.Token));
         }
 
         Assert.True(Run(_folder.Path("in/out"), _folder.Path("in")).ShardsBefore > 0);
@@ -195,7 +221,7 @@ public sealed class InputFaultTests : IDisposable
         Assert.All(result.LeftOut, name => Assert.Equal("of the tokenizer", name.Detail));
         Assert.Contains(result.LeftOut, name => name.Path == _folder.Path("in/tokenizer/merges.txt"));
         // Where it is to be trained into, too.
-        Assert.DoesNotContain(_folder.Path("in/tokenizer/merges.txt"), TextDocuments.Files([_folder.Path("in")], new OwnFiles(null, _folder.Path("in/tokenizer")).WhatIs).Paths);
+        Assert.DoesNotContain(_folder.Path("in/tokenizer/merges.txt"), TextDocuments.Files([_folder.Path("in")], new OwnFiles(_folder.Path("in/tokenizer")).WhatIs).Paths);
     }
 
     [Fact]

@@ -41,6 +41,15 @@ public sealed class CorpusSelectionTests : IDisposable
     }
 
     [Fact]
+    public void PatternsThatMatchNothingAreTold()
+    {
+        var selection = new CorpusSelection { Include = ["a/", "b/"], Exclude = ["*.png", "./a/notes.*"] };
+
+        Assert.Equal(["b/", "*.png"], TextDocuments.Files([_folder.Path("in")], selection: selection).IdlePatterns);
+        Assert.Equal(["line"], Texts(selection));
+    }
+
+    [Fact]
     public void AsJsonLinesAndAsParquetReadThatWhateverTheName()
     {
         _folder.Write("in2/data", "{\"text\":\"one\"}\n{\"text\":\"two\"}");
@@ -65,7 +74,7 @@ public sealed class CorpusSelectionTests : IDisposable
             Assert.Throws<InvalidDataException>(() => Texts(new CorpusSelection(), "in/a/copyright")).Message, StringComparison.Ordinal);
         Assert.Contains("With --as text, jsonl or parquet files of any name are read",
             Assert.Throws<FileNotFoundException>(() => Texts(new CorpusSelection(), Path.GetDirectoryName(_folder.Write("in4/LICENSE", "x"))!)).Message, StringComparison.Ordinal);
-        Assert.Contains("has 2 files of text, and --include and --exclude leave none of them",
+        Assert.Contains("has 2 files of text, a/lines.jsonl the first, and --include and --exclude leave none.",
             Assert.Throws<FileNotFoundException>(() => Texts(new CorpusSelection { Include = ["*.md"] })).Message, StringComparison.Ordinal);
     }
 
@@ -76,7 +85,9 @@ public sealed class CorpusSelectionTests : IDisposable
 
         var error = Assert.Throws<InvalidDataException>(() => Texts(new CorpusSelection(), "x/a.txt"));
 
-        Assert.Contains("found a Parquet file; wanted text, as its name or --as says. End its name in .parquet.", error.Message, StringComparison.Ordinal);
+        Assert.Contains("found a Parquet file; wanted text, as its name says. End its name in .parquet.", error.Message, StringComparison.Ordinal);
+        Assert.Contains("wanted text, as --as says. Leave it out with --exclude.", Assert.Throws<InvalidDataException>(
+            () => Texts(new CorpusSelection { Kind = CorpusFileKind.Whole }, "x/a.parquet")).Message, StringComparison.Ordinal);
     }
 
     private string[] Texts(CorpusSelection selection, string path = "in")

@@ -29,5 +29,4 @@ public sealed class TracedFileStreamTests : IDisposable
 
         Assert.Equal([16L << 20, 32L << 20, 48L << 20], told);
     }
-
 }

@@ -70,11 +70,16 @@ internal readonly record struct ColumnChunk
         if (Values > LargestSlotCount)
         {
             return $"the footer states {Values} values; row groups are decoded whole, up to {LargestSlotCount} values. Write the file with "
-                + "smaller row groups; a million ids each are usual";
+                + "smaller row groups; a million values each are usual";
         }
 
-        return Start < 0 || StoredBytes < Math.Min(Values, 1) || StoredBytes > footer.Start - Start || StoredBytes > Array.MaxLength
-            ? $"the footer places {StoredBytes} bytes there; pages lie before the footer at byte {footer.Start}"
+        if (Start < 0 || StoredBytes < Math.Min(Values, 1) || StoredBytes > footer.Start - Start)
+        {
+            return $"the footer places {StoredBytes} bytes there; pages lie before the footer at byte {footer.Start}";
+        }
+
+        return StoredBytes > Array.MaxLength
+            ? $"its pages have {StoredBytes} bytes; those of a row group are read at once, up to {Array.MaxLength} bytes. Write the file with smaller row groups"
             : null;
     }
 }
