@@ -64,7 +64,7 @@ internal static class RestartVerb
         var from = decided.Checkpoint is { } step
             ? FormattableString.Invariant($"from the newest good checkpoint, step {step} or before") : "from the beginning";
         var layout = FormattableString.Invariant(
-            $"{ranks} of {decided.Ranks} rank(s), data {ranks / config.Parallel.Tensor / config.Parallel.Context} x context {config.Parallel.Context} x tensor {config.Parallel.Tensor}");
+            $"{ranks} of {decided.Ranks} rank(s), {(config.Parallel.Pipeline > 1 ? $"pipeline {config.Parallel.Pipeline} x " : "")}data {ranks / config.Parallel.RanksPerSample} x context {config.Parallel.Context} x tensor {config.Parallel.Tensor}");
         Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {what}; restart {decided.Crash} of {restarts} in {pause} s {from}, with {layout}"));
         Console.WriteLine(FormattableString.Invariant($"{ranks} {pause}"));
         return ExitCode.Done;
