@@ -52,7 +52,6 @@ public sealed class UsageFaultsTests
     [InlineData("replay|run|--step|0", "found --step 0; wanted at least 1")]
     // What the library says well enough.
     [InlineData("train", "argument missing", "'train'")]
-    [InlineData("eval|--model|m", "--data")]
     [InlineData("generate|--model|m|--prompt|p|--max-tokens", "--max-tokens")]
     public void TheRightWordIsBlamedInOneSentence(string arguments, params string[] told)
     {

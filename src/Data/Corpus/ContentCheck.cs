@@ -10,6 +10,7 @@ internal static class ContentCheck
 
     private const string GZip = "gzip data";
     private const string Zstd = "zstd data";
+    private const string Parquet = "a Parquet file";
 
     // What begins with letters could be text, unless a zero byte follows somewhere.
     private static readonly (byte[] Start, string Name, bool IsLetters)[] Signatures =
@@ -24,7 +25,7 @@ internal static class ContentCheck
         ([0xFF, 0xD8, 0xFF], "a JPEG picture", false),
         ([0x7F, 0x45, 0x4C, 0x46], "a program", false),
         ([.. "BZh"u8], "bzip2 data", true),
-        ([.. "PAR1"u8], "a Parquet file", true),
+        ([.. "PAR1"u8], Parquet, true),
         ([.. "ARROW1"u8], "an Arrow file", true),
         ([.. "%PDF-"u8], "a PDF document", true),
         ([.. "SQLite format 3"u8], "an SQLite database", true),
@@ -55,16 +56,17 @@ internal static class ContentCheck
 
     /// <summary>Whether content that is not, or no longer, compressed can be text of the kind that the name says.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="kind">What it is taken for.</param>
     /// <param name="head">The first <see cref="HeadBytes"/> bytes of the content, or all; it has no byte order mark.</param>
     /// <exception cref="InvalidDataException">It cannot.</exception>
-    public static void RequireText(string path, ReadOnlySpan<byte> head)
+    public static void RequireText(string path, CorpusFileKind kind, ReadOnlySpan<byte> head)
     {
         if (FormOf(head) is { } found)
         {
-            throw new InvalidDataException($"{path}: found {found}; wanted text, as its name says. {Remedy(found)}");
+            throw new InvalidDataException($"{path}: found {found}; wanted text, as its name or --as says. {Remedy(found)}");
         }
 
-        if (CorpusFileName.KindOf(path) == CorpusFileKind.JsonLines && head.TrimStart(" \t\r\n"u8).StartsWith("["u8))
+        if (kind == CorpusFileKind.JsonLines && head.TrimStart(" \t\r\n"u8).StartsWith("["u8))
         {
             throw new InvalidDataException(
                 $"{path}: found a JSON array; wanted one object a line. Write its elements as lines, for example with jq -c '.[]'.");
@@ -98,6 +100,7 @@ internal static class ContentCheck
         null => "Take .gz or .zst off the name, or get the file again.",
         GZip => "Add .gz to the name, or unpack it.",
         Zstd => "Add .zst to the name, or unpack it.",
-        _ => "Remove it from the input. Text in UTF-16 or UTF-32 needs a byte order mark.",
+        Parquet => "End its name in .parquet.",
+        _ => "Remove it from the input, or leave it out with --exclude. Text in UTF-16 or UTF-32 needs a byte order mark.",
     };
 }

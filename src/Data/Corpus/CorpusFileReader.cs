@@ -11,27 +11,36 @@ namespace KvShiftScale.Data.Corpus;
 internal sealed class CorpusFileReader : IDisposable
 {
     private readonly string _path;
+    private readonly CorpusSelection _selection;
     private readonly TracedFileStream _file;
     private Stream? _content;
+    private ParquetTexts? _parquet;
 
-    public CorpusFileReader(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="selection">What it is read as.</param>
+    /// <param name="report">Called by whoever reads, after some MiB each.</param>
+    public CorpusFileReader(string path, CorpusSelection selection, Action? report = null)
     {
         _path = path;
-        _file = new TracedFileStream(path);
+        _selection = selection;
+        _file = new TracedFileStream(path, report);
     }
 
+    private CorpusFileKind Kind => _selection.KindOf(_path)!.Value;
+
     /// <summary>Bytes read of the file as it is stored.</summary>
-    public long BytesRead => _file.BytesRead;
+    public long BytesRead => Math.Max(_file.BytesRead, _parquet?.BytesRead ?? 0);
 
     /// <summary>When the file was changed last, as it was opened.</summary>
     public DateTime Modified => _file.Modified;
 
     /// <summary>The documents, less the first <paramref name="skip"/>. Enumerated once.</summary>
     /// <exception cref="InvalidDataException">The file is damaged; the message names it.</exception>
-    public IEnumerable<RawDocument> Documents(long skip = 0) => CorpusFileName.KindOf(_path) switch
+    public IEnumerable<RawDocument> Documents(long skip = 0) => Kind switch
     {
         CorpusFileKind.JsonLines => Lines(skip),
         CorpusFileKind.Xml => XmlDocuments(skip),
+        CorpusFileKind.Parquet => Rows(skip),
         _ => Whole(skip),
     };
 
@@ -41,6 +50,7 @@ internal sealed class CorpusFileReader : IDisposable
     public void Dispose()
     {
         _content?.Dispose();
+        _parquet?.Dispose();
         _file.Dispose();
     }
 
@@ -75,6 +85,15 @@ internal sealed class CorpusFileReader : IDisposable
                     index++;
                     break;
             }
+        }
+    }
+
+    private IEnumerable<RawDocument> Rows(long skip)
+    {
+        _parquet = ParquetTexts.Open(_path, _selection.TextColumn);
+        foreach (var document in _parquet.Documents(skip))
+        {
+            yield return document;
         }
     }
 
@@ -123,7 +142,7 @@ internal sealed class CorpusFileReader : IDisposable
             }
         }
 
-        ContentCheck.RequireText(_path, start);
+        ContentCheck.RequireText(_path, Kind, start);
         return new PrefixedStream(start, content);
     }
 

@@ -7,7 +7,7 @@ namespace KvShiftScale.Data.Corpus;
 /// <summary>
 /// Reads documents from files: text and Markdown hold one each, JSON lines (<c>.jsonl</c>, <c>.ndjson</c>, <c>.json</c>) one a line, and
 /// .NET API documentation (an <c>.xml</c> file with members under the root <c>doc</c>) one a member. Each may be compressed, with
-/// <c>.gz</c> or <c>.zst</c> after its name.
+/// <c>.gz</c> or <c>.zst</c> after its name. Parquet files with a column of texts hold one a row.
 /// </summary>
 /// <remarks>
 /// Files come in the order of the paths given, those of one path in ordinal order, each file once. A path is a file, a folder, of which all files
@@ -40,25 +40,26 @@ public static class TextDocuments
     {
         ArgumentNullException.ThrowIfNull(files);
         ArgumentException.ThrowIfNullOrEmpty(field);
-        return Documents(files.Paths, field, skipsBadLines, leftOut);
+        return Documents(files, field, skipsBadLines, leftOut);
     }
 
     /// <summary>The files that paths stand for, in reading order.</summary>
     /// <param name="globs">Files, folders and patterns.</param>
     /// <param name="ownFile">What a file is that this program has written itself, and that is left out; null for others.</param>
+    /// <param name="selection">Which files are taken, and as what; null for all whose names are known.</param>
     /// <exception cref="FileNotFoundException">A path stands for no file.</exception>
     /// <exception cref="InvalidDataException">A file is of an unknown kind.</exception>
-    public static CorpusFiles Files(IEnumerable<string> globs, Func<string, string?>? ownFile = null)
+    public static CorpusFiles Files(IEnumerable<string> globs, Func<string, string?>? ownFile = null, CorpusSelection? selection = null)
     {
         ArgumentNullException.ThrowIfNull(globs);
-        return CorpusFiles.Find(globs, ownFile);
+        return CorpusFiles.Find(globs, selection ?? new CorpusSelection(), ownFile);
     }
 
-    private static IEnumerable<TextDocument> Documents(IReadOnlyList<string> files, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
+    private static IEnumerable<TextDocument> Documents(CorpusFiles files, string field, bool skipsBadLines, Action<LeftOutLine>? leftOut)
     {
-        foreach (var file in files)
+        foreach (var file in files.Paths)
         {
-            using var reader = new CorpusFileReader(file);
+            using var reader = new CorpusFileReader(file, files.Selection);
             foreach (var document in reader.Documents())
             {
                 if (Text(document, field, skipsBadLines, leftOut) is { } text)

@@ -6,11 +6,18 @@ namespace KvShiftScale.Data.Corpus;
 /// <summary>A file that is read from its beginning, with the number and the SHA-256 of the bytes read so far.</summary>
 internal sealed class TracedFileStream : ForwardStream
 {
+    private const int BytesBetweenReports = 16 << 20;
+
     private readonly FileStream _file;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly Action? _report;
+    private long _reported;
 
-    public TracedFileStream(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="report">Called by whoever reads, after some MiB each.</param>
+    public TracedFileStream(string path, Action? report = null)
     {
+        _report = report;
         _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, FileOptions.SequentialScan);
         Modified = File.GetLastWriteTimeUtc(_file.SafeFileHandle);
     }
@@ -26,6 +33,12 @@ internal sealed class TracedFileStream : ForwardStream
         var count = _file.Read(buffer);
         _hash.AppendData(buffer[..count]);
         BytesRead += count;
+        if (BytesRead - _reported >= BytesBetweenReports)
+        {
+            _reported = BytesRead;
+            _report?.Invoke();
+        }
+
         return count;
     }
 

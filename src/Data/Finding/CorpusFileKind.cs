@@ -1,7 +1,7 @@
 namespace KvShiftScale.Data.Finding;
 
 /// <summary>How a file of a corpus holds its documents.</summary>
-internal enum CorpusFileKind
+public enum CorpusFileKind
 {
     /// <summary>One document: all of its text.</summary>
     Whole,
@@ -11,4 +11,7 @@ internal enum CorpusFileKind
 
     /// <summary>XML: a document a member where it is .NET API documentation, else one.</summary>
     Xml,
+
+    /// <summary>Parquet: a document a row.</summary>
+    Parquet,
 }

@@ -4,11 +4,16 @@ namespace KvShiftScale.Data.Finding;
 internal static class CorpusFileName
 {
     /// <summary>The names that are known, for messages.</summary>
-    public const string Known = ".txt, .md, .xml, .jsonl, .ndjson or .json, each also with .gz or .zst";
+    public const string Known = ".txt, .md, .xml, .jsonl, .ndjson or .json, each also with .gz or .zst, or .parquet";
 
     /// <summary>Null when the file is of no known kind.</summary>
     public static CorpusFileKind? KindOf(string path)
     {
+        if (path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase))
+        {
+            return CorpusFileKind.Parquet;
+        }
+
         var name = IsGZip(path) || IsZstd(path) ? path[..path.LastIndexOf('.')] : path;
         return Path.GetExtension(name).ToLowerInvariant() switch
         {

@@ -12,5 +12,9 @@ internal sealed record DataFileKind(string Plural, string Expected, Func<string,
         _ => "Text becomes shards with 'kvshift data prepare'.");
 
     /// <summary>Files of text, in all forms that are read.</summary>
-    public static DataFileKind Text { get; } = new("text", CorpusFileName.Known, name => CorpusFileName.KindOf(name) is not null, _ => "");
+    public static DataFileKind Text { get; } = new("text", CorpusFileName.Known, name => CorpusFileName.KindOf(name) is not null,
+        _ => "With --as text, jsonl or parquet files of any name are read.");
+
+    /// <summary>Files of text of any name.</summary>
+    public static DataFileKind AnyText { get; } = new("text", "files", _ => true, _ => "");
 }

@@ -8,6 +8,8 @@ namespace KvShiftScale.Data.Preparation;
 internal sealed class CorpusReader
 {
     private readonly IReadOnlyList<string> _paths;
+    private readonly CorpusSelection _selection;
+    private readonly Action<CorpusReader> _report;
     private readonly Dictionary<string, int> _numbers;
     private readonly List<CorpusInput> _inputs;
     private readonly int _firstInput;
@@ -16,19 +18,22 @@ internal sealed class CorpusReader
     private long _bytesOfFinished;
     private CorpusFileReader? _current;
 
-    /// <param name="paths">All files, each once.</param>
+    /// <param name="files">All files, each once.</param>
     /// <param name="known">What is known of files that were opened before; as many as come before the first document, or one more.</param>
     /// <param name="firstInput">Number of the file with the first document.</param>
     /// <param name="skip">Documents of that file to leave out.</param>
-    public CorpusReader(IReadOnlyList<string> paths, IReadOnlyList<CorpusInput> known, int firstInput, long skip)
+    /// <param name="report">Called while files are read, also over what is left out, by whoever takes the documents.</param>
+    public CorpusReader(CorpusFiles files, IReadOnlyList<CorpusInput> known, int firstInput, long skip, Action<CorpusReader> report)
     {
-        _paths = paths;
-        _numbers = paths.Select((path, number) => (path, number)).ToDictionary(entry => entry.path, entry => entry.number, StringComparer.Ordinal);
+        _paths = files.Paths;
+        _selection = files.Selection;
+        _report = report;
+        _numbers = _paths.Select((path, number) => (path, number)).ToDictionary(entry => entry.path, entry => entry.number, StringComparer.Ordinal);
         _inputs = [.. known.Take(firstInput)];
         _bytesOfFinished = _inputs.Sum(input => input.Bytes);
         _firstInput = firstInput;
         _skip = skip;
-        TotalBytes = paths.Sum(path => new FileInfo(path).Length);
+        TotalBytes = _paths.Sum(path => new FileInfo(path).Length);
     }
 
     /// <summary>The files that have been opened, in order; ones that are read to their end with their hash.</summary>
@@ -54,7 +59,7 @@ internal sealed class CorpusReader
         for (var number = _firstInput; number < _paths.Count; number++)
         {
             var skip = number == _firstInput ? _skip : 0;
-            using var reader = new CorpusFileReader(_paths[number]);
+            using var reader = new CorpusFileReader(_paths[number], _selection, () => _report(this));
             _current = reader;
             _inputs.Add(new CorpusInput(_paths[number], new FileInfo(_paths[number]).Length, reader.Modified, null, null));
             var count = skip;

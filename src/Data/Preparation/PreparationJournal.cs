@@ -12,9 +12,14 @@ internal sealed record PreparationJournal(ShardManifest Done, int Input, long Do
 {
     public const string FileName = ShardPath.UnfinishedName;
 
+    /// <summary>The complete shards of the documents kept for validation; null where none are kept.</summary>
+    public ShardManifest? Validation { get; init; }
+
     /// <summary>The journal of a folder, or null when it has none.</summary>
+    /// <param name="folder">Where the journal is, and its shards.</param>
+    /// <param name="validation">Where the shards of validation are; null where there are none.</param>
     /// <exception cref="InvalidDataException">It is damaged, or the shards that it lists are not there.</exception>
-    public static PreparationJournal? Read(string folder)
+    public static PreparationJournal? Read(string folder, string? validation = null)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
@@ -23,9 +28,10 @@ internal sealed record PreparationJournal(ShardManifest Done, int Input, long Do
         }
 
         var journal = ShardManifest.ReadJson<PreparationJournal>(path);
-        foreach (var shard in journal.Done.Files)
+        var kept = validation is null ? [] : journal.Validation?.Files.Select(shard => (Folder: validation, Shard: shard)) ?? [];
+        foreach (var (place, shard) in journal.Done.Files.Select(shard => (Folder: folder, Shard: shard)).Concat(kept))
         {
-            var file = new FileInfo(Path.Combine(folder, shard.Name));
+            var file = new FileInfo(Path.Combine(place, shard.Name));
             if (!file.Exists || file.Length != shard.Bytes)
             {
                 throw new InvalidDataException(FormattableString.Invariant(

@@ -9,6 +9,15 @@ public sealed record PreparationOptions
     /// <summary>Field of JSON lines that holds the text.</summary>
     public string Field { get; init; } = TextDocuments.DefaultField;
 
+    /// <summary>Which files are taken, and as what.</summary>
+    public CorpusSelection Selection { get; init; } = new();
+
+    /// <summary>The part of the files that is prepared; null for all of them. Parts of one corpus share a folder, in which each has its own.</summary>
+    public CorpusPart? Part { get; init; }
+
+    /// <summary>Documents that are kept for validation, in a folder beside the others; null for none.</summary>
+    public ValidationShare? Validation { get; init; }
+
     /// <summary>Ends every document, also an empty one, with the tokenizer's end-of-text id.</summary>
     public bool AppendEndOfText { get; init; } = true;
 

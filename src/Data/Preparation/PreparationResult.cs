@@ -9,6 +9,9 @@ namespace KvShiftScale.Data.Preparation;
 /// <param name="ShardsBefore">Shards that an interrupted launch had left, and that stayed.</param>
 public sealed record PreparationResult(ShardManifest Manifest, bool WasFinished, int ShardsBefore)
 {
+    /// <summary>The finished folder of the documents kept for validation; null where none are.</summary>
+    public ShardManifest? Validation { get; init; }
+
     /// <summary>Names that were found and not read, and why.</summary>
     public IReadOnlyList<LeftOutName> LeftOut { get; init; } = [];
 

@@ -35,29 +35,25 @@ internal sealed class TokenizationPipeline
     /// <summary>Appends the ids of a text in UTF-8, of which sequences may be broken. Called by several threads at once.</summary>
     internal delegate void EncodeText(ReadOnlySpan<byte> utf8, List<int> ids);
 
-    /// <summary>Reads all documents and appends them to <paramref name="writer"/>, which the caller completes.</summary>
+    /// <summary>Reads all documents and appends them to <paramref name="outputs"/>, which the caller completes.</summary>
     /// <param name="documents">Enumerated once, on the calling thread.</param>
-    /// <param name="writer">Used on the calling thread.</param>
-    /// <param name="before">Sums that those of this run are added to.</param>
+    /// <param name="outputs">Used on the calling thread.</param>
     /// <param name="report">Called on the calling thread after each portion with the sums so far.</param>
     /// <param name="shardIsComplete">
-    /// Called on the calling thread when a document has filled a shard, with that document and the sums up to and with it.
+    /// Called on the calling thread when a document has filled a shard, with that document; the outputs have the sums up to and with it.
     /// </param>
     /// <param name="cancellation">Ends the work between portions.</param>
-    /// <returns>The sums over everything.</returns>
     /// <exception cref="InvalidDataException">A document is no text; the documents before it are written.</exception>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
-    public TokenizationProgress Run(
+    public void Run(
         IEnumerable<RawDocument> documents,
-        ShardFolderWriter writer,
-        TokenizationProgress before = default,
+        PreparationOutputs outputs,
         Action<TokenizationProgress>? report = null,
-        Action<RawDocument, TokenizationProgress>? shardIsComplete = null,
+        Action<RawDocument>? shardIsComplete = null,
         CancellationToken cancellation = default)
     {
         var scheduler = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, _options.Workers).ConcurrentScheduler;
         var inWork = new Queue<Task<Portion>>();
-        var progress = before;
         var portion = new Portion();
         foreach (var document in documents)
         {
@@ -76,8 +72,6 @@ internal sealed class TokenizationPipeline
             Receive();
         }
 
-        return progress;
-
         void Send(Portion full)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -87,38 +81,33 @@ internal sealed class TokenizationPipeline
         Portion Receive()
         {
             var done = inWork.Dequeue().GetAwaiter().GetResult();
-            progress = Write(done, writer, progress, shardIsComplete);
-            report?.Invoke(progress);
+            Write(done, outputs, shardIsComplete);
+            report?.Invoke(outputs.Total);
             done.Clear();
             return done;
         }
     }
 
-    private static TokenizationProgress Write(
-        Portion portion, ShardFolderWriter writer, TokenizationProgress progress, Action<RawDocument, TokenizationProgress>? shardIsComplete)
+    private static void Write(Portion portion, PreparationOutputs outputs, Action<RawDocument>? shardIsComplete)
     {
         var ids = CollectionsMarshal.AsSpan(portion.Ids);
         var start = 0;
         for (var number = 0; number < portion.Documents.Count; number++)
         {
-            var (end, textBytes, replaced, leftOut) = portion.Outcomes[number];
+            var (end, textBytes, replaced, isValidation, leftOut) = portion.Outcomes[number];
             if (leftOut is not null)
             {
-                progress = progress.Without(leftOut);
+                outputs.LeaveOut(leftOut);
                 continue;
             }
 
-            var shards = writer.CompleteShards.Count;
-            writer.Append(ids[start..end]);
-            progress = progress.With(textBytes, end - start, replaced);
-            start = end;
-            if (writer.CompleteShards.Count > shards)
+            if (outputs.Append(ids[start..end], textBytes, replaced, isValidation))
             {
-                shardIsComplete?.Invoke(portion.Documents[number], progress);
+                shardIsComplete?.Invoke(portion.Documents[number]);
             }
-        }
 
-        return progress;
+            start = end;
+        }
     }
 
     private Portion Tokenize(Portion portion)
@@ -136,7 +125,7 @@ internal sealed class TokenizationPipeline
         var text = document.Read(_options.Field, _options.SkipsBadLines, out var leftOut);
         if (leftOut is not null)
         {
-            return new Outcome(ids.Count, 0, 0, leftOut);
+            return new Outcome(ids.Count, 0, 0, IsValidation: false, leftOut);
         }
 
         if (_options.BeginOfTextId is { } begin)
@@ -150,15 +139,16 @@ internal sealed class TokenizationPipeline
             ids.Add(end);
         }
 
-        return new Outcome(ids.Count, text.Utf8.Length, text.ReplacedSequences, null);
+        return new Outcome(ids.Count, text.Utf8.Length, text.ReplacedSequences, _options.Validation?.Takes(text.Utf8) ?? false, null);
     }
 
     /// <summary>What became of a document.</summary>
     /// <param name="EndOfIds">Where its ids end among those of the portion.</param>
     /// <param name="TextBytes">Bytes of its text.</param>
     /// <param name="ReplacedSequences">Broken places in it.</param>
+    /// <param name="IsValidation">Whether it is kept for validation.</param>
     /// <param name="LeftOut">Why it is none; null where it is one.</param>
-    private readonly record struct Outcome(int EndOfIds, int TextBytes, long ReplacedSequences, LeftOutLine? LeftOut);
+    private readonly record struct Outcome(int EndOfIds, int TextBytes, long ReplacedSequences, bool IsValidation, LeftOutLine? LeftOut);
 
     /// <summary>Some consecutive documents, and then their ids, laid end to end.</summary>
     private sealed class Portion

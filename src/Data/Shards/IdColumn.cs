@@ -9,16 +9,12 @@ namespace KvShiftScale.Data.Shards;
 /// </summary>
 internal sealed class IdColumn
 {
-    // A row group of 2^28 ids takes more than a GiB while it is decoded. No writer makes such row groups unless told to, but a few bytes of
-    // runs can claim to be one.
-    private const int LargestSlotCount = 1 << 28;
-
     // Slots that are set aside for without proof, and for each stored byte.
     private const int TrustedSlots = 1 << 20;
     private const int TrustedSlotsPerByte = 8;
 
     private readonly int _leaf;
-    private readonly IReadOnlyList<IdChunk> _chunks;
+    private readonly IReadOnlyList<ColumnChunk> _chunks;
     private readonly string _path;
     private readonly PhysicalType _type;
     private readonly short _idLevel;
@@ -63,7 +59,7 @@ internal sealed class IdColumn
         var column = schema.Column(_leaf);
         var names = PathOf(column);
         _path = string.Join('/', names);
-        if (own.Count > 1 || column.MaxRepetitionLevel != 1 || names.Length > 3 || _leaf != (isMask ? footer.MaskLeaf : footer.IdLeaf))
+        if (own.Count > 1 || column.MaxRepetitionLevel != 1 || names.Length > 3 || _leaf != (isMask ? footer.MaskLeaf : footer.Leaf))
         {
             throw new InvalidDataException(
                 $"{path}: column {name} (leaf {_path}, {column.MaxRepetitionLevel} repeated levels) is not a list of numbers; "
@@ -74,7 +70,7 @@ internal sealed class IdColumn
         _idLevel = column.MaxDefinitionLevel;
         using var node = column.SchemaNode;
         _elementLevel = (short)(_idLevel - (node.Repetition == Repetition.Optional ? 1 : 0));
-        using var meaning = column.LogicalType;
+        using var meaning = FencedReader.MeaningOf(path, column);
         if (meaning is IntLogicalType integer)
         {
             _isUnsigned = !integer.IsSigned;
@@ -100,36 +96,9 @@ internal sealed class IdColumn
     public (int Rows, int Slots) Extent(ShardFooter footer, int rowGroup)
     {
         var chunk = _chunks[rowGroup];
-        if (chunk.IsHidden || !string.IsNullOrEmpty(chunk.OtherFile))
+        if (chunk.FaultIn(footer, _type) is { } fault)
         {
-            throw Refused(chunk, chunk.IsHidden ? "it is encrypted, which is not supported" : $"its pages are in another file, {chunk.OtherFile}");
-        }
-
-        if (chunk.Codec is < Codec.None or Codec.Lzo or > Codec.Lz4Raw)
-        {
-            throw Refused(chunk, $"codec {chunk.Codec} is not supported");
-        }
-
-        if (chunk.Type != (int)_type)
-        {
-            throw Refused(chunk, $"the footer states type {chunk.Type} for it, the schema {_type}");
-        }
-
-        if (chunk.Values < 0 || chunk.Rows > chunk.Values)
-        {
-            throw Refused(chunk, $"the footer states {chunk.Rows} rows and {chunk.Values} values; a row has at least one value");
-        }
-
-        if (chunk.Values > LargestSlotCount)
-        {
-            throw Refused(chunk,
-                $"the footer states {chunk.Values} values; row groups are decoded whole, up to {LargestSlotCount} values. Write the file with "
-                + "smaller row groups; a million ids each are usual");
-        }
-
-        if (chunk.Start < 0 || chunk.StoredBytes < Math.Min(chunk.Values, 1) || chunk.StoredBytes > footer.Start - chunk.Start || chunk.StoredBytes > Array.MaxLength)
-        {
-            throw Refused(chunk, $"the footer places {chunk.StoredBytes} bytes there; pages lie before the footer at byte {footer.Start}");
+            throw Refused(chunk, fault);
         }
 
         return ((int)chunk.Rows, (int)chunk.Values);
@@ -149,7 +118,7 @@ internal sealed class IdColumn
     }
 
     /// <summary>What messages say about where the ids of a row group lie in the file.</summary>
-    public string PlaceOf(in IdChunk chunk) => $"column {_path}: chunk at byte {chunk.Start}";
+    public string PlaceOf(in ColumnChunk chunk) => $"column {_path}: chunk at byte {chunk.Start}";
 
     /// <summary>Decodes a row group.</summary>
     /// <exception cref="InvalidDataException">
@@ -209,7 +178,7 @@ internal sealed class IdColumn
         return path.ToDotVector();
     }
 
-    private InvalidDataException Refused(in IdChunk chunk, string fault, Exception? inner = null) => new($"{PlaceOf(chunk)}: {fault}", inner);
+    private InvalidDataException Refused(in ColumnChunk chunk, string fault, Exception? inner = null) => new($"{PlaceOf(chunk)}: {fault}", inner);
 
     private void ReadSlots(FencedReader.Column column, RowGroupBuffers buffers, int slots, int rows, DocumentGroup destination)
     {

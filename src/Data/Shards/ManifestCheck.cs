@@ -1,3 +1,5 @@
+using KvShiftScale.Data.Corpus;
+
 namespace KvShiftScale.Data.Shards;
 
 /// <summary>Holds shards against what the manifests of their folders say.</summary>
@@ -9,9 +11,29 @@ public static class ManifestCheck
     public static IReadOnlyList<string> Differences(ShardFiles shards, IReadOnlyList<ShardVerification> found)
     {
         ArgumentNullException.ThrowIfNull(shards);
-        return [.. shards.Paths.Zip(found).GroupBy(shard => Path.GetDirectoryName(shard.First)!)
-            .SelectMany(folder => Differences(folder.Key, shards.HasAllOf(folder.Key), folder))];
+        return
+        [
+            .. shards.Paths.Zip(found).GroupBy(shard => Path.GetDirectoryName(shard.First)!)
+                .SelectMany(folder => Differences(folder.Key, shards.HasAllOf(folder.Key), folder)),
+            .. MissingParts(shards),
+        ];
     }
+
+    /// <summary>Parts of a corpus (<see cref="CorpusPart"/>) that are not there, or not finished, of folders of which all shards are wanted; a sentence each.</summary>
+    public static IReadOnlyList<string> MissingParts(ShardFiles shards)
+    {
+        ArgumentNullException.ThrowIfNull(shards);
+        return
+        [
+            .. shards.Paths.Select(path => Path.GetDirectoryName(path)!).Distinct().GroupBy(folder => Path.GetDirectoryName(folder))
+                .Where(above => above.Key is not null && shards.HasAllOf(above.Key))
+                .SelectMany(above => MissingParts(above.Key!, above.Select(folder => CorpusPart.OfFolder(Path.GetFileName(folder))).FirstOrDefault(part => part is not null))),
+        ];
+    }
+
+    private static IEnumerable<string> MissingParts(string folder, CorpusPart? known)
+        => Enumerable.Range(1, known?.Count ?? 0).Select(number => Path.Combine(folder, new CorpusPart(number, known!.Count).FolderName))
+            .Where(part => !File.Exists(Path.Combine(part, ShardManifest.FileName))).Select(part => $"{part} is missing, or not finished");
 
     private static List<string> Differences(string folder, bool wantsAll, IEnumerable<(string Path, ShardVerification Shard)> found)
     {

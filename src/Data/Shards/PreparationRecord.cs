@@ -1,3 +1,4 @@
+using KvShiftScale.Data.Corpus;
 using KvShiftScale.Data.Finding;
 using KvShiftScale.Data.Text;
 using KvShiftScale.Data.Tokenization;
@@ -12,6 +13,18 @@ namespace KvShiftScale.Data.Shards;
 /// <param name="Inputs">The files, in reading order.</param>
 public sealed record PreparationRecord(bool EndOfText, string Field, long ShardTokens, long TextBytes, IReadOnlyList<CorpusInput> Inputs)
 {
+    /// <summary>Column of Parquet files that held the text.</summary>
+    public string TextColumn { get; init; } = TextDocuments.DefaultField;
+
+    /// <summary>What all files were read as, by a name of <see cref="CorpusSelection.KindNames"/>; null where their names said it.</summary>
+    public string? As { get; init; }
+
+    /// <summary>The part of the files that these are; null for all of them.</summary>
+    public CorpusPart? Part { get; init; }
+
+    /// <summary>Percent of the documents that are kept for validation, in a folder beside the others; null for none.</summary>
+    public decimal? ValidationPercent { get; init; }
+
     /// <summary>The id that ends documents; null where none does, or where an earlier version did not say.</summary>
     public int? EndOfTextId { get; init; }
 
@@ -54,6 +67,22 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
     /// <param name="isFinished">Whether this is the record of all inputs.</param>
     internal string? DifferenceFrom(PreparationRecord wanted, IReadOnlyList<string> paths, bool isFinished)
     {
+        if (SettingsDifferenceFrom(wanted) is { } difference)
+        {
+            return difference;
+        }
+
+        if (paths.Count < Inputs.Count || (isFinished && paths.Count > Inputs.Count))
+        {
+            return FormattableString.Invariant($"{Inputs.Count} input files were read, and now there are {paths.Count}");
+        }
+
+        return Inputs.Select((input, index) => input.DifferenceFrom(paths[index])).FirstOrDefault(difference => difference is not null);
+    }
+
+    /// <summary>The setting of which two parts of one corpus, or a begun and a wanted preparation, differ; null where they are alike.</summary>
+    internal string? SettingsDifferenceFrom(PreparationRecord wanted)
+    {
         if (EndOfText != wanted.EndOfText)
         {
             return $"its documents end {(EndOfText ? "with" : "without")} the end-of-text id";
@@ -79,9 +108,24 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
             return $"lines of JSON without a text {(SkipsBadLines ? "were left out" : "end the work")}";
         }
 
-        if (Field != wanted.Field && Inputs.Any(input => CorpusFileName.KindOf(input.Path) == CorpusFileKind.JsonLines))
+        if (As != wanted.As)
+        {
+            return $"its files were read {(As is null ? "as their names say" : $"as {As}")}";
+        }
+
+        if (Field != wanted.Field && HasAny(CorpusFileKind.JsonLines))
         {
             return $"its text is that of the field '{Field}'";
+        }
+
+        if (TextColumn != wanted.TextColumn && HasAny(CorpusFileKind.Parquet))
+        {
+            return $"its text is that of the column '{TextColumn}'";
+        }
+
+        if (ValidationPercent != wanted.ValidationPercent)
+        {
+            return ValidationPercent is { } percent ? FormattableString.Invariant($"{percent} % of its documents are kept for validation") : "no document of it is kept for validation";
         }
 
         if (ShardTokens != wanted.ShardTokens)
@@ -89,11 +133,9 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
             return FormattableString.Invariant($"its shards have {ShardTokens} tokens");
         }
 
-        if (paths.Count < Inputs.Count || (isFinished && paths.Count > Inputs.Count))
-        {
-            return FormattableString.Invariant($"{Inputs.Count} input files were read, and now there are {paths.Count}");
-        }
-
-        return Inputs.Select((input, index) => input.DifferenceFrom(paths[index])).FirstOrDefault(difference => difference is not null);
+        return null;
     }
+
+    private bool HasAny(CorpusFileKind kind)
+        => Inputs.Any(input => (As is null ? CorpusFileName.KindOf(input.Path) : CorpusSelection.KindNames.GetValueOrDefault(As)) == kind);
 }

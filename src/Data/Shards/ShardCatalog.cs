@@ -71,7 +71,7 @@ public sealed class ShardCatalog
         var found = SourceFiles.Find(sources);
         ShardSource[] opened = [.. found.Sources.Select(source
             => new ShardSource(source.Source, [.. source.Files.Files.Select(name => ShardSummary.Read(Path.Combine(source.Files.Folder, name), name, access))]))];
-        return new ShardCatalog(opened, [.. found.Notices, .. NoticesOf(opened)]);
+        return new ShardCatalog(opened, [.. found.Notices, .. NoticesOf(opened), .. ManifestCheck.MissingParts(found.AllShards())]);
     }
 
     /// <summary>

@@ -21,8 +21,12 @@ public sealed record ShardFiles(IReadOnlyList<string> Paths, IReadOnlyList<LeftO
             paths.AddRange(found.Files.Select(name => Path.Combine(found.Folder, name)));
         }
 
-        return new ShardFiles(paths, once.LeftOut, [.. given.Where(Directory.Exists).Select(Path.GetFullPath).Select(Path.TrimEndingDirectorySeparator)]);
+        return new ShardFiles(paths, once.LeftOut, FoldersOf(given));
     }
+
+    /// <summary>The paths that are folders, in full.</summary>
+    internal static IReadOnlyList<string> FoldersOf(IEnumerable<string> given)
+        => [.. given.Where(Directory.Exists).Select(Path.GetFullPath).Select(Path.TrimEndingDirectorySeparator)];
 
     /// <summary>Whether all shards of a folder are wanted.</summary>
     internal bool HasAllOf(string folder)

@@ -16,7 +16,7 @@ internal static class ShardPath
     {
         var found = DataPath.Find(given, DataFileKind.Shards);
         var shards = found.IsNamed ? found : found with { Files = [.. found.Files.Where(name => !BesideShards.Contains(Path.GetFileName(name)))] };
-        if (shards.Files.FirstOrDefault(name => CorpusFileName.KindOf(name) is not null) is { } text)
+        if (shards.Files.FirstOrDefault(name => CorpusFileName.KindOf(name) is not (null or CorpusFileKind.Parquet)) is { } text)
         {
             throw new FileNotFoundException(
                 $"{Path.Combine(shards.Folder, text)}, found by '{given}', has the name of a text; wanted token shards. Text becomes shards with 'kvshift data prepare'; "

@@ -45,4 +45,9 @@ internal sealed record SourceFiles(IReadOnlyList<(DataSource Source, FoundFiles 
 
         return new SourceFiles(taken, notices);
     }
+
+    /// <summary>The files of all sources, and the sources that are folders.</summary>
+    public ShardFiles AllShards() => new(
+        [.. Sources.SelectMany(source => source.Files.Files.Select(name => Path.Combine(source.Files.Folder, name)))], [],
+        ShardFiles.FoldersOf(Sources.Select(source => source.Source.Glob)));
 }

@@ -16,7 +16,7 @@ internal readonly record struct TokenizationProgress(long Documents, long TextBy
     /// <summary>Documents with such places.</summary>
     public long DocumentsReplacedIn { get; init; }
 
-    /// <summary>Lines of JSON that no document was made of.</summary>
+    /// <summary>Lines of JSON and rows of Parquet that no document was made of.</summary>
     public long LeftOutLines { get; init; }
 
     /// <summary>The first of them.</summary>
@@ -30,6 +30,15 @@ internal readonly record struct TokenizationProgress(long Documents, long TextBy
         Tokens = Tokens + tokens,
         ReplacedSequences = ReplacedSequences + replacedSequences,
         DocumentsReplacedIn = DocumentsReplacedIn + (replacedSequences > 0 ? 1 : 0),
+    };
+
+    /// <summary>The sums over both.</summary>
+    public TokenizationProgress And(TokenizationProgress other) => new(Documents + other.Documents, TextBytes + other.TextBytes, Tokens + other.Tokens)
+    {
+        ReplacedSequences = ReplacedSequences + other.ReplacedSequences,
+        DocumentsReplacedIn = DocumentsReplacedIn + other.DocumentsReplacedIn,
+        LeftOutLines = LeftOutLines + other.LeftOutLines,
+        FirstLeftOut = FirstLeftOut ?? other.FirstLeftOut,
     };
 
     /// <summary>With one more line that is no document.</summary>

@@ -22,6 +22,9 @@ internal sealed class RawDocument
     /// <summary>Number of its line in a file of JSON lines, from 1; 0 where the content is the text itself.</summary>
     public long JsonLine { get; }
 
+    /// <summary>Why a row of a Parquet file has no text; null where there is one.</summary>
+    public string? Absence { get; init; }
+
     /// <summary>Bytes as stored.</summary>
     public int ByteCount => _content.Length;
 
@@ -32,8 +35,11 @@ internal sealed class RawDocument
     /// <exception cref="InvalidDataException">The line is not JSON, or lacks the field.</exception>
     public DocumentText Read(string field, bool skipsBadLines, out LeftOutLine? leftOut)
     {
-        var text = JsonLine == 0 ? DocumentText.Of(_content) : JsonLineText.Read(_content, field);
-        leftOut = (text.Fault ?? text.Absence) is { } reason ? new LeftOutLine(Source, JsonLine, reason) : null;
+        var text = Absence is not null ? DocumentText.None(Absence)
+            : JsonLine == 0 ? DocumentText.Of(_content)
+            : JsonLineText.Read(_content, field);
+        leftOut = (text.Fault ?? text.Absence) is { } reason
+            ? new LeftOutLine(Source, Absence is null ? JsonLine : Index, reason) { IsRow = Absence is not null } : null;
         return text.Fault is null || skipsBadLines ? text : throw new InvalidDataException(leftOut!.ToString());
     }
 }

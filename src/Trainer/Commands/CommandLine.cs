@@ -76,6 +76,7 @@ internal static class CommandLine
             CheckpointExportVerb.Build(),
             CheckpointImportVerb.Build(),
         },
+        CompareVerb.Build(),
         NewVerb.Build(),
         ConfigVerb.Build(),
         DoctorVerb.Build(launch),

@@ -37,6 +37,11 @@ internal static class DataInspectVerb
         var tokenizer = tokenizerPath is null ? null : TokenizerModel.Load(tokenizerPath);
         var files = ShardFiles.Find(paths);
         DataNotices.Tell(files.LeftOut);
+        foreach (var missing in ManifestCheck.MissingParts(files))
+        {
+            Console.Error.WriteLine($"kvshift: {missing}");
+        }
+
         var path = string.Join(' ', paths);
         ShardInspection shards;
         using (var progress = new ProgressLine())

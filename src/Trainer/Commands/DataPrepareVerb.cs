@@ -17,20 +17,31 @@ internal static class DataPrepareVerb
 {
     private const int BarWidth = 24;
 
+    // As 'kvshift new' looks for it.
+    private const string TokenizerName = "tokenizer";
+
     public static Command Build()
     {
         var input = new Option<string[]>("--input")
         {
-            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
+            Description = CorpusOptions.InputDescription,
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };
-        var tokenizer = new Option<string>("--tokenizer") { Description = TokenizerOption.Description, Required = true };
-        var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
-        var field = new Option<string>("--field")
+        var corpus = new CorpusOptions();
+        var tokenizer = new Option<string?>("--tokenizer") { Description = TokenizerOption.Description };
+        var vocabulary = new Option<int?>("--vocab-size")
         {
-            Description = "Field of JSON lines that holds the text.",
-            DefaultValueFactory = _ => TextDocuments.DefaultField
+            Description = "Instead of --tokenizer: train a byte-level BPE of so many ids on the input, into OUTPUT/tokenizer.",
+        };
+        var output = new Option<string>("--output") { Description = "Folder for the shards.", Required = true };
+        var validation = new Option<string?>("--validation")
+        {
+            Description = "Share of the documents, such as 1%, that goes to OUTPUT/validation, the rest to OUTPUT/train; by a hash of each document.",
+        };
+        var part = new Option<string?>("--shard")
+        {
+            Description = "Prepare part i of n (3/16), each n-th file, into a folder of its own in OUTPUT; one process a part, at the same time or not.",
         };
         var endOfText = new Option<string?>("--end-of-text") { Description = "Token or id that ends documents; else what the tokenizer's files say." };
         var noEndOfText = new Option<bool>("--no-end-of-text") { Description = "Do not end documents with the end-of-text id." };
@@ -44,22 +55,60 @@ internal static class DataPrepareVerb
             Description = "What a special token written in a text is: 'text', so that no document can hold one, or 'ids', the token itself.",
             DefaultValueFactory = _ => PreparationRecord.NameOf(default),
         };
-        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
         var shardTokens = new Option<long>("--shard-tokens") { Description = "Tokens of one shard.", DefaultValueFactory = _ => 64L << 20 };
         var threads = new Option<int>("--threads") { Description = "Threads that tokenize; 0 for as many as there are cores." };
         var command = new Command("prepare",
             "Tokenizes text into Parquet shards, one row a document, in the input's order; goes on where it was interrupted.")
         {
-            input, tokenizer, output, field, endOfText, noEndOfText, beginOfText, specialTokens, skipBad, shardTokens, threads,
+            input, tokenizer, vocabulary, output, validation, part, endOfText, noEndOfText, beginOfText, specialTokens, shardTokens, threads,
         };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(tokenizer), parsed.GetRequiredValue(output),
-            Options(parsed.GetValue(field)!, !parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
+        corpus.AddTo(command);
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), TokenizerPath(parsed), parsed.GetRequiredValue(output),
+            Options(!parsed.GetValue(noEndOfText), parsed.GetValue(shardTokens), parsed.GetValue(threads)) with
             {
+                Field = corpus.FieldOf(parsed),
+                Selection = corpus.SelectionOf(parsed),
+                SkipsBadLines = corpus.SkipsBadLines(parsed),
+                Validation = parsed.GetValue(validation) is { } share ? ValidationShare.Parse(share) : null,
+                Part = parsed.GetValue(part) is { } number ? CorpusPart.Parse(number) : null,
                 SpecialTokens = SpecialTokensOf(parsed.GetValue(specialTokens)!),
-                SkipsBadLines = parsed.GetValue(skipBad),
             },
             new DocumentMarks(parsed.GetValue(endOfText), parsed.GetResult(beginOfText) is not null, parsed.GetValue(beginOfText))));
         return command;
+
+        string TokenizerPath(ParseResult parsed) => (parsed.GetValue(tokenizer), parsed.GetValue(vocabulary)) switch
+        {
+            ({ } path, null) => path,
+            (null, { } size) when parsed.GetValue(part) is { } one
+                => throw new UsageException($"found --vocab-size {size} and --shard {one}; wanted one tokenizer for all parts: make it first, with 'kvshift tokenizer train', and name it with --tokenizer"),
+            (null, { } size) => TrainedBeside(parsed.GetRequiredValue(output), size, folder => TokenizerTrainVerb.Train(parsed.GetRequiredValue(input), size, folder,
+                corpus.FieldOf(parsed), corpus.SelectionOf(parsed), corpus.SkipsBadLines(parsed), ThreadsOf(parsed.GetValue(threads)))),
+            (null, null) => throw new UsageException("found neither --tokenizer nor --vocab-size; wanted the tokenizer to use, or the number of ids of one to train"),
+            ({ } path, { } size) => throw new UsageException($"found --tokenizer {path} and --vocab-size {size}; wanted one of them"),
+        };
+    }
+
+    // An interrupted preparation goes on with the tokenizer that it began with.
+    private static string TrainedBeside(string output, int size, Action<string> train)
+    {
+        var folder = Path.Combine(output, TokenizerName);
+        if (!Directory.Exists(folder))
+        {
+            train(folder);
+        }
+        else if (TokenizerModel.Load(folder).VocabularySize is var found && found != size)
+        {
+            throw new UsageException(FormattableString.Invariant(
+                $"found a tokenizer of {found:N0} ids in {folder}; wanted --vocab-size {found}, to go on with it, or an --output without one"));
+        }
+
+        return folder;
+    }
+
+    private static int ThreadsOf(int threads)
+    {
+        MachineRules.CheckThreads("--threads", threads);
+        return threads == 0 ? Environment.ProcessorCount : threads;
     }
 
     private static SpecialTokens SpecialTokensOf(string name) => name switch
@@ -69,20 +118,13 @@ internal static class DataPrepareVerb
         _ => throw new UsageException($"found --special-tokens {name}; wanted text or ids"),
     };
 
-    private static PreparationOptions Options(string field, bool appendEndOfText, long shardTokens, int threads)
+    private static PreparationOptions Options(bool appendEndOfText, long shardTokens, int threads)
     {
-        MachineRules.CheckThreads("--threads", threads);
-        if (field.Length == 0)
-        {
-            throw new UsageException("found an empty --field; wanted the name of the field that holds the text");
-        }
-
         return new PreparationOptions
         {
-            Field = field,
             AppendEndOfText = appendEndOfText,
             ShardTokens = shardTokens,
-            Workers = threads == 0 ? Environment.ProcessorCount : threads,
+            Workers = ThreadsOf(threads),
         };
     }
 
@@ -95,12 +137,17 @@ internal static class DataPrepareVerb
         PreparationProgress? first = null;
         var result = new CorpusPreparation(tokenizer, options with { TokenizerPath = tokenizerPath }).Run(input, output, progress =>
         {
-            first ??= progress;
+            // What an earlier launch did, and is only passed over, is no measure of speed.
+            if (first is null || progress.Documents == first.Value.Documents)
+            {
+                (first, start) = (progress, Stopwatch.GetTimestamp());
+            }
+
             line.Update(Describe(progress, first.Value, Stopwatch.GetElapsedTime(start).TotalSeconds));
-        });
+        }, looking: files => line.Update(FormattableString.Invariant($"data: {files:N0} Parquet files looked at")));
         var manifest = result.Manifest;
         DataNotices.Tell(result.LeftOut);
-        TellChanges(manifest.Preparation);
+        TellChanges(manifest.Preparation, result.Validation?.Preparation);
         if (result.FilesWithoutDocument is { Count: > 0 } empty)
         {
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -109,18 +156,23 @@ internal static class DataPrepareVerb
 
         var resumed = result.ShardsBefore > 0 ? FormattableString.Invariant($", going on after {result.ShardsBefore:N0} shards") : "";
         line.Done(FormattableString.Invariant(result.WasFinished
-            ? (FormattableString)$"data: {output} is finished: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens; remove it to prepare it again"
-            : $"data: {manifest.Rows:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Files.Count:N0} shards of {output}{resumed}"));
+            ? (FormattableString)$"data: {output} is finished: {CountsOf(result)}; remove it to prepare it again"
+            : $"data: {CountsOf(result)} in {manifest.Files.Count + (result.Validation?.Files.Count ?? 0):N0} shards of {output}{resumed}"));
         return ExitCode.Done;
     }
 
+    private static string CountsOf(PreparationResult result) => result.Validation is not { } kept
+        ? FormattableString.Invariant($"{result.Manifest.Rows:N0} documents, {result.Manifest.Tokens:N0} tokens")
+        : FormattableString.Invariant($"{result.Manifest.Rows:N0} documents, {result.Manifest.Tokens:N0} tokens for training and {kept.Rows:N0}, {kept.Tokens:N0} for validation");
+
     /// <summary>What of the text is not in the shards as it stood in the files.</summary>
-    private static void TellChanges(PreparationRecord? preparation)
+    private static void TellChanges(PreparationRecord? preparation, PreparationRecord? validation)
     {
-        if (preparation is { ReplacedSequences: > 0 })
+        var replaced = (preparation?.ReplacedSequences ?? 0) + (validation?.ReplacedSequences ?? 0);
+        if (replaced > 0)
         {
             Console.Error.WriteLine(FormattableString.Invariant(
-                $"kvshift: {preparation.ReplacedSequences:N0} places in {preparation.DocumentsReplacedIn:N0} documents are not UTF-8; each became U+FFFD"));
+                $"kvshift: {replaced:N0} places in {preparation!.DocumentsReplacedIn + (validation?.DocumentsReplacedIn ?? 0):N0} documents are not UTF-8; each became U+FFFD"));
         }
 
         if (preparation is not { LeftOutLines: > 0 })
@@ -128,7 +180,7 @@ internal static class DataPrepareVerb
             return;
         }
 
-        Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {preparation.LeftOutLines:N0} lines of JSON are no documents and were left out:"));
+        Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {preparation.LeftOutLines:N0} lines or rows are no documents and were left out:"));
         foreach (var line in preparation.FirstLeftOut ?? [])
         {
             Console.Error.WriteLine($"kvshift:   {line}");
@@ -145,11 +197,11 @@ internal static class DataPrepareVerb
     {
         var done = now.TotalInputBytes == 0 ? 1 : Math.Clamp((double)now.InputBytes / now.TotalInputBytes, 0, 1);
         var full = (int)(done * BarWidth);
-        // What an earlier launch did, and is only passed over, is no measure of speed.
         var (bytes, text) = (now.InputBytes - first.InputBytes, now.TextBytes - first.TextBytes);
         var remaining = bytes > 0 ? Quantity.Duration(seconds * (now.TotalInputBytes - now.InputBytes) / bytes) : "-";
+        var pace = text > 0 ? FormattableString.Invariant($"{text / 1e6 / seconds:0.0} MB/s, {remaining} left") : "no new ones yet";
         return FormattableString.Invariant(
-            $"data: {new string('━', full)}{new string('┄', BarWidth - full)} {done * 100:0} %  {now.Documents:N0} documents, {Quantity.Short(now.Tokens)} tokens, {text / 1e6 / seconds:0.0} MB/s, {remaining} left");
+            $"data: {new string('━', full)}{new string('┄', BarWidth - full)} {done * 100:0} %  {now.Documents:N0} documents, {Quantity.Short(now.Tokens)} tokens, {pace}");
     }
 
     /// <summary>What options say of the ids that end and begin documents.</summary>

@@ -9,6 +9,7 @@ using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Trainer.Configuration;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Reporting;
+using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Training;
 
 namespace KvShiftScale.Trainer.Commands;
@@ -27,8 +28,8 @@ internal static class EvalVerb
         var model = new ModelChoice();
         var data = new Option<string[]>("--data")
         {
-            Description = "Token shards: files, folders or globs.",
-            Required = true,
+            Description = "Token shards: files, folders or globs; data.validation of the model's own run by default.",
+            DefaultValueFactory = _ => [],
             AllowMultipleArgumentsPerToken = true
         };
         var vanilla = new Option<bool>("--vanilla") { Description = "Leave the KV shift out." };
@@ -39,7 +40,7 @@ internal static class EvalVerb
         };
         var command = new Command("eval", "Mean loss over every document; the last line of output is a JSON object.") { data, vanilla, set };
         model.AddTo(command);
-        command.SetAction(parsed => Run(launch, model.Resolve(parsed), parsed.GetRequiredValue(data), parsed.GetValue(vanilla),
+        command.SetAction(parsed => Run(launch, model.Resolve(parsed), parsed.GetValue(data)!, parsed.GetValue(vanilla),
             [.. parsed.GetValue(set)!.Select(ConfigOverride.Parse)]));
         return command;
     }
@@ -47,7 +48,7 @@ internal static class EvalVerb
     private static int Run(RankEnvironment launch, string folder, string[] data, bool vanilla, IReadOnlyList<ConfigOverride> settings)
     {
         var batch = ReadSettings(settings);
-        var catalog = OpenData(data);
+        var catalog = OpenData(data.Length > 0 ? data : ValidationDataOf(folder));
 
         launch.LoadMpi();
         TensorLibrary.Load();
@@ -117,6 +118,14 @@ internal static class EvalVerb
         var config = RunConfigReader.Parse("run: { name: eval, steps: 1 }", "eval", settings).Data;
         RunConfigRules.CheckNumbersOf(config, "data");
         return config;
+    }
+
+    // A checkpoint has the configuration that its run was begun with.
+    private static string[] ValidationDataOf(string folder)
+    {
+        var configuration = Path.Combine(folder, RunFolder.ConfigurationName);
+        string[] found = File.Exists(configuration) ? [.. RunConfigReader.Read(configuration, []).Data.Validation.Select(source => source.Glob)] : [];
+        return found.Length > 0 ? found : throw new UsageException($"found no --data, and no validation data of a run beside the model in {folder}; wanted token shards: --data SHARDS");
     }
 
     private static ShardCatalog OpenData(string[] data)

@@ -18,32 +18,37 @@ internal static class TokenizerTrainVerb
     {
         var input = new Option<string[]>("--input")
         {
-            Description = "Text, Markdown, JSON lines or .NET documentation XML, plain, .gz or .zst; folders, and globs with * and **.",
+            Description = CorpusOptions.InputDescription,
             Required = true,
             AllowMultipleArgumentsPerToken = true,
         };
+        var corpus = new CorpusOptions();
         var size = new Option<int>("--vocab-size") { Description = "Ids in all, end-of-text included.", Required = true };
         var output = new Option<string>("--output") { Description = "Folder for tokenizer.json, vocab.json and merges.txt.", Required = true };
-        var field = new Option<string>("--field") { Description = "Field of JSON lines that holds the text.", DefaultValueFactory = _ => "text" };
         var threads = new Option<int>("--threads")
         {
             Description = "Threads that count; the files do not depend on it.",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        var skipBad = new Option<bool>("--skip-bad") { Description = "Leave out JSON lines that are broken or have no text, count them and name the first." };
-        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, field, skipBad, threads };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
-            parsed.GetValue(field)!, parsed.GetValue(skipBad), parsed.GetValue(threads)));
+        var command = new Command("train", "Trains a byte-level BPE tokenizer.") { input, size, output, threads };
+        corpus.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            MachineRules.CheckThreads("--threads", parsed.GetValue(threads));
+            Train(parsed.GetRequiredValue(input), parsed.GetRequiredValue(size), parsed.GetRequiredValue(output),
+                corpus.FieldOf(parsed), corpus.SelectionOf(parsed), corpus.SkipsBadLines(parsed), parsed.GetValue(threads));
+            return ExitCode.Done;
+        });
         return command;
     }
 
-    private static int Run(string[] input, int size, string output, string field, bool skipsBadLines, int threads)
+    /// <summary>Trains a tokenizer on the documents of files, and tells what was left out of them.</summary>
+    internal static void Train(string[] input, int size, string output, string field, CorpusSelection selection, bool skipsBadLines, int threads)
     {
-        MachineRules.CheckThreads("--threads", threads);
         using var progress = new ProgressLine();
         var leftOut = 0L;
         LeftOutLine? firstLeftOut = null;
-        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs);
+        var files = TextDocuments.Files(input, new OwnFiles(shards: null, output).WhatIs, selection);
         DataNotices.Tell(files.LeftOut);
         var documents = TextDocuments.Read(files, field, skipsBadLines, CountLeftOut).Select(document => document.Text);
         var trained = ByteLevelBpeTrainer.Train(documents, size, threads, new TrainingReport(progress));
@@ -51,11 +56,10 @@ internal static class TokenizerTrainVerb
         if (leftOut > 0)
         {
             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"kvshift: {leftOut:N0} lines of JSON are no documents and were left out, the first: {firstLeftOut}"));
+                $"kvshift: {leftOut:N0} lines or rows are no documents and were left out, the first: {firstLeftOut}"));
         }
 
         progress.Done(string.Create(CultureInfo.InvariantCulture, $"tokenizer: {trained.Tokens.Count:N0} ids in {output}"));
-        return ExitCode.Done;
 
         void CountLeftOut(LeftOutLine line)
         {

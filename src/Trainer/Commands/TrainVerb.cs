@@ -133,12 +133,14 @@ internal static class TrainVerb
     {
         private readonly ConsoleProgress? _progress;
         private readonly RunLog? _log;
+        private readonly TensorBoardLog? _board;
         private TelemetryPipeline? _telemetry;
         private readonly TrainingMeter _meter;
 
-        private RunReporter(ConsoleProgress? progress, ParallelContext ranks)
+        private RunReporter(ConsoleProgress? progress, ParallelContext ranks, string? boardFolder)
         {
             _progress = progress;
+            _board = progress is null || boardFolder is null ? null : new TensorBoardLog(boardFolder, progress.Warn);
             _log = progress is null ? null : new RunLog(progress.Warn, TimeProvider.System);
             _meter = new TrainingMeter(speaksForAll: ranks.World.Rank == 0, ranks.Ledger);
         }
@@ -148,7 +150,8 @@ internal static class TrainVerb
         {
             var world = ranks.World;
             var reporter = new RunReporter(
-                world.Rank == 0 ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error) : null, ranks);
+                world.Rank == 0 ? new ConsoleProgress(config.Run.Name, config.Run.Steps, AnsiConsole.Console, Console.Error) : null, ranks,
+                config.Telemetry.Tensorboard ? Path.Combine(config.Run.Folder, TensorBoardLog.FolderName) : null);
             // One rank of each machine speaks about the way from there to the collector.
             var speaks = addresses.First(address => address.Host == addresses[world.Rank].Host).Rank == world.Rank;
             foreach (var notice in world.Rank == 0 ? export.Notices : [])
@@ -174,6 +177,7 @@ internal static class TrainVerb
             _meter.Record(record);
             _progress?.Report(record);
             _log?.Add(_progress!.PlainLine(record));
+            _board?.Add(record);
         }
 
         public void Keep(string log) => _log?.Open(log);

@@ -25,7 +25,7 @@ internal static class ConfigValues
     /// <summary>Keys whose value is not the default, or, for a model with a name, not that of the shape of this name.</summary>
     public static IReadOnlyList<ChangedValue> Changed(RunConfig config)
     {
-        var plain = new RunConfig { Run = new RunSection { Name = "", Steps = 0 }, Model = PresetOf(config.Model) ?? new() };
+        var plain = new RunConfig { Run = new RunSection { Name = "", Steps = 0 }, Model = (PresetOf(config.Model) ?? new()) with { Preset = null } };
         var defaults = Of(plain).ToDictionary();
         return [.. Of(config).Where(value => value.Value != defaults[value.Key] || IsRequired(value.Key))
             .Select(value => new ChangedValue(value.Key, value.Value, IsRequired(value.Key) ? null : defaults[value.Key]))];

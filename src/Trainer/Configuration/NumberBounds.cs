@@ -105,6 +105,7 @@ internal static class NumberBounds
         ["data inspect --global-batch"] = new Whole(1, 1 << 24, "use the run's data.global_batch, for example 8"),
         // 256 bytes and end-of-text are the least; ids above are learnt merges.
         ["tokenizer train --vocab-size"] = new Whole(257, 1 << 24, "use for example 32000; the 256 bytes and end-of-text are always there"),
+        ["data prepare --vocab-size"] = new Whole(257, 1 << 24, "use for example 32000; the 256 bytes and end-of-text are always there"),
         ["tokenizer train --threads"] = new Whole(1, MostThreads, "leave it out for all cores"),
     };
 

@@ -8,6 +8,8 @@ namespace KvShiftScale.Trainer.Configuration;
 public static class RunConfigReader
 {
     private const string WholeFile = "configuration file";
+    private const string RunKey = "run";
+    private const string NameKey = "name";
 
     /// <summary>Reads a file; overrides replace what it has at their keys.</summary>
     /// <exception cref="ConfigException">
@@ -29,12 +31,14 @@ public static class RunConfigReader
             throw Unreadable(path, error);
         }
 
-        return Parse(text, path, overrides);
+        return Parse(text, path, overrides, Path.GetFileNameWithoutExtension(path));
     }
 
     /// <summary>Reads configuration text that comes from <paramref name="source"/>, a name for messages.</summary>
     /// <exception cref="ConfigException">As for <see cref="Read"/>.</exception>
-    public static RunConfig Parse(string yaml, string source, IReadOnlyList<ConfigOverride> overrides)
+    public static RunConfig Parse(string yaml, string source, IReadOnlyList<ConfigOverride> overrides) => Parse(yaml, source, overrides, null);
+
+    private static RunConfig Parse(string yaml, string source, IReadOnlyList<ConfigOverride> overrides, string? fileName)
     {
         var faults = new List<ConfigFault>();
         var root = ConfigNodeParser.Parse(yaml, WholeFile, mark => Describe(source, mark));
@@ -46,6 +50,13 @@ public static class RunConfigReader
         foreach (var setting in overrides)
         {
             Apply(root, setting, faults);
+        }
+
+        // A run without a name has that of its file.
+        if (fileName is not null && root.Entries?.Find(entry => entry.Key.Text == RunKey).Value is { Entries: { } run } && !run.Exists(entry => entry.Key.Text == NameKey))
+        {
+            var position = $"the name of {source}";
+            run.Add((ConfigNode.Scalar(NameKey, isPlain: true, position), ConfigNode.Scalar(fileName, isPlain: false, position)));
         }
 
         var config = (RunConfig?)new ConfigBinder(faults).BindSection(root, typeof(RunConfig), "");

@@ -5,7 +5,7 @@ namespace KvShiftScale.Trainer.Configuration;
 /// <summary>The <c>run</c> section of a run's configuration: how long, where to, and how often what is written.</summary>
 public sealed record RunSection
 {
-    /// <summary>Name of the run and of its folder below <see cref="Directory"/>.</summary>
+    /// <summary>Name of the run and of its folder below <see cref="Directory"/>; where a file gives none, its own.</summary>
     public required string Name { get; init; }
 
     /// <summary>Optimizer steps of the whole run, earlier launches included.</summary>

@@ -17,6 +17,9 @@ public sealed record TelemetrySection
     /// <summary>Seconds between exports. Not set: what the variables say, else 10.</summary>
     public double? ExportIntervalSeconds { get; init; }
 
+    /// <summary>Write logged steps as TensorBoard event files into the folder <c>tensorboard</c> of the run, too.</summary>
+    public bool Tensorboard { get; init; }
+
     /// <summary>The section as it may be written and shown: without what is secret in the address.</summary>
     internal TelemetrySection Masked() => OtlpEndpoint is null ? this : this with { OtlpEndpoint = AddressSecrets.MaskAddress(OtlpEndpoint) };
 }

@@ -1,3 +1,4 @@
+using KvShiftScale.Trainer.Reporting;
 using Spectre.Console;
 
 namespace KvShiftScale.Trainer.Experiments;

@@ -98,7 +98,7 @@ public sealed class PageCheckTests
     }
 
     private static int Check(int codec, byte[] pages) => PageCheck.LargestPage(
-        new IdChunk
+        new ColumnChunk
         {
             Rows = 1,
             Values = 10,

@@ -127,7 +127,7 @@ public sealed class PreparationChoicesTests : IDisposable
 
         var error = Assert.Throws<InvalidDataException>(() => Prepare(Options with { SkipsBadLines = true }));
 
-        Assert.Contains("none of 2 lines has a text", error.Message, StringComparison.Ordinal);
+        Assert.Contains("none of 2 lines or rows has a text", error.Message, StringComparison.Ordinal);
         Assert.Contains("no field 'text'; found 'body'", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(Output, "manifest.json")));
     }

@@ -63,9 +63,9 @@ public sealed class TokenizationPipelineTests : IDisposable
     {
         var pipeline = new TokenizationPipeline(
             (_, _) => throw new InvalidDataException("no such character"), EndOfText, new PreparationOptions { Workers = 2 });
-        using var writer = Writer();
+        using var outputs = new PreparationOutputs(Writer());
 
-        var error = Assert.Throws<InvalidDataException>(() => pipeline.Run([Document(0, "A")], writer));
+        var error = Assert.Throws<InvalidDataException>(() => pipeline.Run([Document(0, "A")], outputs));
 
         Assert.Equal("no such character", error.Message);
     }
@@ -76,21 +76,22 @@ public sealed class TokenizationPipelineTests : IDisposable
         using var cancellation = new CancellationTokenSource();
         var endless = Enumerable.Range(0, int.MaxValue).Select(index => Document(index, new string('A', 100_000)));
         var pipeline = new TokenizationPipeline(Encode, EndOfText, new PreparationOptions { Workers = 2 });
-        using var writer = Writer();
+        using var outputs = new PreparationOutputs(Writer());
 
         Assert.ThrowsAny<OperationCanceledException>(
-            () => pipeline.Run(endless, writer, report: _ => cancellation.Cancel(), cancellation: cancellation.Token));
+            () => pipeline.Run(endless, outputs, report: _ => cancellation.Cancel(), cancellation: cancellation.Token));
     }
 
     [Fact]
     public void ADocumentThatFillsAShardIsToldWithTheSumsUpToIt()
     {
         var told = new List<(long Document, TokenizationProgress Progress)>();
-        using var writer = new ShardFolderWriter(_folder.Folder, "text", 5, ShardFolder.Options(vocabularySize: 128));
+        using var outputs = new PreparationOutputs(
+            new ShardFolderWriter(_folder.Folder, "text", 5, ShardFolder.Options(vocabularySize: 128)), new TokenizationProgress(10, 100, 1000));
 
         new TokenizationPipeline(Encode, EndOfText, new PreparationOptions { Workers = 2 }).Run(
-            [Document(0, "AB"), Document(1, "C"), Document(2, ""), Document(3, "DEFG")], writer, new TokenizationProgress(10, 100, 1000),
-            shardIsComplete: (document, progress) => told.Add((document.Index, progress)));
+            [Document(0, "AB"), Document(1, "C"), Document(2, ""), Document(3, "DEFG")], outputs,
+            shardIsComplete: document => told.Add((document.Index, outputs.Total)));
 
         // 3 and 2 ids fill the first shard; 1 and 5 the second.
         Assert.Equal([(1L, new TokenizationProgress(12, 103, 1005)), (3L, new TokenizationProgress(14, 107, 1011))], told);
@@ -112,8 +113,9 @@ public sealed class TokenizationPipelineTests : IDisposable
         IEnumerable<RawDocument> documents, PreparationOptions options, Action<TokenizationProgress>? report = null)
     {
         using var writer = Writer();
-        var total = new TokenizationPipeline(Encode, EndOfText, options).Run(documents, writer, report: report);
+        using var outputs = new PreparationOutputs(writer);
+        new TokenizationPipeline(Encode, EndOfText, options).Run(documents, outputs, report: report);
         writer.Complete();
-        return total;
+        return outputs.Total;
     }
 }

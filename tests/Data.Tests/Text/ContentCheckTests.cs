@@ -21,7 +21,7 @@ public sealed class ContentCheckTests : IDisposable
         { "a.jsonl.gz", "zstd", "found zstd data; wanted gzip data, as its name says. Add .zst to the name" },
         { "a.txt.zst", "gzip", "found gzip data; wanted zstd data, as its name says. Add .gz to the name" },
         { "a.txt.zst", "png", "found a PNG picture; wanted zstd data" },
-        { "a.jsonl", "gzip", "found gzip data; wanted text, as its name says. Add .gz to the name" },
+        { "a.jsonl", "gzip", "found gzip data; wanted text, as its name or --as says. Add .gz to the name" },
         { "a.txt", "zstd", "found zstd data; wanted text" },
         { "a.md", "png", "found a PNG picture; wanted text" },
         { "a.txt", "parquet", "found a Parquet file; wanted text" },

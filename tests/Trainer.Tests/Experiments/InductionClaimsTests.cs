@@ -1,7 +1,7 @@
 using KvShiftScale.Core.Numbers;
 using KvShiftScale.Models.Configuration;
-using KvShiftScale.Trainer.Experiments;
 using KvShiftScale.Trainer.Experiments.Induction;
+using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Tests.Experiments;
 

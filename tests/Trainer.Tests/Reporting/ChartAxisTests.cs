@@ -44,4 +44,22 @@ public sealed class ChartAxisTests
         Assert.True(axis.Minimum < value && value < axis.Maximum);
         Assert.InRange(axis.Ticks().Count, 2, 12);
     }
+
+    [Theory]
+    [InlineData(2.0, 9.0, "2 3 4 5 6 7 8 9")]
+    [InlineData(1.0, 500.0, "1 2 5 10 20 50 100 200 500")]
+    [InlineData(0.001, 100.0, "0.001 0.01 0.1 1 10 100")]
+    public void ALogarithmicAxisHasRoundTicksThatAreEvenlyPlaced(double least, double most, string ticks)
+    {
+        var axis = ChartAxis.Logarithmic(least, most);
+
+        Assert.Equal(ticks.Split(' '), axis.Ticks().Select(tick => tick.Label));
+        Assert.Equal(axis.Fraction(20) - axis.Fraction(10), axis.Fraction(4) - axis.Fraction(2), 1e-12);
+        Assert.InRange(axis.Fraction(least), 0, 0.1);
+        Assert.InRange(axis.Fraction(most), 0.9, 1);
+    }
+
+    [Fact]
+    public void ALogarithmicAxisOverLittleHasTheTicksOfALinearOne()
+        => Assert.Equal(["2.2", "2.4", "2.6"], ChartAxis.Logarithmic(2.2, 2.6).Ticks().Select(tick => tick.Label));
 }

@@ -42,6 +42,8 @@ public sealed class ConsoleProgressTests
 
         var shown = _output.ToString();
         Assert.Contains("checkpoint [written]", shown);
+        // Nothing of the border that was there before is left behind the sentence.
+        Assert.Contains("checkpoint [written]" + new string(' ', 79 - "checkpoint [written]".Length), shown);
         var last = shown[shown.LastIndexOf("[books]", StringComparison.Ordinal)..];
         Assert.Contains("step 39 of 40", last);
         Assert.Contains("0.2500", last);

@@ -47,7 +47,8 @@ public sealed class HtmlReportTests
         Assert.Contains("<span>Time in steps</span><b>1m 00s</b>", html);
         Assert.Contains("<span>Tokens</span><b>30 k</b>", html);
         Assert.Contains("<span>Tokens per second</span><b>500</b>", html);
-        Assert.Equal(3, Regex.Count(html, "<svg "));
+        // Loss twice, gradient norm, throughput, learning rate, step time.
+        Assert.Equal(6, Regex.Count(html, "<svg "));
         Assert.Contains("<pre class=\"sample\"><b>Gets the</b> number of elements.</pre>", html);
         Assert.Contains("run:\n  name: books\n</pre>", html);
         Assert.All(Machine.Rows(), row => Assert.Contains($"<tr><th>{row.Name}</th><td>{row.Value}</td></tr>", html));
@@ -79,8 +80,8 @@ public sealed class HtmlReportTests
         records[2] = records[2] with { Probe = StepRecords.Probe(accuracy: 0.9) };
         var html = HtmlReport.Render(Content with { Records = records });
 
-        // Loss, induction, two maps, two scatters, throughput, learning rate.
-        Assert.Equal(8, Regex.Count(html, "<svg "));
+        // Loss twice, induction, two maps, two scatters, gradient norm, throughput, learning rate, step time.
+        Assert.Equal(11, Regex.Count(html, "<svg "));
         Assert.Contains("<title>step 20: 0.9</title>", html);
         Assert.Contains("<title>layer 0, head 1: 0.875</title>", html);
         Assert.Contains("<title>layer 1, head 2: 0.250</title>", html);
@@ -98,7 +99,55 @@ public sealed class HtmlReportTests
 
         var html = HtmlReport.Render(Content with { Records = [StepRecords.At(10) with { Probe = vanilla }] });
 
-        Assert.Equal(6, Regex.Count(html, "<svg "));
+        Assert.Equal(9, Regex.Count(html, "<svg "));
+    }
+
+    [Fact]
+    public void HeadsThatDoNothingYetAreASentence()
+    {
+        var quiet = StepRecords.Probe(accuracy: 0.01).Scores;
+        quiet = quiet with { Layers = [.. quiet.Layers.Select(layer => layer with { PrefixMatching = [0.01f, 0.02f, 0, 0.01f] })] };
+        var html = HtmlReport.Render(Content with { Records = [StepRecords.At(10) with { Probe = new ProbeRecord(quiet, 1) }] });
+
+        Assert.Contains("Not yet: when the model was last asked", html);
+        Assert.Contains("after step 10, it was right 1.0 % of the time, and its best head looked for the place to copy from with a weight of 0.02", html);
+        Assert.DoesNotContain("prefix matching", html);
+    }
+
+    [Fact]
+    public void ChartsThatHaveSomethingToSayAreThereAndOthersAreNot()
+    {
+        StepRecord[] records = [.. Content.Records.Select(record => record with
+        {
+            DataWaitFraction = 0.05,
+            CommunicationExposedSeconds = 0.5,
+            SaveSeconds = record.Step > 10 ? 1.5 : null,
+            PeakMemoryBytes = (record.Step + 1) << 20,
+        })];
+        var told = HtmlReport.Render(Content with { Records = records, ClipNorm = 1, Checkpoints = [10, 20] });
+        var plain = HtmlReport.Render(Content with { Records = [.. Content.Records.Select(record => record with { DataWaitFraction = 0.001 })] });
+
+        foreach (var title in (string[])["aria-label=\"Waiting\"", "for other ranks", "Training waited for saves", "Peak memory of the first rank", "clipped above", "checkpoint of step 20"])
+        {
+            Assert.Contains(title, told);
+            Assert.DoesNotContain(title, plain);
+        }
+    }
+
+    [Fact]
+    public void AReportOfARunThatGoesOnLooksAgain()
+    {
+        Assert.Contains("http-equiv=\"refresh\"", HtmlReport.Render(Content with { IsRunning = true }));
+        Assert.DoesNotContain("refresh", HtmlReport.Render(Content));
+    }
+
+    [Fact]
+    public void SettingsThatAreNotTheDefaultStandFirst()
+    {
+        var html = HtmlReport.Render(Content with { ChangedSettings = [("run.steps", "30", null), ("optimizer.lr", "0.5", "0.0002")] });
+
+        Assert.Contains("<tr><th>run.steps</th><td>30</td></tr>", html);
+        Assert.Contains("<tr><th>optimizer.lr</th><td>0.5 <small>default 0.0002</small></td></tr>", html);
     }
 
     [Fact]

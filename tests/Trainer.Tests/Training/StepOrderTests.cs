@@ -107,6 +107,7 @@ public sealed class StepOrderTests : IDisposable
                 "a signal's save",
                 "validation and probe",
                 "the save that is due",
+                "the report",
             ],
             loop.Observers.Select(observer => observer.Name));
     }
@@ -185,6 +186,10 @@ public sealed class StepOrderTests : IDisposable
         public void Count(StepTally step) => Told.Add($"step {++_step}");
 
         public void Count(SaveTally save) => Told.Add(save.HasFailed ? "save fails" : save.Duration is null ? "stood still" : "saved");
+
+        public void Keep(string log)
+        {
+        }
 
         public void Say(string sentence)
         {

@@ -52,10 +52,12 @@ internal sealed class FencedReader : IDisposable
     public int LargestPage => _stream.LargestPage;
 
     /// <summary>Reads and checks a file's footer; the file stays the caller's.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="column">The column that is to be read; it need not be there.</param>
     /// <exception cref="InvalidDataException">It is no Parquet file or damaged.</exception>
-    public static FencedReader Open(ShardFile file)
+    public static FencedReader Open(ShardFile file, string column = ShardFooter.IdColumnName)
     {
-        var footer = ShardFooter.Read(file, out var bytes);
+        var footer = ShardFooter.Read(file, column, out var bytes);
         var stream = new FencedStream(file);
         stream.KeepFooter(footer.Start, bytes.AsMemory(0, footer.Length + 8));
         FencedReader? reader = null;
@@ -65,7 +67,7 @@ internal sealed class FencedReader : IDisposable
             var metadata = reader._reader.FileMetaData;
             reader.CreatedBy = metadata.CreatedBy;
             reader.Metadata = metadata.KeyValueMetadata;
-            return metadata.NumRowGroups == footer.Chunks.Count || footer.IdLeaf < 0
+            return metadata.NumRowGroups == footer.Chunks.Count || footer.Leaf < 0
                 ? reader
                 : throw new InvalidDataException($"{metadata.NumRowGroups} row groups, of which {footer.Chunks.Count} were seen.");
         }
@@ -87,12 +89,26 @@ internal sealed class FencedReader : IDisposable
         }
     }
 
+    /// <summary>What the values of a column mean, beyond their type in the file; to be disposed of.</summary>
+    /// <exception cref="InvalidDataException">It is no meaning that the package knows; the message names the file.</exception>
+    public static LogicalType MeaningOf(string path, ColumnDescriptor column)
+    {
+        try
+        {
+            return column.LogicalType;
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw new InvalidDataException($"{path}: column {column.Name}: {TextOf(exception).TrimEnd('.')}. Write or copy the file again.", exception);
+        }
+    }
+
     /// <summary>Opens a column of a row group for reading; its pages are read and checked at once.</summary>
     /// <param name="rowGroup">The row group.</param>
     /// <param name="leaf">The leaf.</param>
     /// <param name="chunk">What the footer says of it in this row group.</param>
     /// <param name="checksum">CRC-32C of the chunk where the writer has kept it.</param>
-    public Column OpenColumn(int rowGroup, int leaf, in IdChunk chunk, uint? checksum)
+    public Column OpenColumn(int rowGroup, int leaf, in ColumnChunk chunk, uint? checksum)
     {
         _stream.Await(chunk, checksum);
         RowGroupReader? group = null;

@@ -12,7 +12,7 @@ internal sealed class FencedStream(ShardFile file) : Stream
     private ReadOnlyMemory<byte> _footer;
     private long _footerStart = long.MaxValue;
     private ExceptionDispatchInfo? _failure;
-    private IdChunk _chunk;
+    private ColumnChunk _chunk;
     private uint? _checksum;
     private bool _isAwaited;
 
@@ -36,7 +36,7 @@ internal sealed class FencedStream(ShardFile file) : Stream
     /// <summary>Names the chunk that is read next.</summary>
     /// <param name="chunk">Its place, inside of the file.</param>
     /// <param name="checksum">CRC-32C of its bytes, where the writer has kept it.</param>
-    public void Await(in IdChunk chunk, uint? checksum)
+    public void Await(in ColumnChunk chunk, uint? checksum)
         => (_chunk, _checksum, _isAwaited, LargestPage) = (chunk, checksum, true, 0);
 
     /// <summary>Makes sure that the chunk has gone through here, and not past the checks.</summary>

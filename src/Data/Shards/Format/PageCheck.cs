@@ -18,7 +18,7 @@ internal static class PageCheck
     /// <param name="pages">Its bytes.</param>
     /// <returns>Bytes of the largest page when it is decompressed.</returns>
     /// <exception cref="InvalidDataException">A page contradicts its surroundings; the message starts with its place.</exception>
-    public static int LargestPage(in IdChunk chunk, ReadOnlySpan<byte> pages)
+    public static int LargestPage(in ColumnChunk chunk, ReadOnlySpan<byte> pages)
     {
         var (left, position, largest) = (chunk.Values, 0, 0);
         for (var page = 0; left > 0; page++)
@@ -40,7 +40,7 @@ internal static class PageCheck
         return largest;
     }
 
-    private static void Check(in IdChunk chunk, in PageHeader header, ReadOnlySpan<byte> rest, long valuesLeft)
+    private static void Check(in ColumnChunk chunk, in PageHeader header, ReadOnlySpan<byte> rest, long valuesLeft)
     {
         if (header.StoredBytes > rest.Length - header.ByteCount)
         {

@@ -25,17 +25,14 @@ internal sealed class ShardFooter
     // Lists within lists within structures, ever so often; real schemas have less than ten levels.
     private const int DeepestSchema = 64;
 
+    private readonly string _column;
     private SchemaElement[] _schema = [];
-    private IdChunk[]? _chunks;
-    private IdChunk[] _maskChunks = [];
+    private ColumnChunk[]? _chunks;
+    private ColumnChunk[] _maskChunks = [];
     private int _leafCount;
-    private int _idLeafLevel;
+    private int _leafLevel;
 
-    private ShardFooter(long start, int length)
-    {
-        Start = start;
-        Length = length;
-    }
+    private ShardFooter(string column, long start, int length) => (_column, Start, Length) = (column, start, length);
 
     private static ReadOnlySpan<byte> Magic => "PAR1"u8;
 
@@ -50,23 +47,24 @@ internal sealed class ShardFooter
     /// <summary>The schema's nodes, depth first; the first is the root.</summary>
     public IReadOnlyList<SchemaElement> Schema => _schema;
 
-    /// <summary>Number of the first leaf below the column of the ids; -1 when there is none.</summary>
-    public int IdLeaf { get; private set; } = -1;
+    /// <summary>Number of the first leaf of the column that is read, or below it; -1 when there is none.</summary>
+    public int Leaf { get; private set; } = -1;
 
     /// <summary>Number of the first leaf below the column that tells padding; -1 when there is none.</summary>
     public int MaskLeaf { get; private set; } = -1;
 
     /// <summary>What tells padding of each row group; empty when there is no such column.</summary>
-    public IReadOnlyList<IdChunk> MaskChunks => _maskChunks;
+    public IReadOnlyList<ColumnChunk> MaskChunks => _maskChunks;
 
-    /// <summary>The ids of each row group; empty when there is no column of ids.</summary>
-    public IReadOnlyList<IdChunk> Chunks => _chunks ?? [];
+    /// <summary>The column that is read, in each row group; empty when there is no such column.</summary>
+    public IReadOnlyList<ColumnChunk> Chunks => _chunks ?? [];
 
     /// <summary>Reads a file's footer.</summary>
     /// <param name="file">The file; the footer is read once.</param>
+    /// <param name="column">The column that is read: that of the ids, or of a text.</param>
     /// <param name="bytes">Takes the footer and what closes the file; to be given back to <see cref="ArrayPool{T}.Shared"/>.</param>
     /// <exception cref="InvalidDataException">It is no footer, cut, or contradicts itself; the message has no path.</exception>
-    public static ShardFooter Read(ShardFile file, out byte[] bytes)
+    public static ShardFooter Read(ShardFile file, string column, out byte[] bytes)
     {
         if (file.Length < Magic.Length + TailBytes)
         {
@@ -86,7 +84,7 @@ internal sealed class ShardFooter
                 $"its tail states a footer of {length} bytes in a file of {file.Length}; the file is damaged or cut.");
         }
 
-        var footer = new ShardFooter(start, length);
+        var footer = new ShardFooter(column, start, length);
         bytes = ArrayPool<byte>.Shared.Rent(length + TailBytes);
         try
         {
@@ -156,7 +154,7 @@ internal sealed class ShardFooter
         }
 
         var found = _chunks.Aggregate(0L, (sum, chunk) => unchecked(sum + chunk.Rows));
-        if (IdLeaf >= 0 && found != rows)
+        if (Leaf >= 0 && found != rows)
         {
             throw new InvalidDataException($"{rows} rows stated where the row groups have {found}");
         }
@@ -213,9 +211,9 @@ internal sealed class ShardFooter
             throw new InvalidDataException($"schema node {element.Name} has both a type and {element.Children} children");
         }
 
-        if (column == IdColumnName && IdLeaf < 0)
+        if (column == _column && Leaf < 0)
         {
-            (IdLeaf, _idLeafLevel) = (_leafCount, level);
+            (Leaf, _leafLevel) = (_leafCount, level);
         }
 
         if (column == MaskColumnName && MaskLeaf < 0)
@@ -234,7 +232,7 @@ internal sealed class ShardFooter
         }
 
         var count = reader.List(id, kind, ThriftReader.Kind.Struct);
-        var (chunks, masks) = (new List<IdChunk>(count), new List<IdChunk>(MaskLeaf < 0 ? 0 : count));
+        var (chunks, masks) = (new List<ColumnChunk>(count), new List<ColumnChunk>(MaskLeaf < 0 ? 0 : count));
         for (var group = 0; group < count; group++)
         {
             var (ids, mask) = ReadRowGroup(ref reader, group);
@@ -242,13 +240,13 @@ internal sealed class ShardFooter
             masks.AddRange(MaskLeaf >= 0 ? [mask] : []);
         }
 
-        _chunks = IdLeaf >= 0 ? [.. chunks] : [];
+        _chunks = Leaf >= 0 ? [.. chunks] : [];
         _maskChunks = [.. masks];
     }
 
-    private (IdChunk Ids, IdChunk Mask) ReadRowGroup(ref ThriftReader reader, int group)
+    private (ColumnChunk Ids, ColumnChunk Mask) ReadRowGroup(ref ThriftReader reader, int group)
     {
-        var (ids, mask) = (default(IdChunk), default(IdChunk));
+        var (ids, mask) = (default(ColumnChunk), default(ColumnChunk));
         var columns = -1;
         long? rows = null;
         for (var id = 0; reader.Next(ref id, out var kind);)
@@ -260,7 +258,7 @@ internal sealed class ShardFooter
                     for (var column = 0; column < columns; column++)
                     {
                         var read = ReadColumnChunk(ref reader);
-                        ids = column == IdLeaf ? read : ids;
+                        ids = column == Leaf ? read : ids;
                         mask = column == MaskLeaf ? read : mask;
                     }
 
@@ -282,9 +280,9 @@ internal sealed class ShardFooter
         return (ids with { Rows = rows.Value }, mask with { Rows = rows.Value });
     }
 
-    private IdChunk ReadColumnChunk(ref ThriftReader reader)
+    private ColumnChunk ReadColumnChunk(ref ThriftReader reader)
     {
-        IdChunk? chunk = null;
+        ColumnChunk? chunk = null;
         string? otherFile = null;
         var isEncrypted = false;
         for (var id = 0; reader.Next(ref id, out var kind);)
@@ -311,7 +309,7 @@ internal sealed class ShardFooter
         return chunk.GetValueOrDefault() with { OtherFile = otherFile, IsHidden = isEncrypted || chunk is null };
     }
 
-    private IdChunk ReadColumnMetaData(ref ThriftReader reader)
+    private ColumnChunk ReadColumnMetaData(ref ThriftReader reader)
     {
         int? type = null, codec = null;
         long? values = null, stored = null, dataStart = null, dictionaryStart = null;
@@ -358,7 +356,7 @@ internal sealed class ShardFooter
             throw new InvalidDataException("column metadata without type, codec, number of values, size or place");
         }
 
-        return new IdChunk
+        return new ColumnChunk
         {
             Rows = 0,
             Values = values.Value,
@@ -389,7 +387,7 @@ internal sealed class ShardFooter
             for (var level = 0; level < count; level++)
             {
                 var slots = reader.Int64Element();
-                ids = count == _idLeafLevel + 1 && level == _idLeafLevel ? slots : ids;
+                ids = count == _leafLevel + 1 && level == _leafLevel ? slots : ids;
             }
         }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvShiftScale.Models.Configuration;
+using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Experiments.Compare;
 

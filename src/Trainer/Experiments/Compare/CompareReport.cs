@@ -53,7 +53,7 @@ internal sealed class CompareReport
     {
         DurableFile.Replace(Path.Combine(_folder, "results.json"), Json(writtenAt));
         DurableFile.Replace(Path.Combine(_folder, "results.md"), Markdown(writtenAt));
-        var page = new ExperimentPage(Title,
+        var page = new ResultPage(Title,
             $"Validation loss at equal steps, trained on {string.Join(", ", _config.Data.Train.Select(source => source.Glob))}.");
         page.AddPart("Result", $"{Setting} {Fairness}");
         page.AddClaims(_claims);

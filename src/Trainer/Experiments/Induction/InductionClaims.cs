@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvShiftScale.Trainer.Reporting;
 
 namespace KvShiftScale.Trainer.Experiments.Induction;
 

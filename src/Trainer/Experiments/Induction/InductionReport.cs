@@ -26,7 +26,7 @@ internal sealed class InductionReport(
     {
         DurableFile.Replace(Path.Combine(folder, "results.json"), Json(writtenAt));
         DurableFile.Replace(Path.Combine(folder, "results.md"), Markdown(writtenAt));
-        var page = new ExperimentPage(Title, Subtitle());
+        var page = new ResultPage(Title, Subtitle());
         foreach (var study in studies)
         {
             AddStudy(page, study);
@@ -41,7 +41,7 @@ internal sealed class InductionReport(
         $"The task of section 3.2 of arXiv 2411.19574: say what followed a token the last time. {results.Count} runs, ")
         + $"{Quantity.Duration(results.Sum(result => result.Seconds))} of computing in all.";
 
-    private void AddStudy(ExperimentPage page, InductionStudy study)
+    private void AddStudy(ResultPage page, InductionStudy study)
     {
         var groups = InductionGroup.Of(study, results);
         page.AddPart(Heading(study), Recipe(study) + Text(

@@ -1,15 +1,14 @@
 using System.Text;
 using KvShiftScale.Core.Files;
 using KvShiftScale.Core.Text;
-using KvShiftScale.Trainer.Reporting;
 
-namespace KvShiftScale.Trainer.Experiments;
+namespace KvShiftScale.Trainer.Reporting;
 
 /// <summary>
-/// <c>report.html</c> of an experiment, from the top down: one file with its style and pictures inside, no script, nothing from the
+/// <c>report.html</c> of an experiment, or of runs beside each other, from the top down: one file with its style and pictures inside, no script, nothing from the
 /// network; light or dark as the reader's system is.
 /// </summary>
-internal sealed class ExperimentPage
+internal sealed class ResultPage
 {
     private const string Style =
         """
@@ -25,7 +24,7 @@ internal sealed class ExperimentPage
     private readonly StringBuilder _body = new();
     private readonly string _title;
 
-    public ExperimentPage(string title, string subtitle)
+    public ResultPage(string title, string subtitle)
     {
         _title = title;
         _body.Append($"<header><h1>{XmlText.Escape(title)}</h1><p>{XmlText.Escape(subtitle)}</p></header>\n");

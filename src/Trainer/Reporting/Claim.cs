@@ -1,4 +1,4 @@
-namespace KvShiftScale.Trainer.Experiments;
+namespace KvShiftScale.Trainer.Reporting;
 
 /// <summary>A statement that an experiment checks.</summary>
 /// <param name="Sentence">What is claimed.</param>
