@@ -123,7 +123,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
     [InlineData(MpiFlavor.OpenMpi, "pipeline=2", "recompute=none")]
     public void ACollectiveThatFailsInsideBackwardEndsBothRanks(MpiFlavor mpi, string layout, string recompute)
     {
-        var name = $"backward-{mpi.Key}-{layout}-{recompute}";
+        var name = $"backward-{mpi.Key}-{layout}-{recompute}".Replace('=', '-');
         var launcher = MpiLauncher.Find(mpi);
         using var faults = new InjectedEnvironment("throw@backward.collective:3,rank=1");
         var started = Stopwatch.GetTimestamp();
