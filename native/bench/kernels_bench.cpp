@@ -78,7 +78,7 @@ Roofs measure_roofs() {
     check(kvs_matmul_available(KVS_FLOAT32, &available));
     if (available != 0) {
         const double seconds = fastest(
-            [&] { check(kvs_matmul(KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size)); });
+            [&] { check(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, size, size, size, 1, a.data(), size, b.data(), size, 0, c.data(), size)); });
         roofs.flops = 2.0 * size * size * size / seconds;
         report("roof: matmul 1024^3", seconds, 2.0 * size * size * size, 0, roofs);
     }
@@ -95,22 +95,39 @@ Roofs large(Roofs roofs) {
     return roofs;
 }
 
+// bfloat16 in memory: the upper halves.
+std::vector<uint16_t> upper_halves(const std::vector<float>& values) {
+    std::vector<uint16_t> halves(values.size());
+    for (size_t i = 0; i < values.size(); ++i) std::memcpy(&halves[i], reinterpret_cast<const char*>(&values[i]) + 2, 2);
+    return halves;
+}
+
+// The three products of a layer, of float32 or of bfloat16, whose weight gradient is float32.
+template <typename Element>
+void bench_matmuls(const Roofs& roofs, const char* name, int32_t dtype, const std::vector<Element>& x, const std::vector<Element>& w,
+                   const std::vector<Element>& dy) {
+    int32_t available = 0;
+    check(kvs_matmul_available(dtype, &available));
+    if (available == 0) return;
+    std::vector<Element> y(rows * ffn), dx(rows * hidden);
+    std::vector<float> dw(hidden * ffn);
+    const double flops = 2.0 * rows * hidden * ffn;
+    const auto time = [&](const char* product, int32_t c_dtype, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const void* a,
+                          const void* b, double beta, void* c) {
+        const double seconds = fastest([&] {
+            check(kvs_matmul(dtype, c_dtype, transpose_a, transpose_b, m, n, k, 1, a, transpose_a ? m : k, b, transpose_b ? k : n, beta, c, n));
+        });
+        report(std::string(name) + product, seconds, flops, 0, roofs);
+    };
+    time(" x w^T", dtype, false, true, rows, ffn, hidden, x.data(), w.data(), 0, y.data());
+    time(" dy w", dtype, false, false, rows, hidden, ffn, dy.data(), w.data(), 0, dx.data());
+    time(" dw += dy^T x", KVS_FLOAT32, true, false, ffn, hidden, rows, dy.data(), x.data(), 1, dw.data());
+}
+
 void bench_matmuls(const Roofs& roofs) {
     const auto x = random_values(rows * hidden), w = random_values(hidden * ffn), dy = random_values(rows * ffn);
-    std::vector<float> y(rows * ffn), dx(rows * hidden), dw(hidden * ffn);
-    const double flops = 2.0 * rows * hidden * ffn;
-    report("matmul x w^T", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 0, 1, rows, ffn, hidden, 1, x.data(), hidden, w.data(), hidden, 0, y.data(), ffn));
-           }),
-           flops, 0, roofs);
-    report("matmul dy w", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 0, 0, rows, hidden, ffn, 1, dy.data(), ffn, w.data(), hidden, 0, dx.data(), hidden));
-           }),
-           flops, 0, roofs);
-    report("matmul dw += dy^T x", fastest([&] {
-               check(kvs_matmul(KVS_FLOAT32, 1, 0, ffn, hidden, rows, 1, dy.data(), ffn, x.data(), hidden, 1, dw.data(), hidden));
-           }),
-           flops, 0, roofs);
+    bench_matmuls(roofs, "matmul", KVS_FLOAT32, x, w, dy);
+    bench_matmuls(roofs, "bf16 matmul", KVS_BFLOAT16, upper_halves(x), upper_halves(w), upper_halves(dy));
 }
 
 void bench_attention(const Roofs& roofs, int64_t row_tokens, int64_t row_count, int64_t window = 0) {

@@ -15,7 +15,7 @@ extern "C" {
 #define KVS_API __attribute__((visibility("default")))
 
 // Raised by every change of a signature here or in kvshift_collectives.h; the managed side refuses another value.
-#define KVS_ABI_VERSION 7
+#define KVS_ABI_VERSION 8
 
 enum kvs_status {
     KVS_OK = 0,
@@ -32,7 +32,9 @@ KVS_API int32_t kvs_abi_version(void);
 // UTF-8 text of the last failure on this thread; valid until the next call on it. Never null.
 KVS_API const char* kvs_last_error(void);
 
-// dtype is KVS_FLOAT32 or KVS_FLOAT64 unless said otherwise; accumulation inside a row is at least in that type.
+// dtype is that of parameters and activations, KVS_FLOAT32, KVS_FLOAT64 or KVS_BFLOAT16, which is computed in float32 and rounded where it is
+// stored. Its wide type, float32 or float64, is that of logits, gradients of parameters and the optimizer's state, whose kernels take no
+// KVS_BFLOAT16: cross entropy, AdamW and the sum of squares. Accumulation inside a row is at least in the wide type.
 // OpenMP threads: kvs_set_threads; results do not depend on the number of threads.
 
 KVS_API int32_t kvs_set_threads(int32_t threads);
@@ -44,13 +46,14 @@ KVS_API int32_t kvs_retain_memory(void);
 // Name of the instruction set that the kernels chose on this machine: "avx512", "avx2" or "baseline".
 KVS_API const char* kvs_kernel_isa(void);
 
-// y = x / sqrt(mean(x^2) + epsilon) * weight for each row of x [rows, columns]; inverse_rms [rows] is kept for backward.
+// y = x / sqrt(mean(x^2) + epsilon) * weight for each row of x [rows, columns]; inverse_rms [rows], of the wide
+// type, is kept for backward.
 // With residual (nullable, [rows, columns]) the input is x + residual, which is written to sum (null when residual is).
 KVS_API int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* residual,
                                      const void* weight, double epsilon, void* sum, void* y, void* inverse_rms);
 
 // x is the normalised input (sum where there was a residual). dsum (nullable, [rows, columns]) is the gradient that reaches
-// the sum by its other use and is added to dx. dweight [columns] is overwritten.
+// the sum by its other use and is added to dx. dweight [columns], of the wide type, is overwritten.
 KVS_API int32_t kvs_rms_norm_backward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* weight,
                                       const void* inverse_rms, const void* dy, const void* dsum, void* dx, void* dweight);
 
@@ -74,8 +77,8 @@ KVS_API int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t to
 // Causal softmax attention inside documents: query t sees keys t - positions[t] .. t of its own row, of which a window > 0 leaves the last
 // window ones, t counted. q, out [batch, query_count, heads, head_size] are the queries query_begin .. query_begin + query_count - 1 of each
 // row, which is 0 and tokens for all of them; k, v [batch, tokens, kv_heads, head_size]; query head h reads kv head
-// h / (heads / kv_heads). log_sum_exp [batch, heads, query_count] is kept for backward. Memory is O(tokens), not O(tokens^2); time is
-// O(tokens * window) with a window.
+// h / (heads / kv_heads). log_sum_exp [batch, heads, query_count], of the wide type, is kept for backward. Memory is O(tokens), not
+// O(tokens^2); time is O(tokens * window) with a window.
 KVS_API int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin,
                                       int64_t query_count, int64_t heads, int64_t kv_heads,
                                       int64_t head_size, const void* q, const void* k, const void* v,
@@ -111,17 +114,18 @@ KVS_API int32_t kvs_cross_entropy_part(int32_t dtype, int64_t rows, int64_t colu
 KVS_API int32_t kvs_cross_entropy_part_gradient(int32_t dtype, int64_t rows, int64_t columns, int64_t first_id,
                                                 void* exponentials, const int32_t* targets, const void* factors);
 
-// dweight[ids[r]] += dy[r] for r in order; dweight [vocabulary, columns] is not cleared first.
+// dweight[ids[r]] += dy[r] for r in order; dweight [vocabulary, columns], of the wide type, is not cleared first.
 KVS_API int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t columns, int64_t vocabulary, const int32_t* ids,
                                        const void* dy, void* dweight);
 
 // Row-major C = alpha * op(A) op(B) + beta * C, C [m, n]; op(A) [m, k] is A [k, m] transposed where transpose_a != 0. lda, ldb,
-// ldc are row strides. beta == 0 does not read C.
-KVS_API int32_t kvs_matmul(int32_t dtype, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n, int64_t k,
+// ldc are row strides. beta == 0 does not read C. A and B are of dtype, C of c_dtype, which is dtype or KVS_FLOAT32; sums are float32 at least.
+KVS_API int32_t kvs_matmul(int32_t dtype, int32_t c_dtype, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n, int64_t k,
                            double alpha, const void* a, int64_t lda, const void* b, int64_t ldb, double beta, void* c,
                            int64_t ldc);
 
-// *available = 1 when kvs_matmul for dtype runs on a tuned library (oneDNN) in this build.
+// *available = 1 when kvs_matmul for dtype runs on a tuned library (oneDNN) in this build and on this processor, which for KVS_BFLOAT16 has to
+// have AVX-512 with its products of bfloat16; else kvs_matmul is KVS_UNSUPPORTED.
 KVS_API int32_t kvs_matmul_available(int32_t dtype, int32_t* available);
 
 // AdamW with decoupled decay (Loshchilov and Hutter 2019), g = gradient_scale * gradient:

@@ -1,6 +1,7 @@
 // What the groups of kernel tests share: counting, comparing, inputs, and threads 1 against 2.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -14,15 +15,82 @@
 
 namespace kernels_test {
 
+// bfloat16 with the conversions of a number: computed with in float64, rounded to the nearest where it is kept, ties to even.
+class BFloat16 {
+public:
+    BFloat16() = default;
+    BFloat16(double value) {
+        // Not by way of float32: rounding twice would miss ties. The exponent says what one unit is.
+        if (std::isfinite(value) && value != 0) {
+            const double unit = std::ldexp(1.0, std::max(std::ilogb(value), -126) - 7);
+            value = std::nearbyint(value / unit) * unit;
+        }
+        const float exact = static_cast<float>(value);
+        uint32_t bits;
+        std::memcpy(&bits, &exact, sizeof(bits));
+        bits_ = static_cast<uint16_t>(bits >> 16);
+    }
+
+    operator double() const {
+        const uint32_t bits = static_cast<uint32_t>(bits_) << 16;
+        float wide;
+        std::memcpy(&wide, &bits, sizeof(wide));
+        return wide;
+    }
+
+    BFloat16& operator+=(double value) { return *this = BFloat16(*this + value); }
+
+private:
+    uint16_t bits_ = 0;
+};
+
+// What is told of an element type: its kvs_dtype, the distance from 1 to the next number, its name, and the type that is computed in.
 template <typename T>
-constexpr int32_t dtype = sizeof(T) == sizeof(float) ? KVS_FLOAT32 : KVS_FLOAT64;
+struct Element;
+
+template <>
+struct Element<float> {
+    using Wide = float;
+    static constexpr int32_t dtype = KVS_FLOAT32;
+    static constexpr double epsilon = std::numeric_limits<float>::epsilon();
+    static constexpr const char* name = "float32";
+};
+
+template <>
+struct Element<double> {
+    using Wide = double;
+    static constexpr int32_t dtype = KVS_FLOAT64;
+    static constexpr double epsilon = std::numeric_limits<double>::epsilon();
+    static constexpr const char* name = "float64";
+};
+
+template <>
+struct Element<BFloat16> {
+    using Wide = float;
+    static constexpr int32_t dtype = KVS_BFLOAT16;
+    static constexpr double epsilon = 1.0 / 128;
+    static constexpr const char* name = "bfloat16";
+};
 
 template <typename T>
-constexpr double epsilon = std::numeric_limits<T>::epsilon();
+constexpr int32_t dtype = Element<T>::dtype;
+
+template <typename T>
+constexpr double epsilon = Element<T>::epsilon;
+
+// Of statistics and gradients of parameters.
+template <typename T>
+using Wide = typename Element<T>::Wide;
+
+// How far a result of T may be off that errs by so many units of the type it is computed in, and is rounded where it is kept.
+template <typename T>
+constexpr double stored(double units) {
+    return units * epsilon<Wide<T>> + (sizeof(T) < sizeof(Wide<T>) ? epsilon<T> / 2 : 0);
+}
 
 template <typename T>
 const char* type_name() {
-    return sizeof(T) == sizeof(float) ? "float32" : "float64";
+    return Element<T>::name;
 }
 
 class Checks {

@@ -4,13 +4,14 @@
 namespace kernels_test {
 namespace {
 
+// A and B are of T, C of To.
+template <typename T, typename To>
 void compare_matmul(Checks& checks, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, double beta) {
     // Rows one element longer than needed, so that the leading dimensions count.
     const int64_t lda = (transpose_a ? m : k) + 1, ldb = (transpose_b ? k : n) + 1, ldc = n + 1;
-    const auto a = random_values<float>((transpose_a ? k : m) * lda + 1, 1),
-               b = random_values<float>((transpose_b ? n : k) * ldb + 1, 2);
-    auto c = random_values<float>(m * ldc, 3);
-    if (beta == 0 && !c.empty()) c[0] = std::numeric_limits<float>::quiet_NaN();
+    const auto a = random_values<T>((transpose_a ? k : m) * lda + 1, 1), b = random_values<T>((transpose_b ? n : k) * ldb + 1, 2);
+    auto c = random_values<To>(m * ldc, 3);
+    if (beta == 0 && !c.empty()) c[0] = To(std::numeric_limits<double>::quiet_NaN());
     auto expected = widened(c);
     for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
@@ -24,10 +25,42 @@ void compare_matmul(Checks& checks, bool transpose_a, bool transpose_b, int64_t 
         }
     }
     checks.succeeds(
-        kvs_matmul(KVS_FLOAT32, transpose_a, transpose_b, m, n, k, 0.5, a.data(), lda, b.data(), ldb, beta, c.data(), ldc),
+        kvs_matmul(dtype<T>, dtype<To>, transpose_a, transpose_b, m, n, k, 0.5, a.data(), lda, b.data(), ldb, beta, c.data(), ldc),
         "matmul");
     // k products of order 1 summed in float.
-    checks.close("matmul", c, expected, (8 + 2 * std::sqrt(static_cast<double>(k))) * epsilon<float>);
+    checks.close("matmul", c, expected, stored<To>(8 + 2 * std::sqrt(static_cast<double>(k))));
+}
+
+template <typename T, typename To>
+void compare_matmuls(Checks& checks) {
+    constexpr int64_t shapes[][3] = {{1, 1, 1}, {5, 7, 3}, {64, 48, 80}, {33, 1, 129}, {3, 4, 0}, {0, 4, 4}};
+    for (const int threads : {1, 2}) {
+        kvs_set_threads(threads);
+        for (const auto& shape : shapes) {
+            for (const bool transpose_a : {false, true}) {
+                for (const bool transpose_b : {false, true}) {
+                    for (const double beta : {0.0, 1.0, 0.25})
+                        compare_matmul<T, To>(checks, transpose_a, transpose_b, shape[0], shape[1], shape[2], beta);
+                }
+            }
+        }
+    }
+    kvs_set_threads(1);
+}
+
+// The gradient of a small weight over many tokens, which a library may be tempted to sum in a part for each thread.
+template <typename T>
+void check_matmul_threads(Checks& checks) {
+    constexpr int64_t m = 64, n = 48, k = 4096;
+    const auto a = random_values<T>(k * m, 1), b = random_values<T>(k * n, 2);
+    std::vector<float> of_threads[2] = {std::vector<float>(m * n), std::vector<float>(m * n)};
+    for (const int threads : {1, 2}) {
+        kvs_set_threads(threads);
+        checks.succeeds(kvs_matmul(dtype<T>, KVS_FLOAT32, 1, 0, m, n, k, 1, a.data(), m, b.data(), n, 0, of_threads[threads - 1].data(), n),
+                        "matmul");
+    }
+    kvs_set_threads(1);
+    checks.same_bits("matmul of " + std::string(type_name<T>()), of_threads[0], of_threads[1]);
 }
 
 // Nothing to do is fine, with null pointers too and on any number of threads.
@@ -65,29 +98,30 @@ void test_matmul(Checks& checks) {
     checks.that(available == 0, "float64 has no tuned product");
     const double one = 1;
     double result = 0;
-    checks.refuses(kvs_matmul(KVS_FLOAT64, 0, 0, 1, 1, 1, 1, &one, 1, &one, 1, 0, &result, 1), KVS_UNSUPPORTED, "kvs_matmul: ");
+    checks.refuses(kvs_matmul(KVS_FLOAT64, KVS_FLOAT64, 0, 0, 1, 1, 1, 1, &one, 1, &one, 1, 0, &result, 1), KVS_UNSUPPORTED, "kvs_matmul: ");
     checks.succeeds(kvs_matmul_available(KVS_FLOAT32, &available), "matmul_available");
     if (available == 0) {
-        checks.refuses(kvs_matmul(KVS_FLOAT32, 0, 0, 0, 0, 0, 1, nullptr, 1, nullptr, 1, 0, nullptr, 1), KVS_UNSUPPORTED, "oneDNN");
+        checks.refuses(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, 0, 0, 0, 1, nullptr, 1, nullptr, 1, 0, nullptr, 1), KVS_UNSUPPORTED, "oneDNN");
         return;
     }
-    constexpr int64_t shapes[][3] = {{1, 1, 1}, {5, 7, 3}, {64, 48, 80}, {33, 1, 129}, {3, 4, 0}, {0, 4, 4}};
-    for (const int threads : {1, 2}) {
-        kvs_set_threads(threads);
-        for (const auto& shape : shapes) {
-            for (const bool transpose_a : {false, true}) {
-                for (const bool transpose_b : {false, true}) {
-                    for (const double beta : {0.0, 1.0, 0.25})
-                        compare_matmul(checks, transpose_a, transpose_b, shape[0], shape[1], shape[2], beta);
-                }
-            }
-        }
+    compare_matmuls<float, float>(checks);
+    check_matmul_threads<float>(checks);
+    checks.succeeds(kvs_matmul_available(KVS_BFLOAT16, &available), "matmul_available");
+    if (available != 0) {
+        compare_matmuls<BFloat16, BFloat16>(checks);
+        compare_matmuls<BFloat16, float>(checks);
+        check_matmul_threads<BFloat16>(checks);
+    } else {
+        const BFloat16 x(1);
+        BFloat16 y;
+        checks.refuses(kvs_matmul(KVS_BFLOAT16, KVS_BFLOAT16, 0, 0, 1, 1, 1, 1, &x, 1, &x, 1, 0, &y, 1), KVS_UNSUPPORTED, "dtype is 2");
     }
-    kvs_set_threads(1);
     float a[4] = {1, 2, 3, 4}, c[4] = {};
-    checks.refuses(kvs_matmul(KVS_FLOAT32, 0, 0, 2, 2, 2, 1, a, 1, a, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "kvs_matmul: lda is 1");
-    checks.refuses(kvs_matmul(KVS_FLOAT32, 0, 0, 2, -2, 2, 1, a, 2, a, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "n is -2");
-    checks.refuses(kvs_matmul(KVS_FLOAT32, 0, 0, 2, 2, 2, 1, a, 2, nullptr, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "b is null");
+    checks.refuses(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, 2, 2, 2, 1, a, 1, a, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "kvs_matmul: lda is 1");
+    checks.refuses(kvs_matmul(KVS_FLOAT32, KVS_BFLOAT16, 0, 0, 2, 2, 2, 1, a, 2, a, 2, 0, c, 2), KVS_INVALID_ARGUMENT,
+                   "c_dtype is 2; wanted dtype = 0 or KVS_FLOAT32 (0)");
+    checks.refuses(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, 2, -2, 2, 1, a, 2, a, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "n is -2");
+    checks.refuses(kvs_matmul(KVS_FLOAT32, KVS_FLOAT32, 0, 0, 2, 2, 2, 1, a, 2, nullptr, 2, 0, c, 2), KVS_INVALID_ARGUMENT, "b is null");
 }
 
 void test_arguments(Checks& checks) {
@@ -104,7 +138,7 @@ void test_arguments(Checks& checks) {
     checks.refuses(kvs_rms_norm_forward(f32, 2, 4, nullptr, nullptr, w, 1e-5, nullptr, y, z), invalid,
                    "x is null; wanted 8 elements");
     checks.refuses(kvs_rms_norm_forward(f32, 2, 4, x, y, w, 1e-5, nullptr, y, z), invalid, "sum is null and residual is not");
-    checks.refuses(kvs_rms_norm_forward(KVS_BFLOAT16, 2, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "dtype is 2");
+    checks.refuses(kvs_rms_norm_forward(KVS_INT32, 2, 4, x, nullptr, w, 1e-5, nullptr, y, z), invalid, "dtype is 3");
     checks.refuses(kvs_rms_norm_backward(f32, 2, 4, x, w, z, y, nullptr, nullptr, w), invalid, "kvs_rms_norm_backward: dx is null");
     checks.refuses(kvs_shift_rope_forward(f32, 1, 4, 1, 3, x, 3, nullptr, 0, positions, w, w, y), invalid,
                    "head_size is 3; wanted an even");
@@ -130,7 +164,7 @@ void test_arguments(Checks& checks) {
     checks.refuses(kvs_attention_backward(f32, 1, 4, 0, 4, 1, 1, 4, x, x, x, positions, 0, 1, y, z, y, x, x, nullptr), invalid,
                    "kvs_attention_backward: dv is null");
     checks.refuses(kvs_swiglu_forward(f32, 3, x, nullptr, y), invalid, "kvs_swiglu_forward: up is null");
-    checks.refuses(kvs_swiglu_backward(9, 3, x, y, x, y, z), invalid, "dtype is 9; wanted KVS_FLOAT32 (0) or KVS_FLOAT64 (1)");
+    checks.refuses(kvs_swiglu_backward(9, 3, x, y, x, y, z), invalid, "dtype is 9; wanted KVS_FLOAT32 (0), KVS_FLOAT64 (1) or KVS_BFLOAT16 (2)");
     checks.refuses(kvs_cross_entropy(f32, 2, 8, x, targets, -1, 0, 1, &sum, &valid), invalid,
                    "targets[1] is 9; wanted 0 .. 7 or ignore_index = -1");
     checks.refuses(kvs_cross_entropy(f32, 2, 0, x, targets, -1, 0, 1, &sum, &valid), invalid, "vocabulary is 0");
@@ -139,6 +173,7 @@ void test_arguments(Checks& checks) {
     checks.refuses(kvs_adamw(f32, 4, x, y, z, w, 1e-3, 0.9, 0.95, 1e-8, 0, 0, 1), invalid, "step is 0; wanted 1");
     checks.refuses(kvs_adamw(f32, 4, x, y, z, w, 1e-3, 1, 0.95, 1e-8, 0, 1, 1), invalid, "beta1");
     checks.refuses(kvs_sum_of_squares(f32, 4, x, nullptr), invalid, "sum is null");
+    checks.refuses(kvs_sum_of_squares(KVS_BFLOAT16, 4, x, &sum), invalid, "dtype is 2; wanted KVS_FLOAT32 (0) or KVS_FLOAT64 (1)");
     checks.refuses(kvs_matmul_available(f32, nullptr), invalid, "available is null");
 
     check_empty(checks);

@@ -18,7 +18,7 @@ struct ShiftRopeCase {
     std::vector<int32_t> positions;
 
     static constexpr int64_t margin = 3;
-    static constexpr T untouched = T(77);
+    static constexpr int untouched = 77;
 
     // taps 0: no shift.
     ShiftRopeCase(int64_t batch, int64_t tokens, int64_t heads, int64_t head_size, Documents documents, int64_t taps, bool rotated)
@@ -44,7 +44,7 @@ struct ShiftRopeCase {
     }
 
     ShiftRopeResult<T> run(Checks& checks) const {
-        ShiftRopeResult<T> result = {std::vector<T>(dy.size()), std::vector<T>(x.size(), untouched),
+        ShiftRopeResult<T> result = {std::vector<T>(dy.size()), std::vector<T>(x.size(), T(untouched)),
                                      std::vector<T>(shift.size())};
         const T* c = rotated ? cosine.data() : nullptr;
         const T* s = rotated ? sine.data() : nullptr;
@@ -117,10 +117,10 @@ void compare(Checks& checks, const ShiftRopeCase<T>& input, const std::string& n
     const auto actual = input.run(checks);
     const auto expected = input.reference();
     // At most eight products and their sums for y and dx. dshift sums rows * head_size terms of order 1, in lanes and blocks.
-    checks.close(name + " y", actual.y, expected.y, 12 * epsilon<T>);
-    checks.close(name + " dx", actual.dx, expected.dx, 12 * epsilon<T>);
+    checks.close(name + " y", actual.y, expected.y, stored<T>(12));
+    checks.close(name + " dx", actual.dx, expected.dx, stored<T>(12));
     const double terms = static_cast<double>(input.batch * input.tokens * input.head_size);
-    checks.close(name + " dshift", actual.dshift, expected.dshift, (8 + 2 * std::sqrt(terms)) * epsilon<T>);
+    checks.close(name + " dshift", actual.dshift, expected.dshift, stored<T>(8 + 2 * std::sqrt(terms)));
 }
 
 template <typename T>
@@ -201,6 +201,7 @@ void differentiate(Checks& checks) {
 void test_shift_rope(Checks& checks) {
     compare_all<float>(checks);
     compare_all<double>(checks);
+    compare_all<BFloat16>(checks);
     check_by_hand(checks);
     differentiate(checks);
 }

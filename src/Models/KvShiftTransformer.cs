@@ -40,7 +40,7 @@ public sealed class KvShiftTransformer : nn.Module
         var slots = new ModelParameters(Plan, parameters, _region, Pipeline);
         Parameters = parameters;
         Context = context;
-        // A tied head on a stage of its own is allocated first there too: both ends come to its reduction last, and wait for each other no longer than they must.
+        // A tied head on a stage of its own is allocated first there too: both ends come to its reduction last, and wait for each other least.
         var embedding = Stage.Holds(Plan["model.embed_tokens.weight"]) ? slots.Create("model.embed_tokens.weight") : null;
         if (Stage.HasEmbedding)
         {
@@ -126,7 +126,9 @@ public sealed class KvShiftTransformer : nn.Module
     public Tensor LossSum(Tensor input, Tensor targets, TokenLayout layout, ForwardObserver? observer = null)
         => LinearCrossEntropyOperation.Apply(Hidden(input, layout, observer), OutputHead, targets, _region.Group);
 
-    /// <summary>What this stage gives the next, the residual stream after its layers: [batch * own tokens, hidden_size], or this rank's part of the tokens.</summary>
+    /// <summary>
+    /// What this stage gives the next: the residual stream after its layers, [batch * own tokens, hidden_size] or this rank's part of the tokens.
+    /// </summary>
     /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     public Tensor Activation(Tensor input, TokenLayout layout)
@@ -138,7 +140,10 @@ public sealed class KvShiftTransformer : nn.Module
     /// <summary>Room for an activation between two stages.</summary>
     /// <param name="layout">Rows and tokens.</param>
     public Tensor EmptyActivation(TokenLayout layout)
-        => empty([(long)layout.Batch * layout.OwnTokens / (_region.IsSequenceParallel ? _region.Size : 1), Config.HiddenSize], Parameters.DataType, Parameters.Device);
+    {
+        var tokens = (long)layout.Batch * layout.OwnTokens / (_region.IsSequenceParallel ? _region.Size : 1);
+        return empty([tokens, Config.HiddenSize], Parameters.DataType, Parameters.Device);
+    }
 
     /// <summary>
     /// A forward pass without gradients through all stages, each of which calls it with the same batch: the last one does with its input what is

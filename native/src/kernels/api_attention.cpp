@@ -4,6 +4,7 @@
 
 using kvshift::Arguments;
 using kvshift::as;
+using kvshift::Computed;
 using kvshift::guarded;
 using kvshift::kernels_of;
 using kvshift::thread_count;
@@ -119,9 +120,9 @@ extern "C" int32_t kvs_shift_rope_backward(int32_t dtype, int64_t batch, int64_t
     });
 }
 
-extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin, int64_t query_count, int64_t heads, int64_t kv_heads,
-                                         int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
-                                         int64_t window, double scale, void* out, void* log_sum_exp) {
+extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin,
+                                         int64_t query_count, int64_t heads, int64_t kv_heads, int64_t head_size,
+                                         const void* q, const void* k, const void* v, const int32_t* positions, int64_t window, double scale, void* out, void* log_sum_exp) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_forward");
         const AttentionShape shape = {batch, tokens, query_begin, query_count, heads, kv_heads, head_size, window};
@@ -130,16 +131,17 @@ extern "C" int32_t kvs_attention_forward(int32_t dtype, int64_t batch, int64_t t
         arguments.buffer("log_sum_exp", log_sum_exp, batch * heads * query_count);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().attention_forward({batch, tokens, query_begin, query_count, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type),
-                                               positions, window, static_cast<T>(scale), as(out, type), as(log_sum_exp, type)},
+            kernels_of<T>().attention_forward({batch, tokens, query_begin, query_count, heads, kv_heads, head_size, as(q, type),
+                                               as(k, type), as(v, type), positions, window, static_cast<Computed<T>>(scale), as(out, type),
+                                               as(log_sum_exp, Computed<T>{})},
                                               thread_count());
         });
     });
 }
 
-extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin, int64_t query_count, int64_t heads, int64_t kv_heads,
-                                          int64_t head_size, const void* q, const void* k, const void* v, const int32_t* positions,
-                                          int64_t window, double scale, const void* out, const void* log_sum_exp, const void* dout,
+extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t tokens, int64_t query_begin,
+                                          int64_t query_count, int64_t heads, int64_t kv_heads, int64_t head_size,
+                                          const void* q, const void* k, const void* v, const int32_t* positions, int64_t window, double scale, const void* out, const void* log_sum_exp, const void* dout,
                                           void* dq, void* dk, void* dv) {
     return guarded([&] {
         const Arguments arguments("kvs_attention_backward");
@@ -155,7 +157,8 @@ extern "C" int32_t kvs_attention_backward(int32_t dtype, int64_t batch, int64_t 
             using T = decltype(type);
             kernels_of<T>().attention_backward(
                 {batch, tokens, query_begin, query_count, heads, kv_heads, head_size, as(q, type), as(k, type), as(v, type), positions, window,
-                 static_cast<T>(scale), as(out, type), as(log_sum_exp, type), as(dout, type), as(dq, type), as(dk, type), as(dv, type)},
+                 static_cast<Computed<T>>(scale), as(out, type), as(log_sum_exp, Computed<T>{}), as(dout, type), as(dq, type), as(dk, type),
+                 as(dv, type)},
                 thread_count());
         });
     });

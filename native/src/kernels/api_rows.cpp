@@ -6,9 +6,11 @@
 
 using kvshift::Arguments;
 using kvshift::as;
+using kvshift::Computed;
 using kvshift::guarded;
 using kvshift::kernels_of;
 using kvshift::thread_count;
+using kvshift::wide_kernels_of;
 
 extern "C" int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t columns, const void* x, const void* residual,
                                         const void* weight, double epsilon, void* sum, void* y, void* inverse_rms) {
@@ -24,7 +26,7 @@ extern "C" int32_t kvs_rms_norm_forward(int32_t dtype, int64_t rows, int64_t col
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
             kernels_of<T>().rms_norm_forward({rows, columns, as(x, type), as(residual, type), as(weight, type),
-                                              static_cast<T>(epsilon), as(sum, type), as(y, type), as(inverse_rms, type)},
+                                              static_cast<Computed<T>>(epsilon), as(sum, type), as(y, type), as(inverse_rms, Computed<T>{})},
                                              thread_count());
         });
     });
@@ -44,8 +46,8 @@ extern "C" int32_t kvs_rms_norm_backward(int32_t dtype, int64_t rows, int64_t co
         arguments.buffer("dweight", dweight, columns);
         arguments.with_element_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().rms_norm_backward({rows, columns, as(x, type), as(weight, type), as(inverse_rms, type), as(dy, type),
-                                               as(dsum, type), as(dx, type), as(dweight, type)},
+            kernels_of<T>().rms_norm_backward({rows, columns, as(x, type), as(weight, type), as(inverse_rms, Computed<T>{}), as(dy, type),
+                                               as(dsum, type), as(dx, type), as(dweight, Computed<T>{})},
                                               thread_count());
         });
     });
@@ -101,9 +103,9 @@ extern "C" int32_t kvs_cross_entropy(int32_t dtype, int64_t rows, int64_t vocabu
             }
             ++counted;
         }
-        arguments.with_element_type(dtype, [&](auto type) {
+        arguments.with_wide_type(dtype, [&](auto type) {
             using T = decltype(type);
-            *loss_sum = kernels_of<T>().cross_entropy(
+            *loss_sum = wide_kernels_of<T>().cross_entropy(
                 {rows, vocabulary, as(logits, type), targets, ignore_index, write_gradient != 0, static_cast<T>(gradient_scale)},
                 thread_count());
         });
@@ -121,8 +123,8 @@ extern "C" int32_t kvs_cross_entropy_part(int32_t dtype, int64_t rows, int64_t c
         arguments.buffer("logits", logits, rows * columns);
         arguments.buffer("targets", targets, rows);
         arguments.buffer("statistics", statistics, 3 * rows);
-        arguments.with_element_type(dtype, [&](auto type) {
-            kernels_of<decltype(type)>().cross_entropy_part(
+        arguments.with_wide_type(dtype, [&](auto type) {
+            wide_kernels_of<decltype(type)>().cross_entropy_part(
                 {rows, columns, as(logits, type), targets, first_id, as(statistics, type)}, thread_count());
         });
     });
@@ -138,8 +140,8 @@ extern "C" int32_t kvs_cross_entropy_part_gradient(int32_t dtype, int64_t rows, 
         arguments.buffer("exponentials", exponentials, rows * columns);
         arguments.buffer("targets", targets, rows);
         arguments.buffer("factors", factors, rows);
-        arguments.with_element_type(dtype, [&](auto type) {
-            kernels_of<decltype(type)>().cross_entropy_part_gradient(
+        arguments.with_wide_type(dtype, [&](auto type) {
+            wide_kernels_of<decltype(type)>().cross_entropy_part_gradient(
                 {rows, columns, as(exponentials, type), targets, first_id, as(factors, type)}, thread_count());
         });
     });
@@ -161,7 +163,8 @@ extern "C" int32_t kvs_embedding_backward(int32_t dtype, int64_t rows, int64_t c
                            "; wanted 0 or more and below vocabulary = " + std::to_string(vocabulary));
         }
         arguments.with_element_type(dtype, [&](auto type) {
-            kernels_of<decltype(type)>().embedding_backward({rows, columns, ids, as(dy, type), as(dweight, type)}, thread_count());
+            using T = decltype(type);
+            kernels_of<T>().embedding_backward({rows, columns, ids, as(dy, type), as(dweight, Computed<T>{})}, thread_count());
         });
     });
 }
@@ -180,9 +183,9 @@ extern "C" int32_t kvs_adamw(int32_t dtype, int64_t count, void* parameter, cons
         arguments.holds(beta1 >= 0 && beta1 < 1, "beta1 is outside [0, 1)");
         arguments.holds(beta2 >= 0 && beta2 < 1, "beta2 is outside [0, 1)");
         const double bias1 = 1 - std::pow(beta1, static_cast<double>(step)), bias2 = 1 - std::pow(beta2, static_cast<double>(step));
-        arguments.with_element_type(dtype, [&](auto type) {
+        arguments.with_wide_type(dtype, [&](auto type) {
             using T = decltype(type);
-            kernels_of<T>().adamw({count, as(parameter, type), as(gradient, type), as(exp_avg, type), as(exp_avg_sq, type),
+            wide_kernels_of<T>().adamw({count, as(parameter, type), as(gradient, type), as(exp_avg, type), as(exp_avg_sq, type),
                                    static_cast<T>(beta1), static_cast<T>(beta2), static_cast<T>(1 - beta1),
                                    static_cast<T>(1 - beta2), static_cast<T>(1 - lr * weight_decay), static_cast<T>(lr / bias1),
                                    static_cast<T>(1 / std::sqrt(bias2)), static_cast<T>(epsilon), static_cast<T>(gradient_scale)},
@@ -197,8 +200,8 @@ extern "C" int32_t kvs_sum_of_squares(int32_t dtype, int64_t count, const void* 
         arguments.size("count", count);
         arguments.buffer("x", x, count);
         arguments.buffer("sum", sum, 1);
-        arguments.with_element_type(dtype, [&](auto type) {
-            *sum = kernels_of<decltype(type)>().sum_of_squares({count, as(x, type)}, thread_count());
+        arguments.with_wide_type(dtype, [&](auto type) {
+            *sum = wide_kernels_of<decltype(type)>().sum_of_squares({count, as(x, type)}, thread_count());
         });
     });
 }

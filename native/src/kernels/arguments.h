@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/bfloat16.h"
 #include "status.h"
 
 namespace kvshift {
@@ -46,15 +47,25 @@ public:
         __builtin_unreachable();
     }
 
-    // body(T{}) for the dtype's element type.
+    // body(T{}) for the dtype's element type: of activations.
     template <typename Body>
     void with_element_type(int32_t dtype, Body&& body) const {
+        if (dtype == KVS_BFLOAT16) {
+            body(BFloat16{});
+        } else {
+            with_wide_type(dtype, body, "KVS_FLOAT32 (0), KVS_FLOAT64 (1) or KVS_BFLOAT16 (2)");
+        }
+    }
+
+    // The same of logits, gradients of parameters and the optimizer's state.
+    template <typename Body>
+    void with_wide_type(int32_t dtype, Body&& body, const char* wanted = "KVS_FLOAT32 (0) or KVS_FLOAT64 (1)") const {
         if (dtype == KVS_FLOAT32) {
             body(float{});
         } else if (dtype == KVS_FLOAT64) {
             body(double{});
         } else {
-            fail("dtype is " + std::to_string(dtype) + "; wanted KVS_FLOAT32 (0) or KVS_FLOAT64 (1)");
+            fail("dtype is " + std::to_string(dtype) + "; wanted " + wanted);
         }
     }
 

@@ -107,8 +107,8 @@ struct VisiblePart {
 };
 
 // count rows of columns elements, stride apart, into rows of padded elements with zeros behind them.
-template <typename T>
-void pack_rows(const T* from, int64_t stride, int64_t count, int64_t columns, int64_t padded, T* to) {
+template <typename S, typename T = Computed<S>>
+void pack_rows(const S* from, int64_t stride, int64_t count, int64_t columns, int64_t padded, T* to) {
     for (int64_t row = 0; row < count; ++row, from += stride, to += padded) {
         for_each_vector<T>(columns, [&](int64_t column, auto lanes, int) { lanes.store(to + column, lanes.load(from + column)); });
         for (int64_t column = columns; column < padded; ++column) to[column] = T(0);

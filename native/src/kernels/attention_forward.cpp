@@ -125,8 +125,8 @@ void attend_to_block(const ForwardScratch<T>& scratch, const QueryRange<T>& quer
                                                           });
 }
 
-template <typename T>
-void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, int64_t row, int64_t head, int64_t first_query) {
+template <typename S, typename T = Computed<S>>
+void attend(const AttentionForward<S>& call, const ForwardScratch<T>& scratch, int64_t row, int64_t head, int64_t first_query) {
     const int64_t padded = round_up(call.head_size, width<T>), stride = call.heads * call.head_size;
     const QueryRange<T> queries(call.positions + row * call.tokens, call.window, first_query, call.query_begin + call.query_count);
     const int64_t query_row = first_query - call.query_begin;
@@ -150,7 +150,7 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
         log_sum_exp[query] =
             scratch.largest[query] + (sizeof(T) == sizeof(float) ? __builtin_logf(denominator) : __builtin_log(denominator));
         const T* from = scratch.sums + query * padded;
-        T* to = call.out + offset + query * stride;
+        S* to = call.out + offset + query * stride;
         for_each_vector<T>(call.head_size,
                            [&](int64_t column, auto lanes, int) { lanes.store(to + column, load<T>(from + column) * factor); });
     }
@@ -160,8 +160,9 @@ void attend(const AttentionForward<T>& call, const ForwardScratch<T>& scratch, i
 
 // One task is every parts-th block of queries of the heads that share a kv head: blocks late in a row see more keys than early
 // ones, so neighbours go to different tasks.
-template <typename T>
-void attention_forward(const AttentionForward<T>& call, int threads) {
+template <typename S>
+void attention_forward(const AttentionForward<S>& call, int threads) {
+    using T = Computed<S>;
     if (call.batch * call.query_count == 0) return;
     const int64_t padded = round_up(call.head_size, width<T>), group = call.heads / call.kv_heads;
     const int64_t blocks = divide_up(call.query_count, query_block), pairs = call.batch * call.kv_heads;
@@ -190,5 +191,6 @@ void attention_forward(const AttentionForward<T>& call, int threads) {
 
 template void attention_forward(const AttentionForward<float>&, int);
 template void attention_forward(const AttentionForward<double>&, int);
+template void attention_forward(const AttentionForward<BFloat16>&, int);
 
 }  // namespace kvshift::KVSHIFT_ISA

@@ -1,110 +1,112 @@
 // The kernels' arguments after the C boundary has checked them, and the table of entry points that each instruction set fills.
-// Meaning and shapes of the fields are those of the parameters of the same name in kvshift.h.
+// Meaning and shapes of the fields are those of the parameters of the same name in kvshift.h. S is a type of memory, T one that is computed in.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
+
 namespace kvshift {
 
-template <typename T>
+template <typename S>
 struct RmsNormForward {
     int64_t rows, columns;
-    const T* x;
-    const T* residual;
-    const T* weight;
-    T epsilon;
-    T* sum;
-    T* y;
-    T* inverse_rms;
+    const S* x;
+    const S* residual;
+    const S* weight;
+    Computed<S> epsilon;
+    S* sum;
+    S* y;
+    Computed<S>* inverse_rms;
 };
 
-template <typename T>
+template <typename S>
 struct RmsNormBackward {
     int64_t rows, columns;
-    const T* x;
-    const T* weight;
-    const T* inverse_rms;
-    const T* dy;
-    const T* dsum;
-    T* dx;
-    T* dweight;
+    const S* x;
+    const S* weight;
+    const Computed<S>* inverse_rms;
+    const S* dy;
+    const S* dsum;
+    S* dx;
+    Computed<S>* dweight;
 };
 
-template <typename T>
+template <typename S>
 struct ShiftRopeForward {
     int64_t batch, tokens, heads, head_size;
-    const T* x;
+    const S* x;
     int64_t x_stride;
-    const T* shift;
+    const S* shift;
     int64_t taps;
     const int32_t* positions;
-    const T* cosine;
-    const T* sine;
-    T* y;
+    const S* cosine;
+    const S* sine;
+    S* y;
 };
 
-template <typename T>
+template <typename S>
 struct ShiftRopeBackward {
     int64_t batch, tokens, heads, head_size;
-    const T* x;
+    const S* x;
     int64_t x_stride;
-    const T* shift;
+    const S* shift;
     int64_t taps;
     const int32_t* positions;
-    const T* cosine;
-    const T* sine;
-    const T* dy;
-    T* dx;
+    const S* cosine;
+    const S* sine;
+    const S* dy;
+    S* dx;
     int64_t dx_stride;
-    T* dshift;
+    S* dshift;
 };
 
-template <typename T>
+template <typename S>
 struct AttentionForward {
     int64_t batch, tokens, query_begin, query_count, heads, kv_heads, head_size;
-    const T* q;
-    const T* k;
-    const T* v;
+    const S* q;
+    const S* k;
+    const S* v;
     const int32_t* positions;
     int64_t window;
-    T scale;
-    T* out;
-    T* log_sum_exp;
+    Computed<S> scale;
+    S* out;
+    Computed<S>* log_sum_exp;
 };
 
-template <typename T>
+template <typename S>
 struct AttentionBackward {
     int64_t batch, tokens, query_begin, query_count, heads, kv_heads, head_size;
-    const T* q;
-    const T* k;
-    const T* v;
+    const S* q;
+    const S* k;
+    const S* v;
     const int32_t* positions;
     int64_t window;
-    T scale;
-    const T* out;
-    const T* log_sum_exp;
-    const T* dout;
-    T* dq;
-    T* dk;
-    T* dv;
+    Computed<S> scale;
+    const S* out;
+    const Computed<S>* log_sum_exp;
+    const S* dout;
+    S* dq;
+    S* dk;
+    S* dv;
 };
 
-template <typename T>
+template <typename S>
 struct SwiGluForward {
     int64_t count;
-    const T* gate;
-    const T* up;
-    T* y;
+    const S* gate;
+    const S* up;
+    S* y;
 };
 
-template <typename T>
+template <typename S>
 struct SwiGluBackward {
     int64_t count;
-    const T* gate;
-    const T* up;
-    const T* dy;
-    T* dgate;
-    T* dup;
+    const S* gate;
+    const S* up;
+    const S* dy;
+    S* dgate;
+    S* dup;
 };
 
 template <typename T>
@@ -137,12 +139,12 @@ struct CrossEntropyPartGradient {
     const T* factors;
 };
 
-template <typename T>
+template <typename S>
 struct EmbeddingBackward {
     int64_t rows, columns;
     const int32_t* ids;
-    const T* dy;
-    T* dweight;
+    const S* dy;
+    Computed<S>* dweight;
 };
 
 // p = decay * p - step_size * m / (sqrt(v) * v_scale + epsilon)
@@ -163,28 +165,37 @@ struct SumOfSquares {
     const T* x;
 };
 
+// What works on activations of type S.
+template <typename S>
+struct ActivationKernels {
+    void (*rms_norm_forward)(const RmsNormForward<S>&, int threads);
+    void (*rms_norm_backward)(const RmsNormBackward<S>&, int threads);
+    void (*shift_rope_forward)(const ShiftRopeForward<S>&, int threads);
+    void (*shift_rope_backward)(const ShiftRopeBackward<S>&, int threads);
+    void (*attention_forward)(const AttentionForward<S>&, int threads);
+    void (*attention_backward)(const AttentionBackward<S>&, int threads);
+    void (*swiglu_forward)(const SwiGluForward<S>&, int threads);
+    void (*swiglu_backward)(const SwiGluBackward<S>&, int threads);
+    void (*embedding_backward)(const EmbeddingBackward<S>&, int threads);
+};
+
+// What works on logits, gradients of parameters and the optimizer's state, of float32 at least.
 template <typename T>
-struct TypedKernels {
-    void (*rms_norm_forward)(const RmsNormForward<T>&, int threads);
-    void (*rms_norm_backward)(const RmsNormBackward<T>&, int threads);
-    void (*shift_rope_forward)(const ShiftRopeForward<T>&, int threads);
-    void (*shift_rope_backward)(const ShiftRopeBackward<T>&, int threads);
-    void (*attention_forward)(const AttentionForward<T>&, int threads);
-    void (*attention_backward)(const AttentionBackward<T>&, int threads);
-    void (*swiglu_forward)(const SwiGluForward<T>&, int threads);
-    void (*swiglu_backward)(const SwiGluBackward<T>&, int threads);
+struct WideKernels {
     double (*cross_entropy)(const CrossEntropy<T>&, int threads);
     void (*cross_entropy_part)(const CrossEntropyPart<T>&, int threads);
     void (*cross_entropy_part_gradient)(const CrossEntropyPartGradient<T>&, int threads);
-    void (*embedding_backward)(const EmbeddingBackward<T>&, int threads);
     void (*adamw)(const AdamW<T>&, int threads);
     double (*sum_of_squares)(const SumOfSquares<T>&, int threads);
 };
 
 struct IsaKernels {
     const char* name;
-    TypedKernels<float> float32;
-    TypedKernels<double> float64;
+    ActivationKernels<float> float32;
+    ActivationKernels<double> float64;
+    ActivationKernels<BFloat16> bfloat16;
+    WideKernels<float> wide_float32;
+    WideKernels<double> wide_float64;
 };
 
 }  // namespace kvshift

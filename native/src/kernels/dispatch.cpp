@@ -92,6 +92,14 @@ const IsaKernels& kernels() {
     return *choice().kernels;
 }
 
+bool multiplies_bfloat16() {
+#if defined(KVSHIFT_HAVE_X86_ISAS)
+    return &kernels() == &avx512::isa_kernels() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 int thread_count() {
     const int wanted = threads_wanted.load(std::memory_order_relaxed);
     return wanted > 0 ? wanted : omp_get_max_threads();

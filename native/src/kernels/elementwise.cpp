@@ -52,8 +52,9 @@ KVSHIFT_INLINE void add_squares(const double* x, int64_t count, Vector<double> (
 
 }  // namespace
 
-template <typename T>
-void swiglu_forward(const SwiGluForward<T>& call, int threads) {
+template <typename S>
+void swiglu_forward(const SwiGluForward<S>& call, int threads) {
+    using T = Computed<S>;
     for_each_block(call.count, threads, [&](int64_t begin, int64_t count) {
         for_each_vector<T>(count, [&](int64_t offset, auto lanes, int) {
             const int64_t index = begin + offset;
@@ -63,8 +64,9 @@ void swiglu_forward(const SwiGluForward<T>& call, int threads) {
     });
 }
 
-template <typename T>
-void swiglu_backward(const SwiGluBackward<T>& call, int threads) {
+template <typename S>
+void swiglu_backward(const SwiGluBackward<S>& call, int threads) {
+    using T = Computed<S>;
     for_each_block(call.count, threads, [&](int64_t begin, int64_t count) {
         for_each_vector<T>(count, [&](int64_t offset, auto lanes, int) {
             const int64_t index = begin + offset;
@@ -109,13 +111,14 @@ double sum_of_squares(const SumOfSquares<T>& call, int threads) {
 }
 
 // Threads own columns, so that each row of dweight gets its contributions in the order of ids, whatever their number.
-template <typename T>
-void embedding_backward(const EmbeddingBackward<T>& call, int threads) {
+template <typename S>
+void embedding_backward(const EmbeddingBackward<S>& call, int threads) {
+    using T = Computed<S>;
     constexpr int64_t slice = 64;
     parallel_for(threads_for(call.rows * call.columns, threads), divide_up(call.columns, slice), [&](int64_t index) {
         const int64_t begin = index * slice, count = smaller(slice, call.columns - begin);
         for (int64_t row = 0; row < call.rows; ++row) {
-            const T* dy = call.dy + row * call.columns + begin;
+            const S* dy = call.dy + row * call.columns + begin;
             T* dweight = call.dweight + call.ids[row] * call.columns + begin;
             for_each_vector<T>(count, [&](int64_t column, auto lanes, int) {
                 lanes.store(dweight + column, lanes.load(dweight + column) + lanes.load(dy + column));
@@ -126,13 +129,16 @@ void embedding_backward(const EmbeddingBackward<T>& call, int threads) {
 
 template void swiglu_forward(const SwiGluForward<float>&, int);
 template void swiglu_forward(const SwiGluForward<double>&, int);
+template void swiglu_forward(const SwiGluForward<BFloat16>&, int);
 template void swiglu_backward(const SwiGluBackward<float>&, int);
 template void swiglu_backward(const SwiGluBackward<double>&, int);
+template void swiglu_backward(const SwiGluBackward<BFloat16>&, int);
 template void adamw(const AdamW<float>&, int);
 template void adamw(const AdamW<double>&, int);
 template double sum_of_squares(const SumOfSquares<float>&, int);
 template double sum_of_squares(const SumOfSquares<double>&, int);
 template void embedding_backward(const EmbeddingBackward<float>&, int);
 template void embedding_backward(const EmbeddingBackward<double>&, int);
+template void embedding_backward(const EmbeddingBackward<BFloat16>&, int);
 
 }  // namespace kvshift::KVSHIFT_ISA

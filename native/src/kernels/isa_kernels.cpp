@@ -7,25 +7,19 @@
 namespace kvshift::KVSHIFT_ISA {
 namespace {
 
-template <typename T>
-constexpr TypedKernels<T> typed_kernels = {
-    rms_norm_forward<T>,
-    rms_norm_backward<T>,
-    shift_rope_forward<T>,
-    shift_rope_backward<T>,
-    attention_forward<T>,
-    attention_backward<T>,
-    swiglu_forward<T>,
-    swiglu_backward<T>,
-    cross_entropy<T>,
-    cross_entropy_part<T>,
-    cross_entropy_part_gradient<T>,
-    embedding_backward<T>,
-    adamw<T>,
-    sum_of_squares<T>,
+template <typename S>
+constexpr ActivationKernels<S> activation_kernels = {
+    rms_norm_forward<S>,   rms_norm_backward<S>, shift_rope_forward<S>, shift_rope_backward<S>, attention_forward<S>,
+    attention_backward<S>, swiglu_forward<S>,    swiglu_backward<S>,    embedding_backward<S>,
 };
 
-constexpr IsaKernels table = {KVSHIFT_TEXT(KVSHIFT_ISA), typed_kernels<float>, typed_kernels<double>};
+template <typename T>
+constexpr WideKernels<T> wide_kernels = {
+    cross_entropy<T>, cross_entropy_part<T>, cross_entropy_part_gradient<T>, adamw<T>, sum_of_squares<T>,
+};
+
+constexpr IsaKernels table = {KVSHIFT_TEXT(KVSHIFT_ISA),    activation_kernels<float>, activation_kernels<double>,
+                              activation_kernels<BFloat16>, wide_kernels<float>,       wide_kernels<double>};
 
 }  // namespace
 

@@ -7,8 +7,8 @@
 namespace kvshift::KVSHIFT_ISA {
 namespace {
 
-template <typename T>
-T normalise_row(int64_t columns, const T* x, const T* weight, T epsilon, T sum_of_squares, T* y) {
+template <typename S, typename T = Computed<S>>
+T normalise_row(int64_t columns, const S* x, const S* weight, T epsilon, T sum_of_squares, S* y) {
     const T mean = sum_of_squares / static_cast<T>(columns) + epsilon;
     const T inverse_rms = T(1) / (sizeof(T) == sizeof(float) ? __builtin_sqrtf(mean) : __builtin_sqrt(mean));
     for_each_vector<T>(columns, [&](int64_t column, auto lanes, int) {
@@ -18,12 +18,12 @@ T normalise_row(int64_t columns, const T* x, const T* weight, T epsilon, T sum_o
 }
 
 // dx = inverse_rms * (weight dy - x inverse_rms^2 mean(weight dy x)) (+ dsum); adds dy x inverse_rms to dweight.
-template <typename T>
-void backward_row(const RmsNormBackward<T>& call, int64_t row, T* dweight) {
-    const T* x = call.x + row * call.columns;
-    const T* dy = call.dy + row * call.columns;
-    const T* dsum = call.dsum == nullptr ? nullptr : call.dsum + row * call.columns;
-    T* dx = call.dx + row * call.columns;
+template <typename S, typename T = Computed<S>>
+void backward_row(const RmsNormBackward<S>& call, int64_t row, T* dweight) {
+    const S* x = call.x + row * call.columns;
+    const S* dy = call.dy + row * call.columns;
+    const S* dsum = call.dsum == nullptr ? nullptr : call.dsum + row * call.columns;
+    S* dx = call.dx + row * call.columns;
     const T inverse_rms = call.inverse_rms[row];
 
     Vector<T> dots[4] = {};
@@ -45,11 +45,12 @@ void backward_row(const RmsNormBackward<T>& call, int64_t row, T* dweight) {
 
 }  // namespace
 
-template <typename T>
-void rms_norm_forward(const RmsNormForward<T>& call, int threads) {
+template <typename S>
+void rms_norm_forward(const RmsNormForward<S>& call, int threads) {
+    using T = Computed<S>;
     const int64_t columns = call.columns;
     parallel_for(threads_for(call.rows * columns, threads), call.rows, [&](int64_t row) {
-        const T* x = call.x + row * columns;
+        const S* x = call.x + row * columns;
         Vector<T> squares[4] = {};
         if (call.residual == nullptr) {
             for_each_vector<T>(columns, [&](int64_t column, auto lanes, int slot) {
@@ -57,22 +58,23 @@ void rms_norm_forward(const RmsNormForward<T>& call, int threads) {
                 squares[slot] += value * value;
             });
         } else {
-            const T* residual = call.residual + row * columns;
-            T* sum = call.sum + row * columns;
+            const S* residual = call.residual + row * columns;
+            S* sum = call.sum + row * columns;
             for_each_vector<T>(columns, [&](int64_t column, auto lanes, int slot) {
-                const Vector<T> value = lanes.load(x + column) + lanes.load(residual + column);
+                const Vector<T> value = as_stored<S>(lanes.load(x + column) + lanes.load(residual + column));
                 lanes.store(sum + column, value);
                 squares[slot] += value * value;
             });
             x = sum;
         }
-        call.inverse_rms[row] = normalise_row<T>(columns, x, call.weight, call.epsilon, horizontal_sum<T>(sum_of_slots<T>(squares)),
+        call.inverse_rms[row] = normalise_row<S>(columns, x, call.weight, call.epsilon, horizontal_sum<T>(sum_of_slots<T>(squares)),
                                                  call.y + row * columns);
     });
 }
 
-template <typename T>
-void rms_norm_backward(const RmsNormBackward<T>& call, int threads) {
+template <typename S>
+void rms_norm_backward(const RmsNormBackward<S>& call, int threads) {
+    using T = Computed<S>;
     const RowBlocks blocks(call.rows);
     const int64_t columns = call.columns;
     const Workspace workspace(static_cast<size_t>(blocks.count * columns) * sizeof(T));
@@ -91,7 +93,9 @@ void rms_norm_backward(const RmsNormBackward<T>& call, int threads) {
 
 template void rms_norm_forward(const RmsNormForward<float>&, int);
 template void rms_norm_forward(const RmsNormForward<double>&, int);
+template void rms_norm_forward(const RmsNormForward<BFloat16>&, int);
 template void rms_norm_backward(const RmsNormBackward<float>&, int);
 template void rms_norm_backward(const RmsNormBackward<double>&, int);
+template void rms_norm_backward(const RmsNormBackward<BFloat16>&, int);
 
 }  // namespace kvshift::KVSHIFT_ISA

@@ -39,23 +39,24 @@ KVSHIFT_INLINE int reach(const Call& call, int64_t row) {
 }
 
 // weights[lag] of a head, from the columns of shift, whose last is lag 0.
-template <typename T, int Taps>
+template <typename S, int Taps>
 struct Weights {
-    T of[Taps > 0 ? Taps : 1];
+    Computed<S> of[Taps > 0 ? Taps : 1];
 
-    KVSHIFT_INLINE Weights(const T* shift, int64_t head) {
+    KVSHIFT_INLINE Weights(const S* shift, int64_t head) {
         if constexpr (Taps > 0) {
 #pragma GCC unroll 4
-            for (int lag = 0; lag < Taps; ++lag) of[lag] = shift[(head + 1) * Taps - 1 - lag];
+            for (int lag = 0; lag < Taps; ++lag) of[lag] = widened(shift[(head + 1) * Taps - 1 - lag]);
         }
     }
 };
 
 // Whole: the window reaches no document's start, so that nothing has to be asked of a vector. Left to itself GCC 12 calls the lambdas
 // of a window of two out of line, which costs more than their work.
-template <typename T, typename Steps, bool Whole>
-KVSHIFT_INLINE void forward_head(const T* x, int64_t x_stride, int reach, const Weights<T, Steps::taps>& weights, const T* cosine,
-                                 const T* sine, int64_t head_size, T* y) {
+template <typename S, typename Steps, bool Whole>
+KVSHIFT_INLINE void forward_head(const S* x, int64_t x_stride, int reach, const Weights<S, Steps::taps>& weights, const S* cosine,
+                                 const S* sine, int64_t head_size, S* y) {
+    using T = Computed<S>;
     const auto mixed = [&](int64_t index, auto lanes) __attribute__((always_inline)) {
         Vector<T> sum = lanes.load(x + index);
         if constexpr (Steps::shifted) {
@@ -81,8 +82,9 @@ KVSHIFT_INLINE void forward_head(const T* x, int64_t x_stride, int reach, const 
 }
 
 // The gradient of the mixed row from that of the rotated one: the rotation back.
-template <typename T, typename Steps>
-KVSHIFT_INLINE void rotate_back(const T* dy, const T* cosine, const T* sine, int64_t head_size, T* dmixed) {
+template <typename S, typename Steps, typename To>
+KVSHIFT_INLINE void rotate_back(const S* dy, const S* cosine, const S* sine, int64_t head_size, To* dmixed) {
+    using T = Computed<S>;
     if constexpr (Steps::rotated) {
         const int64_t half = head_size / 2;
         for_each_vector<T>(half, [&](int64_t index, auto lanes, int) {
@@ -98,9 +100,9 @@ KVSHIFT_INLINE void rotate_back(const T* dy, const T* cosine, const T* sine, int
 
 // dx_t = sum over lags of weights[lag] dmixed_{t+lag}, where dmixed[lag] is null if row t + lag does not look back to t. The dot
 // products of dmixed_t with x_{t-lag} are added lane by lane to dots[lag].
-template <typename T, int Taps>
-KVSHIFT_INLINE void backward_head(const T* x, int64_t x_stride, int reach, const T* const (&dmixed)[Taps],
-                                  const Weights<T, Taps>& weights, int64_t head_size, T* dx, T* dots) {
+template <typename S, int Taps, typename T = Computed<S>>
+KVSHIFT_INLINE void backward_head(const S* x, int64_t x_stride, int reach, const T* const (&dmixed)[Taps],
+                                  const Weights<S, Taps>& weights, int64_t head_size, S* dx, T* dots) {
     Vector<T> sums[Taps][4] = {};
     for_each_vector<T>(head_size, [&](int64_t index, auto lanes, int slot) {
         const Vector<T> gradient = lanes.load(dmixed[0] + index);
@@ -120,32 +122,32 @@ KVSHIFT_INLINE void backward_head(const T* x, int64_t x_stride, int reach, const
     }
 }
 
-template <typename T, typename Steps>
-void rotate_row_back(const ShiftRopeBackward<T>& call, int64_t row, T* dmixed) {
+template <typename S, typename Steps, typename To>
+void rotate_row_back(const ShiftRopeBackward<S>& call, int64_t row, To* dmixed) {
     const int64_t half = call.head_size / 2;
-    const T* cosine = Steps::rotated ? call.cosine + call.positions[row] * half : nullptr;
-    const T* sine = Steps::rotated ? call.sine + call.positions[row] * half : nullptr;
+    const S* cosine = Steps::rotated ? call.cosine + call.positions[row] * half : nullptr;
+    const S* sine = Steps::rotated ? call.sine + call.positions[row] * half : nullptr;
     for (int64_t head = 0; head < call.heads; ++head) {
         const int64_t offset = head * call.head_size;
-        rotate_back<T, Steps>(call.dy + row * call.heads * call.head_size + offset, cosine, sine, call.head_size, dmixed + offset);
+        rotate_back<S, Steps>(call.dy + row * call.heads * call.head_size + offset, cosine, sine, call.head_size, dmixed + offset);
     }
 }
 
 // One block of rows. dots [heads, taps, width] is overwritten; dmixed holds taps rows, this token's and the next ones', row r in
 // place r % taps.
-template <typename T, typename Steps>
-void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end, T* dots, T* dmixed) {
+template <typename S, typename Steps, typename T = Computed<S>>
+void backward_block(const ShiftRopeBackward<S>& call, int64_t begin, int64_t end, T* dots, T* dmixed) {
     if constexpr (!Steps::shifted) {
-        for (int64_t row = begin; row < end; ++row) rotate_row_back<T, Steps>(call, row, call.dx + row * call.dx_stride);
+        for (int64_t row = begin; row < end; ++row) rotate_row_back<S, Steps>(call, row, call.dx + row * call.dx_stride);
     } else {
         constexpr int taps = Steps::taps;
         const int64_t rows = call.batch * call.tokens, columns = call.heads * call.head_size;
         const auto place = [&](int64_t row) { return dmixed + row % taps * columns; };
         for (int64_t index = 0; index < call.heads * taps * width<T>; ++index) dots[index] = T(0);
-        for (int64_t row = begin; row < smaller(rows, begin + taps - 1); ++row) rotate_row_back<T, Steps>(call, row, place(row));
+        for (int64_t row = begin; row < smaller(rows, begin + taps - 1); ++row) rotate_row_back<S, Steps>(call, row, place(row));
         for (int64_t row = begin; row < end; ++row) {
             const int64_t newest = row + taps - 1;
-            if (newest < rows) rotate_row_back<T, Steps>(call, newest, place(newest));
+            if (newest < rows) rotate_row_back<S, Steps>(call, newest, place(newest));
             const T* gradients[taps];
             for (int lag = 0; lag < taps; ++lag) {
                 gradients[lag] = row + lag < rows && reach<taps>(call, row + lag) >= lag ? place(row + lag) : nullptr;
@@ -156,8 +158,8 @@ void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end
                 const T* of_head[taps];
 #pragma GCC unroll 4
                 for (int lag = 0; lag < taps; ++lag) of_head[lag] = gradients[lag] == nullptr ? nullptr : gradients[lag] + offset;
-                backward_head<T, taps>(call.x + row * call.x_stride + offset, call.x_stride, looks_back, of_head,
-                                       Weights<T, taps>(call.shift, head), call.head_size, call.dx + row * call.dx_stride + offset,
+                backward_head<S, taps>(call.x + row * call.x_stride + offset, call.x_stride, looks_back, of_head,
+                                       Weights<S, taps>(call.shift, head), call.head_size, call.dx + row * call.dx_stride + offset,
                                        dots + head * taps * width<T>);
             }
         }
@@ -166,32 +168,33 @@ void backward_block(const ShiftRopeBackward<T>& call, int64_t begin, int64_t end
 
 }  // namespace
 
-template <typename T>
-void shift_rope_forward(const ShiftRopeForward<T>& call, int threads) {
+template <typename S>
+void shift_rope_forward(const ShiftRopeForward<S>& call, int threads) {
     const int64_t rows = call.batch * call.tokens, columns = call.heads * call.head_size, half = call.head_size / 2;
     with_steps(call, [&](auto steps) {
         using Steps = decltype(steps);
         parallel_for(threads_for(rows * columns, threads), rows, [&](int64_t row) {
             const int looks_back = Steps::shifted ? reach<Steps::taps>(call, row) : 0;
-            const T* cosine = Steps::rotated ? call.cosine + call.positions[row] * half : nullptr;
-            const T* sine = Steps::rotated ? call.sine + call.positions[row] * half : nullptr;
+            const S* cosine = Steps::rotated ? call.cosine + call.positions[row] * half : nullptr;
+            const S* sine = Steps::rotated ? call.sine + call.positions[row] * half : nullptr;
             const bool whole = looks_back >= Steps::taps - 1;
             for (int64_t head = 0; head < call.heads; ++head) {
-                const T* x = call.x + row * call.x_stride + head * call.head_size;
-                T* y = call.y + row * columns + head * call.head_size;
-                const Weights<T, Steps::taps> weights(call.shift, head);
+                const S* x = call.x + row * call.x_stride + head * call.head_size;
+                S* y = call.y + row * columns + head * call.head_size;
+                const Weights<S, Steps::taps> weights(call.shift, head);
                 if (whole) {
-                    forward_head<T, Steps, true>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
+                    forward_head<S, Steps, true>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
                 } else {
-                    forward_head<T, Steps, false>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
+                    forward_head<S, Steps, false>(x, call.x_stride, looks_back, weights, cosine, sine, call.head_size, y);
                 }
             }
         });
     });
 }
 
-template <typename T>
-void shift_rope_backward(const ShiftRopeBackward<T>& call, int threads) {
+template <typename S>
+void shift_rope_backward(const ShiftRopeBackward<S>& call, int threads) {
+    using T = Computed<S>;
     const int64_t rows = call.batch * call.tokens, columns = call.heads * call.head_size;
     const RowBlocks blocks(rows);
     const int64_t dots_per_block = call.heads * call.taps * width<T>;
@@ -202,7 +205,7 @@ void shift_rope_backward(const ShiftRopeBackward<T>& call, int threads) {
     with_steps(call, [&](auto steps) {
         parallel_for(threads_for(rows * columns, threads), blocks.count, [&](int64_t block) {
             T* dots = scratch + block * block_elements;
-            backward_block<T, decltype(steps)>(call, blocks.begin(block), blocks.end(block), dots, dots + dots_per_block);
+            backward_block<S, decltype(steps)>(call, blocks.begin(block), blocks.end(block), dots, dots + dots_per_block);
         });
     });
     for (int64_t column = 0; column < call.heads * call.taps; ++column) {
@@ -212,13 +215,15 @@ void shift_rope_backward(const ShiftRopeBackward<T>& call, int threads) {
         for (int64_t block = 0; block < blocks.count; ++block) {
             sum += load<T>(scratch + block * block_elements + (head * call.taps + lag) * width<T>);
         }
-        call.dshift[column] = horizontal_sum<T>(sum);
+        FirstLanes<T>{1}.store(call.dshift + column, broadcast<T>(horizontal_sum<T>(sum)));
     }
 }
 
 template void shift_rope_forward(const ShiftRopeForward<float>&, int);
 template void shift_rope_forward(const ShiftRopeForward<double>&, int);
+template void shift_rope_forward(const ShiftRopeForward<BFloat16>&, int);
 template void shift_rope_backward(const ShiftRopeBackward<float>&, int);
 template void shift_rope_backward(const ShiftRopeBackward<double>&, int);
+template void shift_rope_backward(const ShiftRopeBackward<BFloat16>&, int);
 
 }  // namespace kvshift::KVSHIFT_ISA

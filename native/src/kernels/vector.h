@@ -9,6 +9,8 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/bfloat16.h"
+
 #define KVSHIFT_INLINE inline __attribute__((always_inline))
 
 namespace kvshift::KVSHIFT_ISA {
@@ -49,44 +51,105 @@ template <typename T>
 using IntegerVector = typename VectorTypes<T>::IntegerVector;
 
 template <typename T>
-KVSHIFT_INLINE Vector<T> load(const T* from) {
-    Vector<T> value;
+KVSHIFT_INLINE Vector<T> broadcast(T value) {
+    return value - Vector<T>{};
+}
+
+// Elements of S in memory become vectors of the type that they are computed in; on the way back they are rounded, to the nearest, ties to even.
+template <typename S>
+KVSHIFT_INLINE Vector<S> load(const S* from) {
+    Vector<S> value;
     __builtin_memcpy(&value, from, sizeof(value));
     return value;
 }
 
-template <typename T>
-KVSHIFT_INLINE void store(T* to, Vector<T> value) {
+template <typename S>
+KVSHIFT_INLINE void store(S* to, Vector<S> value) {
     __builtin_memcpy(to, &value, sizeof(value));
 }
 
-template <typename T>
-KVSHIFT_INLINE Vector<T> broadcast(T value) {
-    return value - Vector<T>{};
+typedef uint16_t BFloat16Vector __attribute__((vector_size(vector_byte_count / 2)));
+typedef uint32_t FloatBits __attribute__((vector_size(vector_byte_count)));
+
+KVSHIFT_INLINE Vector<float> load(const BFloat16* from) {
+    BFloat16Vector narrow;
+    __builtin_memcpy(&narrow, from, sizeof(narrow));
+    return reinterpret_cast<Vector<float>>(__builtin_convertvector(narrow, FloatBits) << 16);
+}
+
+// The upper halves of the nearest bfloat16. Rounding could carry a NaN into infinity.
+KVSHIFT_INLINE FloatBits upper_halves(Vector<float> value) {
+    const FloatBits bits = reinterpret_cast<FloatBits>(value);
+    return value == value ? (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 : FloatBits{} + 0x7FC0;
+}
+
+KVSHIFT_INLINE void store(BFloat16* to, Vector<float> value) {
+    const BFloat16Vector narrow = __builtin_convertvector(upper_halves(value), BFloat16Vector);
+    __builtin_memcpy(to, &narrow, sizeof(narrow));
+}
+
+template <typename S>
+KVSHIFT_INLINE Computed<S> widened(const S& value) {
+    if constexpr (sizeof(S) == sizeof(Computed<S>)) {
+        return value;
+    } else {
+        const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+        Computed<S> wide;
+        __builtin_memcpy(&wide, &bits, sizeof(wide));
+        return wide;
+    }
+}
+
+// What is left of a value that is stored as S.
+template <typename S>
+KVSHIFT_INLINE Vector<Computed<S>> as_stored(Vector<Computed<S>> value) {
+    return value;
+}
+
+template <>
+KVSHIFT_INLINE Vector<float> as_stored<BFloat16>(Vector<float> value) {
+    return reinterpret_cast<Vector<float>>(upper_halves(value) << 16);
 }
 
 // How a loop over a row touches memory: whole vectors, or the last few elements with zeros in the lanes beyond.
 template <typename T>
 struct AllLanes {
-    KVSHIFT_INLINE Vector<T> load(const T* from) const { return KVSHIFT_ISA::load<T>(from); }
+    template <typename S>
+    KVSHIFT_INLINE Vector<T> load(const S* from) const {
+        return KVSHIFT_ISA::load(from);
+    }
     KVSHIFT_INLINE Vector<T> load_or(const T* from, T) const { return KVSHIFT_ISA::load<T>(from); }
-    KVSHIFT_INLINE void store(T* to, Vector<T> value) const { KVSHIFT_ISA::store<T>(to, value); }
+    template <typename S>
+    KVSHIFT_INLINE void store(S* to, Vector<T> value) const {
+        KVSHIFT_ISA::store(to, value);
+    }
 };
 
 template <typename T>
 struct FirstLanes {
     int count;
 
-    KVSHIFT_INLINE Vector<T> load(const T* from) const { return load_or(from, T(0)); }
+    template <typename S>
+    KVSHIFT_INLINE Vector<T> load(const S* from) const {
+        return load_or(from, T(0));
+    }
 
-    KVSHIFT_INLINE Vector<T> load_or(const T* from, T other) const {
+    template <typename S>
+    KVSHIFT_INLINE Vector<T> load_or(const S* from, T other) const {
         Vector<T> value = broadcast<T>(other);
-        for (int lane = 0; lane < count; ++lane) value[lane] = from[lane];
+        for (int lane = 0; lane < count; ++lane) value[lane] = widened(from[lane]);
         return value;
     }
 
+    // Not by way of an array: which products GCC fuses into a sum, and so the bits of float32, hangs on the shape of this.
     KVSHIFT_INLINE void store(T* to, Vector<T> value) const {
         for (int lane = 0; lane < count; ++lane) to[lane] = value[lane];
+    }
+
+    KVSHIFT_INLINE void store(BFloat16* to, Vector<T> value) const {
+        BFloat16 lanes[width<T>];
+        KVSHIFT_ISA::store(lanes, value);
+        for (int lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
     }
 };
 

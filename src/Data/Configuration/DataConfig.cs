@@ -5,7 +5,17 @@ namespace KvShiftScale.Data.Configuration;
 /// <summary>One source of token shards: a glob of Parquet files and its share of the training mixture.</summary>
 /// <param name="Glob">Files, relative to the directory in which the program runs: <c>data/books/*.parquet</c>.</param>
 /// <param name="Weight">Share of the samples that come from this source, relative to the other sources.</param>
-public sealed record DataSource(string Glob, double Weight = 1.0);
+public sealed record DataSource(string Glob, double Weight = 1.0)
+{
+    private DataSource(DataSource source, string set)
+        : this(source.Glob, source.Weight) => Set = set;
+
+    /// <summary>Name of the set that it belongs to, where sources stand under names; null where they stand in a list.</summary>
+    public string? Set { get; }
+
+    /// <summary>The same as a part of a set with a name.</summary>
+    public DataSource In(string set) => new(this, set);
+}
 
 /// <summary>The <c>data</c> section of a run's configuration.</summary>
 public sealed record DataConfig
@@ -16,7 +26,7 @@ public sealed record DataConfig
     /// <summary>Token shards to train on.</summary>
     public IReadOnlyList<DataSource> Train { get; init; } = [];
 
-    /// <summary>Token shards that validation reads from first to last.</summary>
+    /// <summary>Token shards that validation reads from first to last. Sets with names are read, and their losses told, each by itself.</summary>
     public IReadOnlyList<DataSource> Validation { get; init; } = [];
 
     /// <summary>Tokenizer folder that belongs to the shards; copied into checkpoints so that they can generate text.</summary>

@@ -16,7 +16,7 @@ public sealed record CorpusSelection
     /// <summary>What all files are, whatever their names; null where their names say it.</summary>
     public CorpusFileKind? Kind { get; init; }
 
-    /// <summary>Patterns of which a file that a folder or a pattern has found must match one; none for all files (<c>*</c>, <c>?</c>, <c>**</c>).</summary>
+    /// <summary>Patterns (<c>*</c>, <c>?</c>, <c>**</c>) of which a file that a folder or a pattern has found must match one; none for all files.</summary>
     public IReadOnlyList<string> Include { get; init; } = [];
 
     /// <summary>Patterns of which it must match none.</summary>
@@ -36,5 +36,6 @@ public sealed record CorpusSelection
 
     /// <summary>Whether a name below a folder is taken.</summary>
     internal bool Takes(string name)
-        => (Include.Count == 0 || Include.Any(pattern => NamePattern.Matches(pattern, name))) && !Exclude.Any(pattern => NamePattern.Matches(pattern, name));
+        => (Include.Count == 0 || Include.Any(pattern => NamePattern.Matches(pattern, name)))
+            && !Exclude.Any(pattern => NamePattern.Matches(pattern, name));
 }

@@ -8,8 +8,8 @@ using ParquetSharp;
 namespace KvShiftScale.Data.Corpus;
 
 /// <summary>
-/// The texts of a Parquet file: a row of a column of strings, or of bytes in UTF-8, is a document. A row group's stored texts, and one page of them decompressed, are
-/// in memory at a time. For one thread at a time.
+/// The texts of a Parquet file: a row of a column of strings, or of bytes in UTF-8, is a document. A row group's stored texts, and one page of them
+/// decompressed, are in memory at a time. For one thread at a time.
 /// </summary>
 internal sealed class ParquetTexts : IDisposable
 {
@@ -39,7 +39,8 @@ internal sealed class ParquetTexts : IDisposable
         if (leaves[reader.Footer.Leaf].Length > 1 || text.MaxRepetitionLevel > 0 || text.PhysicalType != PhysicalType.ByteArray
             || meaning is not (StringLogicalType or NoneLogicalType or JsonLogicalType or EnumLogicalType))
         {
-            var found = leaves[reader.Footer.Leaf].Length > 1 ? "lists or structures" : $"{text.PhysicalType}{(meaning is NoneLogicalType ? "" : $" ({meaning.Type})")}";
+            var found = leaves[reader.Footer.Leaf].Length > 1 ? "lists or structures"
+                : $"{text.PhysicalType}{(meaning is NoneLogicalType ? "" : $" ({meaning.Type})")}";
             throw new UsageException($"{path}: column {column} holds {found}; wanted strings, one a row. Name the column that holds the text with --text-column");
         }
 
@@ -123,14 +124,16 @@ internal sealed class ParquetTexts : IDisposable
         }
         catch (InvalidDataException exception)
         {
-            throw new InvalidDataException($"{path}: the {file.Length} bytes are no complete Parquet file: {exception.Message} Write or copy the file again.", exception);
+            throw new InvalidDataException(
+                $"{path}: the {file.Length} bytes are no complete Parquet file: {exception.Message} Write or copy the file again.", exception);
         }
     }
 
     private FencedReader.Column OpenColumn(int group, in ColumnChunk chunk)
     {
         var fault = chunk.FaultIn(_reader.Footer, PhysicalType.ByteArray)
-            ?? (chunk.Values != chunk.Rows ? FormattableString.Invariant($"the footer states {chunk.Rows} rows and {chunk.Values} values; wanted one value a row") : null);
+            ?? (chunk.Values == chunk.Rows ? null
+                : FormattableString.Invariant($"the footer states {chunk.Rows} rows and {chunk.Values} values; wanted one value a row"));
         return fault is null ? _reader.OpenColumn(group, _reader.Footer.Leaf, chunk, checksum: null) : throw new InvalidDataException(fault);
     }
 
@@ -139,7 +142,8 @@ internal sealed class ParquetTexts : IDisposable
         var rows = column.Read(levels.AsSpan(0, wanted), [], texts.AsSpan(0, wanted), out found);
         var held = _isOptional ? levels.AsSpan(0, Math.Max(rows, 0)).Count((short)1) : rows;
         return rows > 0 && rows <= wanted && held == found ? rows
-            : throw new InvalidDataException(FormattableString.Invariant($"its pages end, or hold {found} texts where levels announce {held}, within the rows that the footer states"));
+            : throw new InvalidDataException(FormattableString.Invariant(
+                $"its pages end, or hold {found} texts where levels announce {held}, within the rows that the footer states"));
     }
 
     private static byte[] Copy(ByteArray text)

@@ -3,8 +3,8 @@ using System.IO.Enumeration;
 namespace KvShiftScale.Data.Finding;
 
 /// <summary>
-/// A pattern that names found below a folder are held against. One without / is that of a file, or of any folder on the way to it; one with / is that of
-/// the whole name below the folder, and has <c>**</c> for any number of folders.
+/// A pattern that names found below a folder are held against. One without / is that of a file, or of any folder on the way to it; one with / is
+/// that of the whole name below the folder, and has <c>**</c> for any number of folders.
 /// </summary>
 internal static class NamePattern
 {

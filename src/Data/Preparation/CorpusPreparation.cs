@@ -82,7 +82,11 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
 
         var (manifest, validation) = Prepare(files, folders, wanted, journal, report, cancellation);
         PreparationJournal.Remove(folders.Training);
-        return new PreparationResult(manifest, WasFinished: false, journal?.Done.Files.Count ?? 0) { Validation = validation, LeftOut = files.LeftOut };
+        return new PreparationResult(manifest, WasFinished: false, journal?.Done.Files.Count ?? 0)
+        {
+            Validation = validation,
+            LeftOut = files.LeftOut,
+        };
     }
 
     private (ShardManifest Training, ShardManifest? Validation) Prepare(
@@ -90,9 +94,11 @@ public sealed class CorpusPreparation(TokenizerModel tokenizer, PreparationOptio
         CancellationToken cancellation)
     {
         using var outputs = Outputs(folders, wanted, journal);
-        var reader = new CorpusReader(files, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0, reading => Report(reading, outputs.Total));
+        var reader = new CorpusReader(files, journal?.Done.Preparation?.Inputs ?? [], journal?.Input ?? 0, journal?.Documents ?? 0,
+            reading => Report(reading, outputs.Total));
         var places = new JournalPlaces(journal);
-        new TokenizationPipeline(tokenizer, options).Run(reader.Documents(), outputs, progress => Report(reader, progress), ShardIsComplete, cancellation);
+        new TokenizationPipeline(tokenizer, options).Run(
+            reader.Documents(), outputs, progress => Report(reader, progress), ShardIsComplete, cancellation);
         if (reader.Faults.Count > 0)
         {
             throw Unfinished(folders.Training, outputs, reader, places);

@@ -51,12 +51,15 @@ public sealed class OwnFiles
         }
 
         var isShard = name.EndsWith(".parquet", StringComparison.Ordinal) || name.EndsWith(Partial, StringComparison.Ordinal);
-        return isShard && name.StartsWith(CorpusPreparation.ShardName, StringComparison.Ordinal) && IsOutput(folder) ? "written by this 'data prepare'" : null;
+        return isShard && name.StartsWith(CorpusPreparation.ShardName, StringComparison.Ordinal) && IsOutput(folder)
+            ? "written by this 'data prepare'"
+            : null;
     }
 
     // Sets of documents and parts of a corpus have folders below it, one within the other at most; other processes may be writing into them.
     private bool IsOutput(string folder)
-        => _shards is { } shards && ((string[])[folder, Path.Combine(folder, ".."), Path.Combine(folder, "..", "..")]).Any(above => IdentityOf(above) == shards);
+        => _shards is { } shards
+            && ((string[])[folder, Path.Combine(folder, ".."), Path.Combine(folder, "..", "..")]).Any(above => IdentityOf(above) == shards);
 
     // The manifest of a folder of shards, and what it lists.
     private static HashSet<string> Listed(string folder)

@@ -5,8 +5,8 @@ using KvShiftScale.Data.Tokenization;
 namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
-/// The folders that one preparation writes, below the one that was named: <c>train</c> and <c>validation</c> where it keeps documents for validation, and in
-/// these, or right below, one for each part where parts of a corpus are prepared by themselves.
+/// The folders that one preparation writes, below the one that was named: <c>train</c> and <c>validation</c> where it keeps documents for
+/// validation, and in these, or right below, one for each part where parts of a corpus are prepared by themselves.
 /// </summary>
 internal sealed class PreparationFolders
 {

@@ -12,7 +12,7 @@ public sealed record PreparationOptions
     /// <summary>Which files are taken, and as what.</summary>
     public CorpusSelection Selection { get; init; } = new();
 
-    /// <summary>The part of the files that is prepared; null for all of them. Parts of one corpus share a folder, in which each has its own.</summary>
+    /// <summary>The part of the files that is prepared; null for all. Parts of one corpus share a folder, in which each has its own.</summary>
     public CorpusPart? Part { get; init; }
 
     /// <summary>Documents that are kept for validation, in a folder beside the others; null for none.</summary>

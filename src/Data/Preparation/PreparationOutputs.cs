@@ -4,8 +4,8 @@ using KvShiftScale.Data.Text;
 namespace KvShiftScale.Data.Preparation;
 
 /// <summary>
-/// Where documents go: shards of training, and of validation where some are kept for it. When one of them has filled a shard the other ends its own, so that
-/// work can go on from there.
+/// Where documents go: shards of training, and of validation where some are kept for it. When one of them has filled a shard the other ends its
+/// own, so that work can go on from there.
 /// </summary>
 /// <param name="training">Open; this one closes it.</param>
 /// <param name="trainingBefore">Sums that those over the documents of training, and over lines that are no documents, are added to.</param>

@@ -19,7 +19,8 @@ public sealed record ValidationShare(decimal Percent)
     /// <summary>Reads <c>1%</c> or <c>0.5%</c>.</summary>
     /// <exception cref="UsageException">It is something else.</exception>
     public static ValidationShare Parse(string text)
-        => text.EndsWith('%') && decimal.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent)
+        => text.EndsWith('%')
+            && decimal.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent)
             && percent is > 0 and < 100
             ? new ValidationShare(percent)
             : throw new UsageException($"found --validation {text}; wanted a share of the documents above 0% and below 100%: 1% or 0.5%");

@@ -19,7 +19,9 @@ public static class ManifestCheck
         ];
     }
 
-    /// <summary>Parts of a corpus (<see cref="CorpusPart"/>) that are not there, or not finished, of folders of which all shards are wanted; a sentence each.</summary>
+    /// <summary>
+    /// Parts of a corpus (<see cref="CorpusPart"/>) that are not there, or not finished, of folders of which all shards are wanted; a sentence each.
+    /// </summary>
     public static IReadOnlyList<string> MissingParts(ShardFiles shards)
     {
         ArgumentNullException.ThrowIfNull(shards);
@@ -27,7 +29,8 @@ public static class ManifestCheck
         [
             .. shards.Paths.Select(path => Path.GetDirectoryName(path)!).Distinct().GroupBy(folder => Path.GetDirectoryName(folder))
                 .Where(above => above.Key is not null && shards.HasAllOf(above.Key))
-                .SelectMany(above => MissingParts(above.Key!, above.Select(folder => CorpusPart.OfFolder(Path.GetFileName(folder))).FirstOrDefault(part => part is not null))),
+                .SelectMany(above => MissingParts(
+                    above.Key!, above.Select(folder => CorpusPart.OfFolder(Path.GetFileName(folder))).FirstOrDefault(part => part is not null))),
         ];
     }
 

@@ -125,7 +125,9 @@ public sealed record PreparationRecord(bool EndOfText, string Field, long ShardT
 
         if (ValidationPercent != wanted.ValidationPercent)
         {
-            return ValidationPercent is { } percent ? FormattableString.Invariant($"{percent} % of its documents are kept for validation") : "no document of it is kept for validation";
+            return ValidationPercent is { } percent
+                ? FormattableString.Invariant($"{percent} % of its documents are kept for validation")
+                : "no document of it is kept for validation";
         }
 
         if (ShardTokens != wanted.ShardTokens)

@@ -33,8 +33,11 @@ internal readonly record struct TokenizationProgress(long Documents, long TextBy
     };
 
     /// <summary>The sums over both.</summary>
-    public TokenizationProgress And(TokenizationProgress other) => new(Documents + other.Documents, TextBytes + other.TextBytes, Tokens + other.Tokens)
+    public TokenizationProgress And(TokenizationProgress other) => this with
     {
+        Documents = Documents + other.Documents,
+        TextBytes = TextBytes + other.TextBytes,
+        Tokens = Tokens + other.Tokens,
         ReplacedSequences = ReplacedSequences + other.ReplacedSequences,
         DocumentsReplacedIn = DocumentsReplacedIn + other.DocumentsReplacedIn,
         LeftOutLines = LeftOutLines + other.LeftOutLines,

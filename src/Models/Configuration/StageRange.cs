@@ -15,7 +15,10 @@ public sealed record StageRange(int FirstLayer, int EndLayer, int Layers)
     /// <summary>It makes logits and losses.</summary>
     public bool HasHead => EndLayer == Layers;
 
-    /// <summary>Stage <paramref name="stage"/> of <paramref name="stages"/>. Of layers that cannot be divided evenly the first stages have one more: the last has the head.</summary>
+    /// <summary>
+    /// Stage <paramref name="stage"/> of <paramref name="stages"/>. Of layers that cannot be divided evenly the first stages have one more: the last has
+    /// the head.
+    /// </summary>
     /// <param name="layers">Layers of the model, as many as stages or more.</param>
     /// <param name="stage">From 0.</param>
     /// <param name="stages">Number of stages.</param>

@@ -43,8 +43,9 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
             using var scope = NewDisposeScope();
             var count = Math.Min(chunkRows, rows - start);
             var h = hidden.narrow(0, start, count);
-            // The softmax is taken in float32 at least; logits of fewer bits become that a chunk at a time.
-            var logits = kernels.Matmul(h, false, weight, true).to(slot.Gradient.dtype);
+            // The softmax is taken in float32 at least.
+            var logits = empty(count, vocabulary, slot.Gradient.dtype, hidden.device);
+            kernels.MatmulInto(logits, 0, h, false, weight, true);
             var chunkTargets = targets.narrow(0, start, count);
             if (group.Size > 1)
             {

@@ -6,7 +6,7 @@ namespace KvShiftScale.Parallel.Kernels;
 /// Kernels composed of libtorch's operations, for any floating-point type on any device, and the reference that every other set is compared
 /// with. Norms, shifts and attention are taken in float32 at least, sums of losses and squares in float64. Nothing is read back from the device.
 /// </summary>
-public class ComposedKernels : IKernels
+public sealed class ComposedKernels : IKernels
 {
     // Float32 at least: the gradients' type.
     private readonly ScalarType _wide;
@@ -50,7 +50,7 @@ public class ComposedKernels : IKernels
         }
     }
 
-    public virtual void EmbeddingBackward(Tensor ids, Tensor outputGradient, Tensor gradient)
+    public void EmbeddingBackward(Tensor ids, Tensor outputGradient, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         gradient.index_add_(0, ids.to(ScalarType.Int64), outputGradient.to(gradient.dtype), 1);
@@ -106,7 +106,7 @@ public class ComposedKernels : IKernels
         return (dgate.to(DataType).MoveToOuterDisposeScope(), dup.to(DataType).MoveToOuterDisposeScope());
     }
 
-    public virtual void CrossEntropy(Tensor logits, Tensor targets, bool withGradient, Tensor lossSum)
+    public void CrossEntropy(Tensor logits, Tensor targets, bool withGradient, Tensor lossSum)
     {
         using var scope = NewDisposeScope();
         var none = targets.lt(0).view(-1, 1);
@@ -119,7 +119,7 @@ public class ComposedKernels : IKernels
         }
     }
 
-    public virtual Tensor CrossEntropyPart(Tensor logits, Tensor targets, long firstId)
+    public Tensor CrossEntropyPart(Tensor logits, Tensor targets, long firstId)
     {
         using var scope = NewDisposeScope();
         var statistics = zeros([3, logits.size(0)], logits.dtype, logits.device);
@@ -138,7 +138,7 @@ public class ComposedKernels : IKernels
         return statistics.MoveToOuterDisposeScope();
     }
 
-    public virtual void CrossEntropyPartGradient(Tensor exponentials, Tensor targets, long firstId, Tensor factors)
+    public void CrossEntropyPartGradient(Tensor exponentials, Tensor targets, long firstId, Tensor factors)
     {
         if (exponentials.size(1) == 0)
         {
@@ -150,15 +150,15 @@ public class ComposedKernels : IKernels
         exponentials.mul_(factors.view(-1, 1)).scatter_add_(1, ids, absent.to(exponentials.dtype) - 1).masked_fill_(targets.lt(0).view(-1, 1), 0);
     }
 
-    public virtual Tensor Scaled(Tensor values, Tensor factor) => values.mul_(factor);
+    public Tensor Scaled(Tensor values, Tensor factor) => values.mul_(factor);
 
-    public virtual void AddSquares(Tensor values, Tensor sum)
+    public void AddSquares(Tensor values, Tensor sum)
     {
         using var scope = NewDisposeScope();
         sum.add_(values.to(ScalarType.Float64).pow(2).sum());
     }
 
-    public virtual void AdamW(Tensor parameter, Tensor gradient, Tensor expAvg, Tensor expAvgSq, double lr, double beta1, double beta2,
+    public void AdamW(Tensor parameter, Tensor gradient, Tensor expAvg, Tensor expAvgSq, double lr, double beta1, double beta2,
         double epsilon, double weightDecay, long step, double gradientScale)
     {
         using var scope = NewDisposeScope();

@@ -13,9 +13,8 @@ public sealed record ComputeDevice(Device Memory, IKernels Kernels)
     /// <exception cref="NotSupportedException">Nothing computes in that type.</exception>
     public static ComputeDevice Host(ScalarType dtype, KernelChoice choice = KernelChoice.Auto) => new(CPU, (choice, dtype) switch
     {
-        (KernelChoice.Composed, _) => new ComposedKernels(dtype),
-        (_, ScalarType.Float32 or ScalarType.Float64) => new HostKernels(dtype),
-        _ => new NarrowHostKernels(dtype),
+        (KernelChoice.Auto, ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16) => new HostKernels(dtype),
+        _ => new ComposedKernels(dtype),
     });
 }
 

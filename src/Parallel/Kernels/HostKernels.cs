@@ -4,10 +4,20 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Kernels;
 
-/// <summary>Kernels of libkvshift: float32 and float64 in host memory. Products that it is built without, always those in float64, are libtorch's.</summary>
+/// <summary>
+/// Kernels of libkvshift: float32, float64 and bfloat16 in host memory. Products that it or the processor is without, always those in float64, are
+/// libtorch's.
+/// </summary>
 public sealed class HostKernels : IKernels
 {
+    private const int Float32 = 0;
+    private const int Float64 = 1;
+    private const int BFloat16 = 2;
+
     private readonly int _type;
+    // Of gradients of parameters, logits, statistics and the optimizer's state.
+    private readonly int _wideType;
+    private readonly ScalarType _wide;
     private readonly ComposedKernels _composed;
     private readonly bool _hasMatmul;
 
@@ -17,10 +27,12 @@ public sealed class HostKernels : IKernels
     {
         _type = dtype switch
         {
-            ScalarType.Float32 => 0,
-            ScalarType.Float64 => 1,
-            _ => throw new NotSupportedException($"libkvshift has kernels for Float32 and Float64, not for {dtype}"),
+            ScalarType.Float32 => Float32,
+            ScalarType.Float64 => Float64,
+            ScalarType.BFloat16 => BFloat16,
+            _ => throw new NotSupportedException($"libkvshift has kernels for Float32, Float64 and BFloat16, not for {dtype}"),
         };
+        (_wideType, _wide) = _type == Float64 ? (Float64, ScalarType.Float64) : (Float32, ScalarType.Float32);
         DataType = dtype;
         _composed = new ComposedKernels(dtype);
         KernelStatus.ThrowIfFailed(KernelLibrary.kvs_matmul_available(_type, out var available));
@@ -64,8 +76,9 @@ public sealed class HostKernels : IKernels
         var m = left.size(transposeLeft ? 1 : 0);
         var k = left.size(transposeLeft ? 0 : 1);
         var n = right.size(transposeRight ? 0 : 1);
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_matmul(_type, transposeLeft ? 1 : 0, transposeRight ? 1 : 0, m, n, k, 1,
-            Address(left), left.size(1), Address(right), right.size(1), beta, Address(destination), n));
+        var (resultType, result) = destination.dtype == DataType ? (_type, Address(destination)) : (_wideType, WideAddress(destination));
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_matmul(_type, resultType, transposeLeft ? 1 : 0, transposeRight ? 1 : 0, m, n, k, 1,
+            Address(left), left.size(1), Address(right), right.size(1), beta, result, n));
         GC.KeepAlive(left);
         GC.KeepAlive(right);
         GC.KeepAlive(destination);
@@ -74,7 +87,7 @@ public sealed class HostKernels : IKernels
     public void EmbeddingBackward(Tensor ids, Tensor outputGradient, Tensor gradient)
     {
         KernelStatus.ThrowIfFailed(KernelLibrary.kvs_embedding_backward(_type, ids.numel(), gradient.size(1), gradient.size(0),
-            TensorMemory.Address(ids), Address(outputGradient), Address(gradient)));
+            TensorMemory.Address(ids), Address(outputGradient), WideAddress(gradient)));
         GC.KeepAlive(ids);
         GC.KeepAlive(outputGradient);
         GC.KeepAlive(gradient);
@@ -85,9 +98,9 @@ public sealed class HostKernels : IKernels
         var (rows, columns) = (x.size(0), x.size(1));
         var sum = residual is null ? x : empty(rows, columns, DataType);
         var y = empty(rows, columns, DataType);
-        var inverseRms = empty(rows, DataType);
+        var inverseRms = empty(rows, _wide);
         KernelStatus.ThrowIfFailed(KernelLibrary.kvs_rms_norm_forward(_type, rows, columns, Address(x), AddressOrNull(residual),
-            Address(weight), epsilon, residual is null ? 0 : Address(sum), Address(y), Address(inverseRms)));
+            Address(weight), epsilon, residual is null ? 0 : Address(sum), Address(y), WideAddress(inverseRms)));
         GC.KeepAlive(x);
         GC.KeepAlive(residual);
         GC.KeepAlive(weight);
@@ -98,9 +111,9 @@ public sealed class HostKernels : IKernels
     {
         var (rows, columns) = (sum.size(0), sum.size(1));
         var dx = empty(rows, columns, DataType);
-        var dweight = empty(columns, DataType);
+        var dweight = empty(columns, _wide);
         KernelStatus.ThrowIfFailed(KernelLibrary.kvs_rms_norm_backward(_type, rows, columns, Address(sum), Address(weight),
-            Address(inverseRms), Address(dnormalised), AddressOrNull(dsum), Address(dx), Address(dweight)));
+            WideAddress(inverseRms), Address(dnormalised), AddressOrNull(dsum), Address(dx), WideAddress(dweight)));
         GC.KeepAlive(sum);
         GC.KeepAlive(weight);
         GC.KeepAlive(inverseRms);
@@ -146,10 +159,10 @@ public sealed class HostKernels : IKernels
         foreach (var part in AttentionPart.Of(rows))
         {
             var (partQuery, partOutput) = (part.Of(query), part.Of(output));
-            var logSumExp = empty((long)rows.Batch * shape.Heads * part.Count, DataType);
+            var logSumExp = empty((long)rows.Batch * shape.Heads * part.Count, _wide);
             KernelStatus.ThrowIfFailed(KernelLibrary.kvs_attention_forward(_type, rows.Batch, rows.Tokens, part.Begin, part.Count,
                 shape.Heads, shape.KvHeads, shape.HeadSize, Address(partQuery), Address(key), Address(value),
-                TensorMemory.Address(rows.Positions), shape.Window, 1 / Math.Sqrt(shape.HeadSize), Address(partOutput), Address(logSumExp)));
+                TensorMemory.Address(rows.Positions), shape.Window, 1 / Math.Sqrt(shape.HeadSize), Address(partOutput), WideAddress(logSumExp)));
             GC.KeepAlive(partQuery);
             part.Return(partOutput, output);
             forBackward.Add(logSumExp);
@@ -174,7 +187,7 @@ public sealed class HostKernels : IKernels
             KernelStatus.ThrowIfFailed(KernelLibrary.kvs_attention_backward(_type, rows.Batch, rows.Tokens, part.Begin, part.Count,
                 shape.Heads, shape.KvHeads, shape.HeadSize, Address(partQuery), Address(key), Address(value),
                 TensorMemory.Address(rows.Positions), shape.Window, 1 / Math.Sqrt(shape.HeadSize), Address(partOutput),
-                Address(forBackward[1 + part.Index]), Address(partGradient), Address(partDq), Address(partDk), Address(partDv)));
+                WideAddress(forBackward[1 + part.Index]), Address(partGradient), Address(partDq), Address(partDk), Address(partDv)));
             GC.KeepAlive(partQuery);
             GC.KeepAlive(partOutput);
             GC.KeepAlive(partGradient);
@@ -214,7 +227,7 @@ public sealed class HostKernels : IKernels
 
     public void CrossEntropy(Tensor logits, Tensor targets, bool withGradient, Tensor lossSum)
     {
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy(_type, logits.size(0), logits.size(1), Address(logits),
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy(_wideType, logits.size(0), logits.size(1), WideAddress(logits),
             TensorMemory.Address(targets), IKernels.IgnoredTarget, withGradient ? 1 : 0, 1.0, out var sum, out _));
         Add(sum, lossSum);
         GC.KeepAlive(logits);
@@ -223,9 +236,9 @@ public sealed class HostKernels : IKernels
 
     public Tensor CrossEntropyPart(Tensor logits, Tensor targets, long firstId)
     {
-        var statistics = empty(3, logits.size(0), DataType);
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy_part(_type, logits.size(0), logits.size(1), firstId, Address(logits),
-            TensorMemory.Address(targets), Address(statistics)));
+        var statistics = empty(3, logits.size(0), _wide);
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy_part(_wideType, logits.size(0), logits.size(1), firstId, WideAddress(logits),
+            TensorMemory.Address(targets), WideAddress(statistics)));
         GC.KeepAlive(logits);
         GC.KeepAlive(targets);
         return statistics;
@@ -233,8 +246,8 @@ public sealed class HostKernels : IKernels
 
     public void CrossEntropyPartGradient(Tensor exponentials, Tensor targets, long firstId, Tensor factors)
     {
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy_part_gradient(_type, exponentials.size(0), exponentials.size(1), firstId,
-            Address(exponentials), TensorMemory.Address(targets), Address(factors)));
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_cross_entropy_part_gradient(_wideType, exponentials.size(0), exponentials.size(1), firstId,
+            WideAddress(exponentials), TensorMemory.Address(targets), WideAddress(factors)));
         GC.KeepAlive(exponentials);
         GC.KeepAlive(targets);
         GC.KeepAlive(factors);
@@ -249,7 +262,7 @@ public sealed class HostKernels : IKernels
 
     public void AddSquares(Tensor values, Tensor sum)
     {
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_sum_of_squares(_type, values.numel(), Address(values), out var squares));
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_sum_of_squares(_wideType, values.numel(), WideAddress(values), out var squares));
         Add(squares, sum);
         GC.KeepAlive(values);
     }
@@ -257,8 +270,8 @@ public sealed class HostKernels : IKernels
     public void AdamW(Tensor parameter, Tensor gradient, Tensor expAvg, Tensor expAvgSq, double lr, double beta1, double beta2,
         double epsilon, double weightDecay, long step, double gradientScale)
     {
-        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_adamw(_type, parameter.numel(), Address(parameter), Address(gradient), Address(expAvg),
-            Address(expAvgSq), lr, beta1, beta2, epsilon, weightDecay, step, gradientScale));
+        KernelStatus.ThrowIfFailed(KernelLibrary.kvs_adamw(_wideType, parameter.numel(), WideAddress(parameter), WideAddress(gradient), WideAddress(expAvg),
+            WideAddress(expAvgSq), lr, beta1, beta2, epsilon, weightDecay, step, gradientScale));
         GC.KeepAlive(parameter);
         GC.KeepAlive(gradient);
         GC.KeepAlive(expAvg);
@@ -273,10 +286,14 @@ public sealed class HostKernels : IKernels
         GC.KeepAlive(sum);
     }
 
+    private nint Address(Tensor tensor) => Address(tensor, DataType);
+
+    private nint WideAddress(Tensor tensor) => Address(tensor, _wide);
+
     // A tensor of another type would be read as if it were of this one.
-    private nint Address(Tensor tensor) => tensor.dtype == DataType
+    private nint Address(Tensor tensor, ScalarType wanted) => tensor.dtype == wanted
         ? TensorMemory.Address(tensor)
-        : throw new ArgumentException($"kernels of {DataType} were given a tensor of {tensor.dtype}", nameof(tensor));
+        : throw new ArgumentException($"kernels of {DataType} were given a tensor of {tensor.dtype} where one of {wanted} is wanted", nameof(tensor));
 
     private nint AddressOrNull(Tensor? tensor) => tensor is null ? 0 : Address(tensor);
 }

@@ -21,8 +21,8 @@ internal static partial class KernelLibrary
     internal static partial int kvs_matmul_available(int dtype, out int available);
 
     [LibraryImport(KvShiftLibrary.Kernels)]
-    internal static partial int kvs_matmul(int dtype, int transposeA, int transposeB, long m, long n, long k, double alpha, nint a, long lda,
-        nint b, long ldb, double beta, nint c, long ldc);
+    internal static partial int kvs_matmul(int dtype, int resultDtype, int transposeA, int transposeB, long m, long n, long k, double alpha,
+        nint a, long lda, nint b, long ldb, double beta, nint c, long ldc);
 
     [LibraryImport(KvShiftLibrary.Kernels)]
     internal static partial int kvs_embedding_backward(int dtype, long rows, long columns, long vocabulary, nint ids, nint dy, nint dweight);

@@ -24,7 +24,7 @@ public sealed record MeshAxis(string Name, Func<ParallelConfig, int>? Degree, bo
 
     /// <summary>
     /// The axes in the order of ranks, outermost first: ranks of the last are neighbours, which share a machine and its fast links where the launcher
-    /// numbers ranks machine by machine. Stages of a pipeline exchange least and are farthest apart; what replicas of one sum are a stage's gradients.
+    /// numbers ranks machine by machine. Stages of a pipeline exchange least, so they are farthest apart.
     /// </summary>
     public static readonly IReadOnlyList<MeshAxis> All = [Pipeline, Data, Context, Tensor];
 }

@@ -40,9 +40,9 @@ public sealed record ParallelConfig
     /// <summary>Ranks that compute the same samples together, whatever each does of it.</summary>
     public long RanksPerSample => (long)Pipeline * Context * Tensor;
 
-    /// <summary>What that is the product of, by its keys: <c>parallel.tensor 2 x parallel.context 1</c>. A pipeline is named where there is one.</summary>
-    public string Degrees
-        => string.Create(CultureInfo.InvariantCulture, $"parallel.tensor {Tensor} x parallel.context {Context}{(Pipeline > 1 ? $" x parallel.pipeline {Pipeline}" : "")}");
+    /// <summary>What that is the product of: <c>parallel.tensor 2 x parallel.context 1</c>. A pipeline is named where there is one.</summary>
+    public string Degrees => string.Create(CultureInfo.InvariantCulture,
+        $"parallel.tensor {Tensor} x parallel.context {Context}{(Pipeline > 1 ? $" x parallel.pipeline {Pipeline}" : "")}");
 
     /// <summary>
     /// Sequence parallelism: tensor-parallel ranks divide the tokens where they do not divide the weights. Not set: wherever there is

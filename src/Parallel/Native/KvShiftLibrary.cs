@@ -14,7 +14,7 @@ public static class KvShiftLibrary
     internal const string Kernels = "kvshift";
 
     // KVS_ABI_VERSION of native/include/kvshift.h.
-    private const int AbiVersion = 7;
+    private const int AbiVersion = 8;
 
     // Beside the program where it was published; told by its runtimeconfig.json where it was built (Directory.Build.targets).
     private const string PublishedFolder = "native";

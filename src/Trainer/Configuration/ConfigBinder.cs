@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Text;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Configuration;
@@ -159,6 +160,11 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
     // A single item stands for a list of one, so that `--set data.train=books.parquet` needs no brackets.
     private Array BindList(ConfigNode node, Type itemType, string key)
     {
+        if (itemType == typeof(DataSource) && node.Entries is { } entries && !entries.Any(entry => IsKeyOf(itemType, entry.Key.Text)))
+        {
+            return BindSets(entries, key);
+        }
+
         var items = node.Items ?? [node];
         var array = Array.CreateInstance(itemType, items.Count);
         for (var index = 0; index < items.Count; index++)
@@ -169,6 +175,35 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
 
         return array;
     }
+
+    // Sources under names; in keys a name stands as the number of an item does.
+    private DataSource[] BindSets(List<(ConfigNode Key, ConfigNode Value)> entries, string key)
+    {
+        var sources = new List<DataSource>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (nameNode, list) in entries)
+        {
+            var name = nameNode.Text ?? "";
+            if (name.Length == 0 || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '.') || !names.Add(name))
+            {
+                faults.Add(new ConfigFault(key, nameNode.ToString(), "must be names of letters, digits, '_', '-' and '.', each once, with sources below them",
+                    "give the set another name", nameNode.Position));
+            }
+
+            if (list.Items is { Count: 0 })
+            {
+                faults.Add(new ConfigFault(
+                    $"{key}[{name}]", list.ToString(), "must name files", "write for example data/books/*.parquet, or remove the set", list.Position));
+            }
+
+            sources.AddRange(BindList(list, typeof(DataSource), $"{key}[{name}]").OfType<DataSource>().Select(source => source.In(name)));
+        }
+
+        return [.. sources];
+    }
+
+    private static bool IsKeyOf(Type section, string? name)
+        => ConfigKeys.PropertiesOf(section).Any(property => ConfigKeys.NameOf(property.Name) == name);
 
     private object? BindScalar(ConfigNode node, Type type, string key)
     {

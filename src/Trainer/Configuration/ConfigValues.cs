@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using KvShiftScale.Core.Configuration;
+using KvShiftScale.Data.Configuration;
 using KvShiftScale.Models.Configuration;
 
 namespace KvShiftScale.Trainer.Configuration;
@@ -43,6 +44,8 @@ internal static class ConfigValues
         Enum name => ConfigKeys.NameOf(name.ToString()),
         double number => number.ToString("R", CultureInfo.InvariantCulture),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        IEnumerable<DataSource> sources when sources.Any(source => source.Set is not null) => $"{{{string.Join(", ", sources.GroupBy(source => source.Set)
+            .Select(set => $"{set.Key}: [{string.Join(", ", set.Select(ItemText))}]"))}}}",
         IEnumerable items => $"[{string.Join(", ", items.Cast<object>().Select(ItemText))}]",
         _ => ItemText(value),
     };

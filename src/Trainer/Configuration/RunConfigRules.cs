@@ -86,6 +86,8 @@ public sealed partial class RunConfigRules
         _faults.Require(data.Train.Count > 0, "data.train", "[]", "must name at least one glob of token shards",
             "write for example data.train: [data/train/*.parquet]");
         CheckSources("data.train", data.Train);
+        _faults.Require(data.Train.All(source => source.Set is null), "data.train", "(names)", "must be a list; names are for data.validation",
+            "write the sources as a list, with weights where they are to be mixed");
         CheckSources("data.validation", data.Validation);
     }
 

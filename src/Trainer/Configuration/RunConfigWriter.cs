@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using KvShiftScale.Core.Configuration;
 using KvShiftScale.Core.Files;
+using KvShiftScale.Data.Configuration;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -55,6 +56,9 @@ public static class RunConfigWriter
             case IFormattable number:
                 WritePlain(emitter, number.ToString(null, CultureInfo.InvariantCulture));
                 break;
+            case IEnumerable<DataSource> sources when sources.Any(source => source.Set is not null):
+                WriteSets(emitter, sources);
+                break;
             case IEnumerable items:
                 emitter.Emit(new SequenceStart(null, null, isImplicit: true, SequenceStyle.Block));
                 foreach (var item in items)
@@ -68,6 +72,18 @@ public static class RunConfigWriter
                 WriteSection(emitter, value);
                 break;
         }
+    }
+
+    private static void WriteSets(Emitter emitter, IEnumerable<DataSource> sources)
+    {
+        emitter.Emit(new MappingStart(null, null, isImplicit: true, MappingStyle.Block));
+        foreach (var set in sources.GroupBy(source => source.Set!))
+        {
+            WriteText(emitter, set.Key);
+            WriteValue(emitter, set.Select(source => new DataSource(source.Glob, source.Weight)));
+        }
+
+        emitter.Emit(new MappingEnd());
     }
 
     private static void WriteSection(Emitter emitter, object section)

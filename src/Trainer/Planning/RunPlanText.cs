@@ -73,8 +73,10 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
     {
         var parallel = plan.Config.Parallel;
         var sharding = ConfigKeys.NameOf(parallel.OptimizerSharding.ToString());
+        var stages = parallel.Pipeline > 1 ? Quantity.Format($"the largest of {parallel.Pipeline} stages, ") : "";
         var table = Columns(
-            Quantity.Format($"memory of one rank, without activations and buffers ({(parallel.Pipeline > 1 ? $"the largest of {parallel.Pipeline} stages, " : "")}tensor {parallel.Tensor}, optimizer sharding {sharding})"),
+            Quantity.Format(
+                $"memory of one rank, without activations and buffers ({stages}tensor {parallel.Tensor}, optimizer sharding {sharding})"),
             ["precision"], ["parameters", "gradients", "optimizer", "save copy", "total"]);
         foreach (var precision in Enum.GetValues<Precision>())
         {
@@ -94,7 +96,8 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         facts.AddRow("a rank's share", Quantity.Format($"{plan.MicroSteps:N0} micro batches of {data.MicroBatch:N0}"));
         if (plan.Config.Parallel.Pipeline > 1)
         {
-            facts.AddRow("pipeline", Quantity.Format($"{plan.Config.Parallel.Pipeline} stages, each waits {plan.BubbleShare:0.0 %} of a step while the pipeline fills and empties"));
+            facts.AddRow("pipeline", Quantity.Format(
+                $"{plan.Config.Parallel.Pipeline} stages, each waits {plan.BubbleShare:0.0 %} of a step while the pipeline fills and empties"));
         }
 
         facts.AddRow("steps", Quantity.Whole(run.Steps));

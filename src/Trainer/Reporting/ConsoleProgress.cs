@@ -110,7 +110,7 @@ public sealed class ConsoleProgress : IDisposable
     /// <summary>One logged step as a line of a log.</summary>
     internal string PlainLine(StepRecord record)
     {
-        var validation = record.ValidationLoss is { } loss ? $" validation {Quantity.Loss(loss)}" : "";
+        var validation = record.ValidationLoss is { } loss ? $" validation {Quantity.Loss(loss)}{ValidationLosses.Describe(record.ValidationSets)}" : "";
         if (record.Step == 0)
         {
             return Quantity.Format($"step 0/{_plannedSteps}{validation}");

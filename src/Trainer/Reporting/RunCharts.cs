@@ -17,6 +17,9 @@ public static class RunCharts
 
     private const int ClipHue = 2;
 
+    // Those before it are near the colours of the curves beside.
+    private const int FirstHueOfSets = 3;
+
     /// <summary>Training and validation loss over steps.</summary>
     /// <param name="records">Logged steps in order.</param>
     /// <param name="resumedAfterSteps">Steps from which later launches went on.</param>
@@ -39,6 +42,9 @@ public static class RunCharts
         }
 
         series.Add(new ChartSeries("validation", ChartSeriesStyle.Points, validation));
+        var sets = records.SelectMany(record => record.ValidationSets).Select(set => set.Name).Distinct();
+        series.AddRange(sets.Select((name, number) => new ChartSeries($"validation {name}", ChartSeriesStyle.Points,
+            Points(records, record => record.ValidationSets.FirstOrDefault(set => set.Name == name, (Name: name, Loss: double.NaN)).Loss, keepGaps: false)) { Hue = FirstHueOfSets + number }));
         return new SvgChart
         {
             Title = "Loss",

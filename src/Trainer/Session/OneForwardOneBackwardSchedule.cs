@@ -54,19 +54,19 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
     {
         var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
         var input = inputs.Ids;
+        RunProgress.Enter(RunPhase.Forward);
         if (!model.Stage.HasEmbedding)
         {
-            RunProgress.Enter(RunPhase.Forward);
             model.Pipeline.ReceiveActivation(input = model.EmptyActivation(inputs.Layout));
             input.requires_grad_();
         }
 
-        RunProgress.Enter(RunPhase.Forward);
         Tensor output;
         // What forward made and backward does not need is gone before the next pass begins.
         using (NewDisposeScope())
         {
-            output = (model.Stage.HasHead ? model.LossSum(input, inputs.Targets, inputs.Layout) : model.Activation(input, inputs.Layout)).MoveToOuterDisposeScope();
+            output = (model.Stage.HasHead ? model.LossSum(input, inputs.Targets, inputs.Layout) : model.Activation(input, inputs.Layout))
+                .MoveToOuterDisposeScope();
         }
 
         if (model.Stage.HasHead && PoisonedBatch.Strikes(batch, isFirst: _batches.Count == 0, step))

@@ -15,16 +15,20 @@ public sealed record StepRecord
     public StepRecord() => _values = new double?[StepMetrics.All.Count];
 
     [SetsRequiredMembers]
-    private StepRecord(ProbeRecord? probe) : this() => Probe = probe;
+    private StepRecord(ProbeRecord? probe, IReadOnlyList<(string Name, double Loss)> sets) : this() => (Probe, ValidationSets) = (probe, sets);
 
     private StepRecord(StepRecord original)
     {
         _values = (double?[])original._values.Clone();
         Probe = original.Probe;
+        ValidationSets = original.ValidationSets;
     }
 
     /// <summary>What the probe found after this step; null where none was made.</summary>
     public ProbeRecord? Probe { get; init; }
+
+    /// <summary>Mean losses of the sets of the validation data that have names, in nats; none where no validation was made, or there are no names.</summary>
+    public IReadOnlyList<(string Name, double Loss)> ValidationSets { get; init; } = [];
 
     /// <inheritdoc cref="StepMetrics.Step"/>
     public required long Step { get => Whole(StepMetrics.Step); init => Set(StepMetrics.Step, value); }
@@ -111,9 +115,9 @@ public sealed record StepRecord
     internal static StepRecord Of(StepWindow window) => Of(metric => metric.Take(window));
 
     /// <summary>The record with the numbers that <paramref name="take"/> gives.</summary>
-    internal static StepRecord Of(Func<StepMetric, double?> take, ProbeRecord? probe = null)
+    internal static StepRecord Of(Func<StepMetric, double?> take, ProbeRecord? probe = null, IReadOnlyList<(string Name, double Loss)>? sets = null)
     {
-        var record = new StepRecord(probe);
+        var record = new StepRecord(probe, sets ?? []);
         foreach (var metric in StepMetrics.All)
         {
             record.Set(metric, take(metric));
@@ -123,7 +127,8 @@ public sealed record StepRecord
     }
 
     public bool Equals(StepRecord? other)
-        => other is not null && EqualityContract == other.EqualityContract && _values.AsSpan().SequenceEqual(other._values) && Equals(Probe, other.Probe);
+        => other is not null && EqualityContract == other.EqualityContract && _values.AsSpan().SequenceEqual(other._values) && Equals(Probe, other.Probe)
+            && ValidationSets.SequenceEqual(other.ValidationSets);
 
     public override int GetHashCode() => HashCode.Combine(Step, Loss, Probe);
 

@@ -32,6 +32,7 @@ internal static class StepRecordJson
             Write(json, metric, record[metric]);
         }
 
+        ValidationLosses.WriteSets(json, record.ValidationSets);
         if (record.Probe is { } probe)
         {
             json.WritePropertyName("probe");
@@ -58,7 +59,7 @@ internal static class StepRecordJson
             // Those wrote all properties: null stood for what is not there, and text for what is not finite.
             var isEarlier = json.TryGetProperty("read_retries", out _);
             var probe = json.TryGetProperty("probe", out var scores) && scores.ValueKind != JsonValueKind.Null ? ProbeRecordJson.Read(scores) : null;
-            return StepRecord.Of(metric => Read(json, metric, isEarlier), probe);
+            return StepRecord.Of(metric => Read(json, metric, isEarlier), probe, ValidationLosses.ReadSets(json));
         }
         catch (KeyNotFoundException)
         {

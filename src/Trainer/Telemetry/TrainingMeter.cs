@@ -34,6 +34,7 @@ public sealed class TrainingMeter : IDisposable
     private readonly Action<SaveTally>[] _saves;
     private readonly Action<StepRecord>[] _records;
     private readonly ProbeMeter _probe;
+    private readonly Gauge<double> _validationSets;
 
     /// <summary>Makes the instruments.</summary>
     /// <param name="speaksForAll">
@@ -49,6 +50,7 @@ public sealed class TrainingMeter : IDisposable
         _saves = Create(OfSaves);
         _records = Create(StepMetrics.All.Where(metric => metric.Instrument is not null).Select(metric => metric.Instrument!));
         _probe = new ProbeMeter(_meter);
+        _validationSets = _meter.CreateGauge<double>("kvshift.validation.set_loss", "{nat}", "Mean loss over each set of the validation data that has a name.");
         if (ledger is not null)
         {
             CollectiveMeter.Add(_meter, ledger);
@@ -65,9 +67,19 @@ public sealed class TrainingMeter : IDisposable
     public void Record(StepRecord record)
     {
         Measure(_records, record);
-        if (_speaksForAll && record.Probe is { } probe)
+        if (!_speaksForAll)
+        {
+            return;
+        }
+
+        if (record.Probe is { } probe)
         {
             _probe.Record(probe);
+        }
+
+        foreach (var (name, loss) in record.ValidationSets.Where(set => double.IsFinite(set.Loss)))
+        {
+            _validationSets.Record(loss, new KeyValuePair<string, object?>("set", name));
         }
     }
 

@@ -96,8 +96,8 @@ internal sealed class ChangedSettings
         return value switch
         {
             Enum named => ConfigKeys.NameOf(named.ToString()),
-            IEnumerable<Data.Configuration.DataSource> sources => $"[{string.Join(", ", sources.Select(source
-                => source.Weight == 1 ? source.Glob : FormattableString.Invariant($"{{ glob: {source.Glob}, weight: {source.Weight} }}")))}]",
+            IEnumerable<Data.Configuration.DataSource> sources => $"[{string.Join(", ", sources.Select(source => (source.Set is { } set ? $"{set}: " : "")
+                + (source.Weight == 1 ? source.Glob : FormattableString.Invariant($"{{ glob: {source.Glob}, weight: {source.Weight} }}"))))}]",
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
             _ => $"{value}",
         };

@@ -16,7 +16,7 @@ internal sealed class Measurement
     private const int MostProbedIds = 1024;
 
     private readonly LaunchedRun _run;
-    private readonly ShardCatalog? _data;
+    private readonly IReadOnlyList<ValidationSet> _sets;
     private readonly Validation _validation;
     private readonly InductionProbe? _probe;
 
@@ -26,7 +26,7 @@ internal sealed class Measurement
     public Measurement(LaunchedRun run, KvShiftTransformer model, RunData data)
     {
         _run = run;
-        _data = data.Validation;
+        _sets = data.Validation;
         _validation = new Validation(model, run.Ranks);
         if (run.Config.Run.ProbeEvery > 0)
         {
@@ -35,7 +35,7 @@ internal sealed class Measurement
     }
 
     /// <summary>There is data to validate on.</summary>
-    public bool CanValidate => _data is not null;
+    public bool CanValidate => _sets.Count > 0;
 
     /// <summary>Whether something is due after a step.</summary>
     public bool IsDue(long step) => IsValidated(step) || IsProbed(step);
@@ -48,12 +48,12 @@ internal sealed class Measurement
     {
         if (IsValidated(record.Step))
         {
-            if (Validate(givesUp) is not { } loss)
+            if (Validate(givesUp) is not { } losses)
             {
                 return null;
             }
 
-            record = record with { ValidationLoss = loss };
+            record = record with { ValidationLoss = losses.Mean, ValidationSets = losses.Sets };
         }
         return IsProbed(record.Step) ? record with { Probe = Probe() } : record;
     }
@@ -61,13 +61,26 @@ internal sealed class Measurement
     /// <summary>The loss of the validation data. Collective.</summary>
     /// <param name="givesUp">Asked about once a second by all ranks together.</param>
     /// <returns>Null when the ranks gave it up.</returns>
-    public double? Validate(Func<bool> givesUp)
+    public ValidationLosses? Validate(Func<bool> givesUp)
     {
         RunProgress.Enter(RunPhase.Evaluate);
         var config = _run.Config;
-        var batches = new EvaluationBatches(_data!, config.Data.Context, config.Data.MicroBatch, config.Model.VocabSize, _run.Share,
-            config.Run.ValidationRows > 0 ? config.Run.ValidationRows : null, _run.Access);
-        return _validation.Run(batches, givesUp: givesUp)?.Loss;
+        var (losses, targets) = (new List<(string Name, double Loss)>(), new List<long>());
+        foreach (var set in _sets)
+        {
+            var batches = new EvaluationBatches(set.Shards, config.Data.Context, config.Data.MicroBatch, config.Model.VocabSize, _run.Share,
+                config.Run.ValidationRows > 0 ? config.Run.ValidationRows : null, _run.Access);
+            if (_validation.Run(batches, givesUp: givesUp) is not { } found)
+            {
+                return null;
+            }
+
+            losses.Add((set.Name ?? "", found.Loss));
+            targets.Add(found.Targets);
+        }
+
+        var mean = losses.Count == 1 ? losses[0].Loss : losses.Zip(targets, (set, count) => set.Loss * count).Sum() / targets.Sum();
+        return new ValidationLosses(mean, _sets[0].Name is null ? [] : losses);
     }
 
     private bool IsValidated(long step) => CanValidate && IsDue(step, _run.Config.Run.ValidateEvery);

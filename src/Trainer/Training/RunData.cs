@@ -10,8 +10,8 @@ namespace KvShiftScale.Trainer.Training;
 
 /// <summary>The shards of a run.</summary>
 /// <param name="Training">Shards that it trains on.</param>
-/// <param name="Validation">Shards that it is validated on; null: it is not.</param>
-internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
+/// <param name="Validation">Shards that it is validated on, in sets that have names or in one that has none; nothing: it is not.</param>
+internal sealed record RunData(ShardCatalog Training, IReadOnlyList<ValidationSet> Validation)
 {
     /// <summary>Opens them, and looks whether they fit the configuration and are the same for all ranks. Collective.</summary>
     /// <exception cref="ConfigException">They do not fit.</exception>
@@ -20,17 +20,19 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
     {
         var data = run.Config.Data;
         var training = Open(run, "data.train", data.Train);
-        var validation = data.Validation.Count == 0 ? null : Open(run, "data.validation", data.Validation);
-        CheckTokenizer(run.Config, training, validation);
-        foreach (var notice in run.IsFirstRank ? NoticesOf(training, "data.train").Concat(NoticesOf(validation, "data.validation")) : [])
+        ValidationSet[] validation = [.. data.Validation.GroupBy(source => source.Set)
+            .Select(set => new ValidationSet(set.Key, Open(run, KeyOf(set.Key), [.. set])))];
+        CheckTokenizer(run.Config, [training, .. validation.Select(set => set.Shards)]);
+        var notices = NoticesOf(training, "data.train").Concat(validation.SelectMany(set => NoticesOf(set.Shards, KeyOf(set.Name))));
+        foreach (var notice in run.IsFirstRank ? notices : [])
         {
             run.Reporter.Warn(notice);
         }
 
         RequireSameOnAllRanks(run.Ranks, training);
-        if (validation is not null)
+        foreach (var set in validation)
         {
-            RequireSameOnAllRanks(run.Ranks, validation);
+            RequireSameOnAllRanks(run.Ranks, set.Shards);
         }
 
         return new RunData(training, validation);
@@ -82,12 +84,14 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         return catalog;
     }
 
-    private static IEnumerable<string> NoticesOf(ShardCatalog? catalog, string key) => catalog?.Notices.Select(notice => $"{key}: {notice}") ?? [];
+    private static string KeyOf(string? set) => set is null ? "data.validation" : $"data.validation.{set}";
+
+    private static IEnumerable<string> NoticesOf(ShardCatalog catalog, string key) => catalog.Notices.Select(notice => $"{key}: {notice}");
 
     // The sample and the checkpoints need the tokenizer; that it is missing or another one is better known before training than after.
-    private static void CheckTokenizer(RunConfig config, params ShardCatalog?[] catalogs)
+    private static void CheckTokenizer(RunConfig config, IReadOnlyList<ShardCatalog> catalogs)
     {
-        var stated = catalogs.OfType<ShardCatalog>().Where(catalog => catalog.TokenizerHash is not null).ToArray();
+        var stated = catalogs.Where(catalog => catalog.TokenizerHash is not null).ToArray();
         if (stated.FirstOrDefault(catalog => catalog.TokenizerHash != stated[0].TokenizerHash) is { } different)
         {
             throw new ConfigException(new ConfigFault("data.validation", $"{different.TokenizerSource} ({different.TokenizerHash})",
@@ -116,7 +120,7 @@ internal sealed record RunData(ShardCatalog Training, ShardCatalog? Validation)
         }
         foreach (var catalog in catalogs)
         {
-            if (catalog?.TokenizerHash is { } hash && !tokenizer.IsNamedBy(hash))
+            if (catalog.TokenizerHash is { } hash && !tokenizer.IsNamedBy(hash))
             {
                 throw new ConfigException(new ConfigFault("data.tokenizer", $"{path} ({tokenizer.Hash})",
                     $"must be the tokenizer that made the shards, {hash} in {catalog.TokenizerSource}", "prepare the shards again, or name the tokenizer that made them"));

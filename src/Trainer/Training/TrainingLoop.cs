@@ -153,13 +153,13 @@ internal sealed class TrainingLoop
             return false;
         }
 
-        if (_measurement.Validate(_run.AgreeToStop) is not { } loss)
+        if (_measurement.Validate(_run.AgreeToStop) is not { } losses)
         {
             return true;
         }
 
-        State = State with { InitialValidationLoss = loss };
-        _run.Reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {loss:F4}"));
+        State = State with { InitialValidationLoss = losses.Mean };
+        _run.Reporter.Say(string.Create(CultureInfo.InvariantCulture, $"step 0 validation loss {losses.Mean:F4}{ValidationLosses.Describe(losses.Sets)}"));
         return false;
     }
 

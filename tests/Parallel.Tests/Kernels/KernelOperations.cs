@@ -17,15 +17,18 @@ internal static class KernelOperations
         ["matmul into"] = MatmulInto,
         ["embedding backward"] = EmbeddingBackward,
         ["norm"] = inputs => Norm(inputs, hasResidual: false),
+        ["norm of no rows"] = inputs => Norm(inputs, hasResidual: true, rows: 0),
         ["norm of a sum"] = inputs => Norm(inputs, hasResidual: true),
         ["norm of a sum that nothing else uses"] = inputs => Norm(inputs, hasResidual: true, isUsed: false),
         ["rotation"] = inputs => ShiftRotate(inputs, taps: 0, isRotated: true),
         ["shift"] = inputs => ShiftRotate(inputs, taps: 2, isRotated: false),
         ["shift over four tokens and rotation"] = inputs => ShiftRotate(inputs, taps: 4, isRotated: true),
         ["attention"] = inputs => Attention(inputs, new AttentionShape(4, 2, HeadSize, Window: 0), [(0, Tokens)]),
+        ["attention of heads of odd size in a window"] = inputs => Attention(inputs, new AttentionShape(6, 2, 19, Window: 65), [(0, Tokens)]),
         ["attention in a window"] = inputs => Attention(inputs, new AttentionShape(4, 4, HeadSize, Window: 5), [(0, Tokens)]),
         ["attention of a rank's parts"] = inputs => Attention(inputs, new AttentionShape(4, 1, HeadSize, Window: 0), [(35, 35), (70, 35)]),
-        ["SwiGLU"] = SwiGlu,
+        ["SwiGLU"] = inputs => SwiGlu(inputs, rows: 9),
+        ["SwiGLU of no rows"] = inputs => SwiGlu(inputs, rows: 0),
         ["cross entropy"] = inputs => CrossEntropy(inputs, withGradient: true),
         ["cross entropy without gradient"] = inputs => CrossEntropy(inputs, withGradient: false),
         ["cross entropy of a part"] = inputs => CrossEntropyPart(inputs, columns: 7),
@@ -76,11 +79,11 @@ internal static class KernelOperations
         return [("gradient", gradient)];
     }
 
-    private static List<(string, Tensor)> Norm(KernelInputs inputs, bool hasResidual, bool isUsed = true)
+    private static List<(string, Tensor)> Norm(KernelInputs inputs, bool hasResidual, bool isUsed = true, int rows = 11)
     {
         var weight = inputs.Values(37);
-        var (sum, normalised, inverse) = inputs.Kernels.RmsNorm(inputs.Values(11, 37), hasResidual ? inputs.Values(11, 37) : null, weight, 1e-6);
-        var (dsum, dweight) = inputs.Kernels.RmsNormBackward(sum, weight, inverse, inputs.Values(11, 37), hasResidual && isUsed ? inputs.Values(11, 37) : null);
+        var (sum, normalised, inverse) = inputs.Kernels.RmsNorm(inputs.Values(rows, 37), hasResidual ? inputs.Values(rows, 37) : null, weight, 1e-6);
+        var (dsum, dweight) = inputs.Kernels.RmsNormBackward(sum, weight, inverse, inputs.Values(rows, 37), hasResidual && isUsed ? inputs.Values(rows, 37) : null);
         return [("sum", sum), ("normalised", normalised), ("gradient of the sum", dsum), ("gradient of the weight", dweight)];
     }
 
@@ -101,18 +104,18 @@ internal static class KernelOperations
     {
         using var rows = Rows(parts);
         var own = Batch * rows.OwnTokens;
-        var query = inputs.Values(own, shape.Heads * HeadSize);
-        var (key, value) = (inputs.Values(Batch * Tokens, shape.KvHeads * HeadSize), inputs.Values(Batch * Tokens, shape.KvHeads * HeadSize));
+        var query = inputs.Values(own, shape.Heads * shape.HeadSize);
+        var (key, value) = (inputs.Values(Batch * Tokens, shape.KvHeads * shape.HeadSize), inputs.Values(Batch * Tokens, shape.KvHeads * shape.HeadSize));
         var result = inputs.Kernels.Attention(query, key, value, shape, rows);
-        var (dquery, dkey, dvalue) = inputs.Kernels.AttentionBackward(query, key, value, result.ForBackward, inputs.Values(own, shape.Heads * HeadSize), shape, rows);
+        var (dquery, dkey, dvalue) = inputs.Kernels.AttentionBackward(query, key, value, result.ForBackward, inputs.Values(own, shape.Heads * shape.HeadSize), shape, rows);
         return [("result", result.Output), ("gradient of queries", dquery), ("gradient of keys", dkey), ("gradient of values", dvalue)];
     }
 
-    private static List<(string, Tensor)> SwiGlu(KernelInputs inputs)
+    private static List<(string, Tensor)> SwiGlu(KernelInputs inputs, int rows)
     {
-        var (gate, up) = (inputs.Values(9, 21) * 4, inputs.Values(9, 21));
+        var (gate, up) = (inputs.Values(rows, 21) * 4, inputs.Values(rows, 21));
         var y = inputs.Kernels.SwiGlu(gate, up);
-        var (dgate, dup) = inputs.Kernels.SwiGluBackward(gate, up, inputs.Values(9, 21));
+        var (dgate, dup) = inputs.Kernels.SwiGluBackward(gate, up, inputs.Values(rows, 21));
         return [("result", y), ("gradient of the gate", dgate), ("gradient of up", dup)];
     }
 

@@ -11,13 +11,15 @@ namespace KvShiftScale.Parallel.Tests.Kernels;
 public sealed class KernelSetTests
 {
     // Relative to the norm of a result. The longest sum, the gradient of a shift's weight, has 1,680 terms that cancel to some forty of them: 80
-    // roundings, 6e-8 each in float32 and 1.1e-16 in float64. In bfloat16, whose roundings err by up to 4e-3, sums are of wider type, and half a dozen
-    // roundings lie between inputs and result.
+    // roundings, 6e-8 each in float32 and 1.1e-16 in float64. A rounding to bfloat16 errs by up to 2^-9 = 2e-3 of a number's own power of two,
+    // 1.1e-3 in standard deviation. libkvshift rounds what it returns, a sum before it is normalised, and attention's output before backward uses it; the
+    // tables of a rotation are rounded too: three such deviations at most. Composed of libtorch's operations, half a dozen of the largest lie
+    // between inputs and result.
     private static readonly Dictionary<string, (Func<IKernels> New, double Tolerance)> Sets = new()
     {
         ["libkvshift in float32"] = (() => new HostKernels(ScalarType.Float32), 5e-6),
         ["libkvshift in float64"] = (() => new HostKernels(ScalarType.Float64), 1e-14),
-        ["libkvshift for bfloat16"] = (() => new NarrowHostKernels(ScalarType.BFloat16), 0.03),
+        ["libkvshift in bfloat16"] = (() => new HostKernels(ScalarType.BFloat16), 3.5e-3),
         ["libtorch in float32"] = (() => new ComposedKernels(ScalarType.Float32), 5e-6),
         ["libtorch in bfloat16"] = (() => new ComposedKernels(ScalarType.BFloat16), 0.03),
     };
@@ -61,7 +63,6 @@ public sealed class KernelSetTests
     }
 
     [Theory]
-    [InlineData(ScalarType.BFloat16)]
     [InlineData(ScalarType.Float16)]
     [InlineData(ScalarType.Int32)]
     public void LibkvshiftRefusesTypesThatItHasNoKernelsFor(ScalarType dtype)
@@ -83,7 +84,7 @@ public sealed class KernelSetTests
     [Theory]
     [InlineData(ScalarType.Float32, KernelChoice.Auto, typeof(HostKernels))]
     [InlineData(ScalarType.Float64, KernelChoice.Auto, typeof(HostKernels))]
-    [InlineData(ScalarType.BFloat16, KernelChoice.Auto, typeof(NarrowHostKernels))]
+    [InlineData(ScalarType.BFloat16, KernelChoice.Auto, typeof(HostKernels))]
     [InlineData(ScalarType.Float32, KernelChoice.Composed, typeof(ComposedKernels))]
     [InlineData(ScalarType.BFloat16, KernelChoice.Composed, typeof(ComposedKernels))]
     public void TheHostHasASetForEachType(ScalarType dtype, KernelChoice choice, Type set)

@@ -54,6 +54,14 @@ public sealed class ConfigVerbTests : IDisposable
             printed.TrimEnd().Split('\n'));
     }
 
+    [Fact]
+    public void SetsOfValidationDataKeepTheirNames()
+    {
+        var file = Write("run: { name: a, steps: 5 }\ndata: { validation: { books: [x, y], code: [z] } }\n");
+
+        Assert.Contains("data.validation: {books: [x, y], code: [z]}   # default []", CommandRun.Execute(ExitCode.Done, "config", file, "--changed").Output);
+    }
+
     [Theory]
     [InlineData("--changed")]
     [InlineData("--set|run.steps=3")]

@@ -199,6 +199,34 @@ public sealed class RunConfigReaderTests
     }
 
     [Fact]
+    public void ValidationDataMayStandUnderNames()
+    {
+        var config = RunConfigReader.Parse(
+            Minimal + "data:\n  validation:\n    books: a.parquet\n    code: [b, {glob: c, weight: 2}]\n", "run.yaml", []);
+
+        DataSource[] expected = [new DataSource("a.parquet").In("books"), new DataSource("b").In("code"), new DataSource("c", 2).In("code")];
+        Assert.Equal(expected, config.Data.Validation);
+        var written = RunConfigWriter.Write(config);
+        Assert.Equal(expected, RunConfigReader.Parse(written, "written.yaml", []).Data.Validation);
+        Assert.Contains("  validation:\n    books:\n      - a.parquet\n    code:\n      - b\n", written);
+        // A mapping with the keys of a source is a source.
+        Assert.Equal([new DataSource("d", 3)], RunConfigReader.Parse(Minimal + "data: {validation: {glob: d, weight: 3}}", "run.yaml", []).Data.Validation);
+    }
+
+    [Theory]
+    [InlineData("{a b: x}", "data.validation", "must be names of letters")]
+    [InlineData("{a: x, a: y}", "data.validation", "each once")]
+    [InlineData("{a: []}", "data.validation[a]", "must name files")]
+    [InlineData("{a: [{glob: x, weight: much}]}", "data.validation[a][0].weight", "must be a finite number")]
+    public void NamesWithoutSourcesAreFaults(string sets, string key, string rule)
+    {
+        var error = Fault(Minimal + $"data: {{validation: {sets}}}");
+
+        Assert.Equal(key, error.Key);
+        Assert.Contains(rule, error.Rule);
+    }
+
+    [Fact]
     public void MissingFileIsAFaultWithItsPath()
     {
         var error = Assert.Throws<ConfigException>(() => RunConfigReader.Read("configs/nowhere.yaml", []));

@@ -145,6 +145,14 @@ public sealed class RunConfigRulesTests
     }
 
     [Fact]
+    public void NamesAreForValidationData()
+    {
+        var error = Assert.Throws<ConfigException>(() => RunConfigRules.Check(Read([ConfigOverride.Parse("data.train={books: a.parquet}")]), ranks: 1));
+
+        Assert.Equal("data.train", Assert.Single(error.Faults).Key);
+    }
+
+    [Fact]
     public void AllBrokenRulesAreNamed()
     {
         var config = Read([.. ((string[])["run.steps=0", "optimizer.lr=-1", "parallel.context=0"]).Select(ConfigOverride.Parse)]);

@@ -90,7 +90,8 @@ public sealed class RunPlanTests
         var config = Plan(model, ranks: 1).Config with { Parallel = new ParallelConfig { Pipeline = 2 } };
         var plan = new RunPlan(config, ranks: 4);
         // The first stage has two of the layers.
-        var first = ParameterPlan.Of(model).Parameters.Where(parameter => parameter.Layer < 2 || parameter.Part == ParameterPart.Embedding).Sum(parameter => parameter.ElementCount);
+        var first = ParameterPlan.Of(model).Parameters.Where(parameter => parameter.Layer < 2 || parameter.Part == ParameterPart.Embedding)
+            .Sum(parameter => parameter.ElementCount);
 
         Assert.Equal((2, 2, 4), (plan.Replicas, plan.DataRanks, plan.MicroSteps));
         Assert.Equal(4.0 * first, plan.MemoryOfRank(Precision.Fp32).Parameters);

@@ -9,7 +9,7 @@ namespace KvShiftScale.Trainer.Tests.Telemetry;
 /// <summary>A step record has one form, in <c>metrics.jsonl</c> and in the <c>state.json</c> of a checkpoint.</summary>
 public sealed class StepRecordConverterTests
 {
-    public static TheoryData<string> Records => new(["finite", "nan", "infinity", "skipped", "probed"]);
+    public static TheoryData<string> Records => new(["finite", "nan", "infinity", "skipped", "sets", "probed"]);
 
     [Theory]
     [MemberData(nameof(Records))]
@@ -26,6 +26,10 @@ public sealed class StepRecordConverterTests
         File.WriteAllBytes(folder.PathOf(TrainingState.FileName), state.ToJson());
         Assert.Equal(line, Encoding.UTF8.GetString(StepRecordJson.Write(TrainingState.Read(folder.Path).Unmeasured!)).TrimEnd());
     }
+
+    [Fact]
+    public void SetsOfTheValidationDataStandUnderTheirNames()
+        => Assert.Contains("\"validation_loss\":2.5,\"validation_losses\":{\"code\":2.25,\"books\":null}", Encoding.UTF8.GetString(StepRecordJson.Write(Make("sets"))));
 
     [Fact]
     public void StateWithoutOneHasNone()
@@ -81,6 +85,7 @@ public sealed class StepRecordConverterTests
         "nan" => StepRecords.At(3, validationLoss: double.NaN) with { Loss = double.NaN },
         "infinity" => StepRecords.At(3) with { GradNorm = double.PositiveInfinity, Loss = double.NegativeInfinity, DataWaitFraction = double.NaN },
         "skipped" => StepRecords.At(3) with { Skipped = true, SkippedSteps = 2, Mfu = 0.25, TflopsPerRank = 0.5, MatmulShare = 1 },
+        "sets" => StepRecords.At(3, validationLoss: 2.5) with { ValidationSets = [("code", 2.25), ("books", double.NaN)] },
         _ => StepRecords.At(3) with { Probe = StepRecords.Probe(accuracy: 0.9) },
     };
 }

@@ -150,6 +150,21 @@ public sealed class TrainingMeterTests : IDisposable
     }
 
     [Fact]
+    public void SetsOfTheValidationDataAreMeasuredByName()
+    {
+        using (var other = new TrainingMeter(speaksForAll: false))
+        {
+            other.Record(StepRecords.At(4) with { ValidationSets = [("code", 3)] });
+        }
+
+        using var meter = new TrainingMeter();
+        meter.Record(StepRecords.At(4) with { ValidationSets = [("code", 2.25), ("books", double.NaN), ("news", 2.5)] });
+
+        Assert.Equal([("kvshift.validation.set_loss[set=code]", 2.25), ("kvshift.validation.set_loss[set=news]", 2.5)],
+            _measured.Where(measurement => measurement.Name.Contains("set_loss", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void ProbeIsMeasuredByLayerAndNotByHead()
     {
         using var meter = new TrainingMeter();
