@@ -11,31 +11,44 @@ using static TorchSharp.torch;
 
 namespace KvShiftScale.Models;
 
-/// <summary>A decoder-only transformer with KV shifting attention. Parameters carry the names of Llama checkpoints.</summary>
+/// <summary>
+/// A decoder-only transformer with KV shifting attention, or the consecutive layers of one that a stage of a pipeline computes. Parameters carry the
+/// names of Llama checkpoints.
+/// </summary>
 public sealed class KvShiftTransformer : nn.Module
 {
     private readonly TensorRegion _region;
-    private readonly Embedding _embedding;
+    private readonly Embedding? _embedding;
     private readonly List<TransformerBlock> _blocks = [];
-    private readonly RmsNorm _norm;
-    private readonly ParameterSlot _head;
+    private readonly RmsNorm? _norm;
+    private readonly ParameterSlot? _head;
     private readonly Dictionary<int, RotaryTable> _rotary = [];
 
     /// <param name="config">Shape.</param>
     /// <param name="parameters">Where parameters are allocated; not initialised here.</param>
     /// <param name="context">The longest sequence that the model will see.</param>
-    /// <param name="region">How tensor-parallel ranks divide the model; nothing given: this rank holds all of it. Disposed with the model.</param>
-    public KvShiftTransformer(ModelConfig config, ParameterBuckets parameters, int context, TensorRegion? region = null) : base("model")
+    /// <param name="region">How tensor-parallel ranks divide each layer; nothing given: this rank holds all of it. Disposed with the model.</param>
+    /// <param name="pipeline">How stages divide the layers; nothing given: this rank has all of them. Disposed with the model.</param>
+    public KvShiftTransformer(ModelConfig config, ParameterBuckets parameters, int context, TensorRegion? region = null, PipelineRegion? pipeline = null)
+        : base("model")
     {
         _region = region ?? TensorRegion.Whole();
+        Pipeline = pipeline ?? PipelineRegion.Whole();
         Config = config;
         Plan = ParameterPlan.Of(config);
-        var slots = new ModelParameters(Plan, parameters, _region);
+        Stage = StageRange.Of(config.Layers, Pipeline.Stage, Pipeline.Stages);
+        var slots = new ModelParameters(Plan, parameters, _region, Pipeline);
         Parameters = parameters;
         Context = context;
-        _embedding = new Embedding("model.embed_tokens", slots.Create("model.embed_tokens.weight"));
-        register_module("embed_tokens", _embedding);
-        for (var layer = 0; layer < config.Layers; layer++)
+        // A tied head on a stage of its own is allocated first there too: both ends come to its reduction last, and wait for each other least.
+        var embedding = Stage.Holds(Plan["model.embed_tokens.weight"]) ? slots.Create("model.embed_tokens.weight") : null;
+        if (Stage.HasEmbedding)
+        {
+            _embedding = new Embedding("model.embed_tokens", embedding!);
+            register_module("embed_tokens", _embedding);
+        }
+
+        for (var layer = Stage.FirstLayer; layer < Stage.EndLayer; layer++)
         {
             var shape = config.Attention(layer);
             if (!_rotary.TryGetValue(shape.HeadSize, out var rotary))
@@ -47,11 +60,16 @@ public sealed class KvShiftTransformer : nn.Module
             _blocks.Add(block);
             register_module($"layers_{layer}", block);
         }
+        if (!Stage.HasHead)
+        {
+            return;
+        }
+
         _norm = new RmsNorm("model.norm", slots.Create("model.norm.weight"), config.NormEpsilon);
         register_module("norm", _norm);
         if (config.TieEmbeddings)
         {
-            _head = _embedding.Weight;
+            _head = embedding;
         }
         else
         {
@@ -63,10 +81,19 @@ public sealed class KvShiftTransformer : nn.Module
     /// <summary>Shape.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>What parameters it has.</summary>
+    /// <summary>What parameters the whole model has.</summary>
     public ParameterPlan Plan { get; }
 
-    /// <summary>All parameters and their gradients.</summary>
+    /// <summary>Elements of all parameters of the whole model.</summary>
+    public long ParameterCount => ParameterCounts.Of(Plan).Total;
+
+    /// <summary>The layers of this stage: all of them without a pipeline.</summary>
+    public StageRange Stage { get; }
+
+    /// <summary>The stages of the model.</summary>
+    public PipelineRegion Pipeline { get; }
+
+    /// <summary>The parameters that this rank holds, and their gradients.</summary>
     public ParameterBuckets Parameters { get; }
 
     /// <summary>The longest sequence.</summary>
@@ -91,29 +118,76 @@ public sealed class KvShiftTransformer : nn.Module
         }
     }
 
-    /// <summary>Sum over valid targets of the negative log-likelihood, in nats.</summary>
-    /// <param name="ids">int32 [batch * tokens].</param>
+    /// <summary>Sum over valid targets of the negative log-likelihood, in nats. On the stage with the head alone.</summary>
+    /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
     /// <param name="targets">int32 [batch * tokens]; -100 where there is no target.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     /// <param name="observer">Shown every part on the way.</param>
-    public Tensor LossSum(Tensor ids, Tensor targets, TokenLayout layout, ForwardObserver? observer = null)
-        => LinearCrossEntropyOperation.Apply(Hidden(ids, layout, observer), _head, targets, _region.Group);
+    public Tensor LossSum(Tensor input, Tensor targets, TokenLayout layout, ForwardObserver? observer = null)
+        => LinearCrossEntropyOperation.Apply(Hidden(input, layout, observer), OutputHead, targets, _region.Group);
 
-    /// <summary>[batch * tokens, vocabulary] logits.</summary>
-    public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Blocks(ids, layout));
+    /// <summary>
+    /// What this stage gives the next: the residual stream after its layers, [batch * own tokens, hidden_size] or this rank's part of the tokens.
+    /// </summary>
+    /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
+    public Tensor Activation(Tensor input, TokenLayout layout)
+    {
+        var (residual, pending) = Blocks(input, layout);
+        return pending is null ? residual : residual + pending;
+    }
 
-    /// <summary>The final hidden states of the tokens that this rank's head is for, [batch * own tokens, hidden_size].</summary>
+    /// <summary>Room for an activation between two stages.</summary>
+    /// <param name="layout">Rows and tokens.</param>
+    public Tensor EmptyActivation(TokenLayout layout)
+    {
+        var tokens = (long)layout.Batch * layout.OwnTokens / (_region.IsSequenceParallel ? _region.Size : 1);
+        return empty([tokens, Config.HiddenSize], Parameters.DataType, Parameters.Device);
+    }
+
+    /// <summary>
+    /// A forward pass without gradients through all stages, each of which calls it with the same batch: the last one does with its input what is
+    /// wanted of the model, the others hand their activations on.
+    /// </summary>
     /// <param name="ids">int32 [batch * own tokens].</param>
     /// <param name="layout">Rows, tokens and documents.</param>
+    /// <param name="last">What the last stage does, for example <see cref="LossSum"/>.</param>
+    /// <returns>What that gives; null on the other stages.</returns>
+    public Tensor? ThroughStages(Tensor ids, TokenLayout layout, Func<Tensor, Tensor> last)
+    {
+        var input = ids;
+        if (!Stage.HasEmbedding)
+        {
+            Pipeline.ReceiveActivation(input = EmptyActivation(layout));
+        }
+
+        if (Stage.HasHead)
+        {
+            return last(input);
+        }
+
+        using var activation = Activation(input, layout);
+        Pipeline.SendActivation(activation).Wait();
+        return null;
+    }
+
+    /// <summary>[batch * tokens, vocabulary] logits.</summary>
+    public Tensor Logits(Tensor ids, TokenLayout layout) => Head(Normalised(ids, layout));
+
+    /// <summary>The final hidden states of the tokens that this rank's head is for, [batch * own tokens, hidden_size].</summary>
+    /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
+    /// <param name="layout">Rows, tokens and documents.</param>
     /// <param name="observer">Shown every part on the way.</param>
-    internal Tensor Hidden(Tensor ids, TokenLayout layout, ForwardObserver? observer = null)
-        => _region.Enter(Blocks(ids, layout, caches: null, observer));
+    internal Tensor Hidden(Tensor input, TokenLayout layout, ForwardObserver? observer = null)
+        => _region.Enter(Normalised(input, layout, caches: null, observer));
 
     /// <summary>How ranks divide the model.</summary>
     internal TensorRegion Region => _region;
 
     /// <summary>The output head: [vocabulary, hidden_size], or this rank's rows of it.</summary>
-    internal ParameterSlot OutputHead => _head;
+    /// <exception cref="InvalidOperationException">Another stage has it.</exception>
+    internal ParameterSlot OutputHead
+        => _head ?? throw new InvalidOperationException($"the output head is on the last of {Pipeline.Stages} stages, and this is stage {Pipeline.Stage}");
 
     /// <summary>
     /// [ids, hidden_size]: the product of a row with what is added to the residual stream is what that adds to the id's logit, up to the
@@ -121,22 +195,22 @@ public sealed class KvShiftTransformer : nn.Module
     /// </summary>
     internal Tensor UnembeddingRows(Tensor ids)
     {
-        var rows = Embedding.Rows(_head, ids);
+        var rows = Embedding.Rows(OutputHead, ids);
         _region.Group.AllReduce(rows);
-        return rows * _norm.Weight.Parameter;
+        return rows * _norm!.Weight.Parameter;
     }
 
     /// <summary>
     /// Logits of a few tokens for the part of the vocabulary that this rank holds, [numbers, rows of <see cref="HeadShard"/>].
     /// </summary>
-    /// <param name="ids">int32 [batch * own tokens].</param>
+    /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
     /// <param name="numbers">int64: which of this rank's own tokens.</param>
-    public Tensor LogitsAt(Tensor ids, TokenLayout layout, Tensor numbers)
-        => Head(Hidden(ids, layout).index_select(0, numbers));
+    public Tensor LogitsAt(Tensor input, TokenLayout layout, Tensor numbers)
+        => Head(Hidden(input, layout).index_select(0, numbers));
 
-    /// <summary>Which rows of the output head this rank holds.</summary>
-    public ParameterShard HeadShard => _head.Shard;
+    /// <summary>Which rows of the output head this rank holds, on the stage that has it.</summary>
+    public ParameterShard HeadShard => OutputHead.Shard;
 
     /// <summary>Logits [tokens, vocabulary] of the next tokens of one sequence.</summary>
     /// <param name="ids">int32 [tokens]; they continue what the caches hold.</param>
@@ -152,7 +226,7 @@ public sealed class KvShiftTransformer : nn.Module
         }
         var length = caches[0].Length;
         using var layout = new TokenLayout(batch: 1, (int)tokens, arange(length, length + tokens, int32));
-        return Head(Blocks(ids, layout, caches));
+        return Head(Normalised(ids, layout, caches));
     }
 
     /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
@@ -174,18 +248,39 @@ public sealed class KvShiftTransformer : nn.Module
         }
 
         _region.Dispose();
+        Pipeline.Dispose();
         Parameters.Dispose();
     }
 
-    private Tensor Blocks(Tensor ids, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null, ForwardObserver? observer = null)
+    private Tensor Normalised(Tensor input, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null, ForwardObserver? observer = null)
+    {
+        var (residual, pending) = Blocks(input, layout, caches, observer);
+        var hidden = pending is null ? _norm!.call(residual).Value : _norm!.NormOfSum(residual, pending);
+        observer?.Part?.Invoke("model.norm", hidden);
+        return hidden;
+    }
+
+    // The residual stream after the blocks, and what is still to be added to it.
+    private (Tensor Residual, Tensor? Pending) Blocks(Tensor input, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null,
+        ForwardObserver? observer = null)
     {
         if (layout.Tokens > Context)
         {
             throw new ArgumentException($"rows of {layout.Tokens} tokens for a context of {Context}", nameof(layout));
         }
 
-        var residual = _region.Leave(_embedding.call(ids));
-        observer?.Part?.Invoke("model.embed_tokens", residual);
+        Tensor residual;
+        if (_embedding is not null)
+        {
+            residual = _region.Leave(_embedding.call(input));
+            observer?.Part?.Invoke("model.embed_tokens", residual);
+        }
+        else
+        {
+            // The input stays the caller's.
+            residual = input.alias();
+        }
+
         Tensor? pending = null;
         var recompute = Recompute == Recompute.Full && is_grad_enabled() && observer is null;
         for (var layer = 0; layer < _blocks.Count; layer++)
@@ -201,10 +296,8 @@ public sealed class KvShiftTransformer : nn.Module
             pending = nextPending.MoveToOuterDisposeScope();
         }
 
-        var hidden = pending is null ? _norm.call(residual).Value : _norm.NormOfSum(residual, pending);
-        observer?.Part?.Invoke("model.norm", hidden);
-        return hidden;
+        return (residual, pending);
     }
 
-    private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, _head.AsInput());
+    private Tensor Head(Tensor hidden) => nn.functional.linear(hidden, OutputHead.AsInput());
 }

@@ -8,19 +8,21 @@ namespace KvShiftScale.Models;
 /// <summary>Allocates the parameters of a plan, each rank its part.</summary>
 /// <param name="plan">Every parameter of the model.</param>
 /// <param name="buckets">Where they are allocated; not initialised here.</param>
-/// <param name="region">How tensor-parallel ranks divide the model.</param>
-internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets buckets, TensorRegion region)
+/// <param name="region">How tensor-parallel ranks divide each layer.</param>
+/// <param name="pipeline">How stages divide the layers.</param>
+internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets buckets, TensorRegion region, PipelineRegion pipeline)
 {
-    /// <summary>How tensor-parallel ranks divide the model.</summary>
+    /// <summary>How tensor-parallel ranks divide each layer.</summary>
     public TensorRegion Region => region;
 
     /// <summary>What computes with the parameters.</summary>
     public IKernels Kernels => buckets.Kernels;
 
-    /// <summary>Allocates a planned parameter. Ranks do so in one order.</summary>
+    /// <summary>Allocates a planned parameter. Ranks of a stage do so in one order.</summary>
     public ParameterSlot Create(string name)
     {
         var planned = plan[name];
-        return buckets.Create(name, planned.WeightDecay, region.PartOf(planned.Shape, planned.Shard));
+        var part = region.PartOf(planned.Shape, planned.Shard);
+        return buckets.Create(name, planned.WeightDecay, planned.Stages == (ParameterStages.First | ParameterStages.Last) ? pipeline.OnBothEnds(part) : part);
     }
 }

@@ -61,6 +61,31 @@ public sealed class ParameterPlanTests
             => plan.Parameters.Where(parameter => parameter.Stages.HasFlag(stage)).Select(parameter => parameter.Name);
     }
 
+    [Theory]
+    [InlineData(1, 1, "0-1")]
+    [InlineData(4, 2, "0-2 2-4")]
+    [InlineData(3, 2, "0-2 2-3")]
+    [InlineData(7, 3, "0-3 3-5 5-7")]
+    [InlineData(4, 4, "0-1 1-2 2-3 3-4")]
+    public void StagesHoldConsecutiveLayersAndTheirEndsWhatIsOutsideOfLayers(int layers, int stages, string ranges)
+    {
+        var ofStages = Enumerable.Range(0, stages).Select(stage => StageRange.Of(layers, stage, stages)).ToList();
+        Assert.Equal(ranges, string.Join(' ', ofStages.Select(stage => $"{stage.FirstLayer}-{stage.EndLayer}")));
+        foreach (var tied in (bool[])[false, true])
+        {
+            var plan = ParameterPlan.Of(ModelFixture.Config with { Layers = layers, TieEmbeddings = tied });
+            var held = ofStages.Select(stage => plan.Parameters.Where(stage.Holds).Select(parameter => parameter.Name).ToList()).ToList();
+            // In the order of the plan, and the tied embedding once more at the end.
+            var twice = tied && stages > 1 ? ["model.embed_tokens.weight"] : Array.Empty<string>();
+            Assert.Equal(plan.Parameters.Select(parameter => parameter.Name).Concat(twice).Order(), held.SelectMany(names => names).Order());
+            Assert.Contains("model.embed_tokens.weight", held[0]);
+            Assert.Contains("model.norm.weight", held[^1]);
+            Assert.Contains(tied ? "model.embed_tokens.weight" : "lm_head.weight", held[^1]);
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => StageRange.Of(layers, 0, layers + 1));
+    }
+
     [Fact]
     public void ARankHoldsWhatTheRuleSays()
     {

@@ -13,8 +13,8 @@ public sealed partial class ParityTests
 
     private const string Program = "KvShiftScale.ParityProgram.dll";
 
-    // Data x context x tensor x sequence x optimizer sharding x recompute x accumulation x canonical sums, as far as they fit.
-    public static TheoryData<int, string, int> Matrices => new() { { 1, "fp64", 16 }, { 2, "fp64", 64 }, { 3, "fp64", 48 }, { 4, "fp64", 136 }, { 2, "fp32", 64 }, { 2, "bf16", 64 } };
+    // Data x context x tensor x sequence x optimizer sharding x recompute x accumulation x canonical sums, as far as they fit, and pipelines.
+    public static TheoryData<int, string, int> Matrices => new() { { 1, "fp64", 16 }, { 2, "fp64", 69 }, { 3, "fp64", 50 }, { 4, "fp64", 143 }, { 2, "fp32", 69 }, { 2, "bf16", 69 } };
 
     [Theory]
     [MemberData(nameof(Matrices))]
@@ -43,13 +43,14 @@ public sealed partial class ParityTests
     // Two addends of a sum over two ranks have one result, whichever comes first; so the tensor-parallel and the context-parallel sums
     // have none but one, too, and the data-parallel ones are canonical.
     [Theory]
-    [InlineData(2, 1)]
-    [InlineData(1, 2)]
-    public void At_a_fixed_tensor_or_context_degree_runs_and_data_parallel_ranks_leave_the_same_bits(int tensor, int context)
+    [InlineData(2, 1, 1)]
+    [InlineData(1, 2, 1)]
+    [InlineData(1, 1, 2)]
+    public void At_a_fixed_tensor_context_or_pipeline_degree_runs_and_data_parallel_ranks_leave_the_same_bits(int tensor, int context, int pipeline)
     {
-        var (first, again) = (Bits(2, tensor: tensor, context: context), Bits(2, tensor: tensor, context: context));
+        var (first, again) = (Bits(2, 1, tensor, context, pipeline), Bits(2, 1, tensor, context, pipeline));
         Assert.Equal(first, again);
-        Assert.Equal(Canonical(first), Canonical(Bits(4, tensor: tensor, context: context)));
+        Assert.Equal(Canonical(first), Canonical(Bits(4, 1, tensor, context, pipeline)));
     }
 
     [Fact]
@@ -91,9 +92,9 @@ public sealed partial class ParityTests
     }
 
     // Canonical sums with the optimizer whole and shared among the ranks, and sums in MPI's order.
-    private static string[] Bits(int ranks, int threads = 1, int tensor = 1, int context = 1)
+    private static string[] Bits(int ranks, int threads = 1, int tensor = 1, int context = 1, int pipeline = 1)
     {
-        var output = MpiRun.Execute(ranks, Program, ["deterministic", $"{threads}", $"{tensor}", $"{context}"], timeout: Timeout);
+        var output = MpiRun.Execute(ranks, Program, ["deterministic", $"{threads}", $"{tensor}", $"{context}", $"{pipeline}"], timeout: Timeout);
         string[] hashes = [.. Sha256().Matches(output).Select(match => match.Value)];
         Assert.Equal(3, hashes.Length);
         return hashes;

@@ -25,12 +25,12 @@ internal static class Determinism
     /// Rank 0 prints a line for each way of sharing the optimizer, with sums in canonical order, and one without that order. Ranks that the
     /// degrees leave are data parallel. Fails where ranks that hold the same parameters hold other bits.
     /// </summary>
-    public static int Run(ParallelContext ranks, string folder, int tensor, int context)
+    public static int Run(ParallelContext ranks, string folder, int tensor, int context, int pipeline)
     {
         var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, Model.VocabSize, 40_000) : "");
         foreach (var (leaves, sharding) in ((int, OptimizerSharding)[])[(4, OptimizerSharding.None), (4, OptimizerSharding.Zero1), (0, OptimizerSharding.None)])
         {
-            var test = new ParityCase(new ParallelConfig { Tensor = tensor, Context = context, CanonicalLeaves = leaves, OptimizerSharding = sharding },
+            var test = new ParityCase(new ParallelConfig { Pipeline = pipeline, Tensor = tensor, Context = context, CanonicalLeaves = leaves, OptimizerSharding = sharding },
                 MicroBatch: 2, Model)
             {
                 Context = 64,
@@ -51,8 +51,9 @@ internal static class Determinism
             }
 
             var hashes = ranks.World.AllGatherTexts(Convert.ToHexStringLower(hash.GetHashAndReset()));
-            // Tensor-parallel ranks are neighbours: the first of them hold one copy of the model, and the others copies of that.
-            var copies = hashes.Chunk(tensor).Select(parts => string.Join(' ', parts)).Distinct().ToArray();
+            // Tensor-parallel ranks are neighbours and stages outermost: the first of each hold one copy of the model, and the others copies of that.
+            var ofStage = hashes.Chunk(tensor).Select(parts => string.Join(' ', parts)).Chunk(divided.Replicas.Size).ToArray();
+            var copies = Enumerable.Range(0, divided.Replicas.Size).Select(replica => string.Join(' ', ofStage.Select(stage => stage[replica]))).Distinct().ToArray();
             if (ranks.World.Rank == 0)
             {
                 Console.WriteLine($"{(leaves > 0 ? "canonical" : "plain")} {sharding}: sha256 {string.Join(" differs from ", copies)} loss {run.Losses[^1]:R}");

@@ -3,7 +3,7 @@ using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>Every combination of the layouts that fit a number of ranks.</summary>
+/// <summary>Every combination of the layouts that fit a number of ranks, and of those with a pipeline the ones that differ in what can go wrong.</summary>
 internal static class ParityMatrix
 {
     // An odd vocabulary, two KV heads for up to four tensor ranks; three ranks have shapes that three divides.
@@ -63,6 +63,41 @@ internal static class ParityMatrix
             }
         }
     }
+
+    /// <summary>
+    /// Pipelines of a launch of <paramref name="ranks"/> ranks: as many micro-batches as stages, fewer and more, layers that stages cannot share evenly, a
+    /// tied embedding with and without a stage between its ends, and each other axis beside.
+    /// </summary>
+    public static IEnumerable<ParityCase> PipelinesOf(int ranks) => ranks switch
+    {
+        2 =>
+        [
+            Case(new ParallelConfig(), microBatch: 1),
+            Case(new ParallelConfig { Recompute = Recompute.Full }, microBatch: 2),
+            Case(new ParallelConfig { Recompute = Recompute.Selective }, microBatch: 4),
+            Case(new ParallelConfig(), microBatch: 1, layers: 3, tied: true),
+            Case(new ParallelConfig { CanonicalLeaves = 2 }, microBatch: 1, tied: true),
+        ],
+        3 =>
+        [
+            Case(new ParallelConfig { Recompute = Recompute.Full }, microBatch: 1, stages: 3, layers: 4, tied: true),
+            Case(new ParallelConfig { CanonicalLeaves = 2 }, microBatch: 1, stages: 3, layers: 3, tied: true),
+        ],
+        4 =>
+        [
+            Case(new ParallelConfig(), microBatch: 1, stages: 4, layers: 5, tied: true),
+            Case(new ParallelConfig(), microBatch: 1),
+            Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.None }, microBatch: 2, tied: true),
+            Case(new ParallelConfig { CanonicalLeaves = 4 }, microBatch: 1, tied: true),
+            Case(new ParallelConfig { Tensor = 2, Recompute = Recompute.Full }, microBatch: 1, tied: true),
+            Case(new ParallelConfig { Tensor = 2, Sequence = false }, microBatch: 2),
+            Case(new ParallelConfig { Context = 2 }, microBatch: 1, tied: true),
+        ],
+        _ => [],
+    };
+
+    private static ParityCase Case(ParallelConfig layout, int microBatch, int stages = 2, int layers = 2, bool tied = false)
+        => new(layout with { Pipeline = stages }, microBatch, Model(2) with { Layers = layers, TieEmbeddings = tied }) { Context = 24 };
 
     private static IEnumerable<int> Divisors(int number) => Enumerable.Range(1, number).Where(divisor => number % divisor == 0);
 }

@@ -59,11 +59,11 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             probe);
     }
 
-    // Sequence-parallel ranks that do not divide a probe's tokens look at shorter copies than one rank, and a short context has no room for two.
+    // Stages of a pipeline have no probe. Sequence-parallel ranks that do not divide a probe's tokens look at shorter copies than one rank, and a short context has no room for two.
     private static bool CanProbe(ParityCase test, ParallelContext ranks)
     {
         var length = Math.Min(InductionProbe.MaximumLength, Math.Min(test.Context / 2, test.Model.VocabSize));
-        return length >= 2 && (!(ranks.Tensor.Size > 1 && test.Layout.IsSequenceParallel) || InductionProbe.Sequences * 2 * length % ranks.Tensor.Size == 0);
+        return ranks.Pipeline.Size == 1 && length >= 2 && (!(ranks.Tensor.Size > 1 && test.Layout.IsSequenceParallel) || InductionProbe.Sequences * 2 * length % ranks.Tensor.Size == 0);
     }
 
     private static double[] NumbersOf(InductionScores scores)

@@ -3,7 +3,7 @@ using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>Seeded random shapes in random layouts: odd vocabularies, few KV heads, tied heads, every shift variant, sliding layers.</summary>
+/// <summary>Seeded random shapes in random layouts: any number of layers a stage, odd vocabularies, few KV heads, tied heads, every shift variant, sliding layers.</summary>
 internal static class ParitySweep
 {
     /// <summary>The cases of a launch of <paramref name="ranks"/> ranks.</summary>
@@ -13,20 +13,22 @@ internal static class ParitySweep
         {
             // Each case is a function of its own number, so that one can be run again alone.
             var random = new Random(unchecked((seed * 7919 + ranks) * 104729 + i));
-            var tensor = Pick(random, Divisors(ranks));
-            var context = Pick(random, Divisors(ranks / tensor));
-            var data = ranks / tensor / context;
+            var pipeline = Pick(random, Divisors(ranks));
+            var tensor = Pick(random, Divisors(ranks / pipeline));
+            var context = Pick(random, Divisors(ranks / pipeline / tensor));
+            var data = ranks / pipeline / tensor / context;
             var rows = data * random.Next(1, 4);
             yield return new ParityCase(
                 new ParallelConfig
                 {
+                    Pipeline = pipeline,
                     Tensor = tensor,
                     Context = context,
                     Sequence = tensor > 1 && random.Next(3) > 0,
                     OptimizerSharding = Pick(random, Enum.GetValues<OptimizerSharding>()),
                     Recompute = Pick(random, Enum.GetValues<Recompute>()),
                 },
-                Pick(random, Divisors(rows / data)), Shape(random, tensor))
+                Pick(random, Divisors(rows / data)), Shape(random, pipeline, tensor))
             {
                 Context = 2 * context * tensor * random.Next(1, 4) * Pick(random, [1, 2]),
                 GlobalBatch = rows,
@@ -36,7 +38,7 @@ internal static class ParitySweep
         }
     }
 
-    private static ModelConfig Shape(Random random, int tensor)
+    private static ModelConfig Shape(Random random, int pipeline, int tensor)
     {
         var heads = tensor * random.Next(1, 3) * Pick(random, [1, 2]);
         int[] kvHeads = [.. Divisors(heads).Where(kv => kv % tensor == 0 || tensor % kv == 0)];
@@ -47,7 +49,7 @@ internal static class ParitySweep
         {
             VocabSize = random.Next(11, 62),
             HiddenSize = random.Next(3, 13) * 2,
-            Layers = random.Next(1, 4),
+            Layers = random.Next(pipeline, pipeline + 3),
             Heads = heads,
             KvHeads = Pick(random, kvHeads),
             HeadSize = Pick(random, [2, 4, 6, 8]),

@@ -8,7 +8,7 @@ using KvShiftScale.ParityProgram;
 using static TorchSharp.torch;
 
 // Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.
-const string Usage = "Pass: matrix fp64|fp32|bf16 [--stop-at-first] [--composed], sweep COUNT SEED [--composed], deterministic THREADS TENSOR CONTEXT, deterministic-cost STEPS, or optimizer-memory";
+const string Usage = "Pass: matrix fp64|fp32|bf16 [--stop-at-first] [--composed], sweep COUNT SEED [--composed], deterministic THREADS TENSOR CONTEXT PIPELINE, deterministic-cost STEPS, pipeline-cost STEPS, or optimizer-memory";
 var kernels = KernelChoice.Auto;
 if (args is ["matrix" or "sweep", .. var others, "--composed"])
 {
@@ -16,7 +16,7 @@ if (args is ["matrix" or "sweep", .. var others, "--composed"])
     args = [args[0], .. others];
 }
 if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or "fp32" or "bf16", "--stop-at-first"] or ["sweep", _, _]
-    or ["deterministic", _, _, _] or ["deterministic-cost", _] or ["optimizer-memory"]))
+    or ["deterministic", _, _, _, _] or ["deterministic-cost" or "pipeline-cost", _] or ["optimizer-memory"]))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -24,7 +24,7 @@ if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or 
 var threads = args[0] == "deterministic" ? Number(1) : 1;
 set_num_threads(threads);
 HostKernels.SetThreads(threads);
-if (args[0] == "deterministic-cost")
+if (args[0] is "deterministic-cost" or "pipeline-cost")
 {
     HostKernels.RetainMemory();
 }
@@ -36,10 +36,11 @@ try
 {
     return args[0] switch
     {
-        "matrix" => new ParityCheck(ranks, folder, Enum.Parse<Precision>(args[1], ignoreCase: true), kernels).Run(ParityMatrix.Of(ranks.World.Size), stopAtFirst: args.Length > 2),
+        "matrix" => new ParityCheck(ranks, folder, Enum.Parse<Precision>(args[1], ignoreCase: true), kernels).Run([.. ParityMatrix.Of(ranks.World.Size), .. ParityMatrix.PipelinesOf(ranks.World.Size)], stopAtFirst: args.Length > 2),
         "sweep" => new ParityCheck(ranks, folder, Precision.Fp64, kernels).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
-        "deterministic" => Determinism.Run(ranks, folder, Number(2), Number(3)),
+        "deterministic" => Determinism.Run(ranks, folder, Number(2), Number(3), Number(4)),
         "deterministic-cost" => DeterministicCost.Run(ranks, folder, Number(1)),
+        "pipeline-cost" => PipelineCost.Run(ranks, folder, Number(1)),
         _ => OptimizerMemory.Run(ranks),
     };
 }

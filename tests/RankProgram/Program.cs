@@ -8,7 +8,7 @@ var scenarios = new Dictionary<string, Action>
 {
     ["collectives"] = CollectiveScenario.Run,
     ["mesh"] = MeshScenario.Run,
-    ["four-axes"] = MeshScenario.RunFourAxes,
+    ["another-axis"] = MeshScenario.RunAnotherAxis,
     ["refused-layout"] = MeshScenario.RunRefused,
     ["gradients"] = GradientScenario.Run,
     ["overlap"] = OverlapScenario.Run,

@@ -21,9 +21,12 @@ public sealed record CheckpointFile(string Name, long ByteCount, string Checksum
 /// <param name="Precision"><c>fp32</c>, <c>bf16</c> or <c>fp64</c>.</param>
 public sealed record CheckpointLayout(int Ranks, int Data, int Context, int Tensor, string OptimizerSharding, string Precision)
 {
+    /// <summary>Pipeline-parallel degree.</summary>
+    public int Pipeline { get; init; } = 1;
+
     /// <inheritdoc/>
     public override string ToString()
-        => $"{Ranks} {(Ranks == 1 ? "rank" : "ranks")}: data {Data} x context {Context} x tensor {Tensor}, optimizer_sharding {OptimizerSharding}, {Precision}";
+        => $"{Ranks} {(Ranks == 1 ? "rank" : "ranks")}: {(Pipeline > 1 ? $"pipeline {Pipeline} x " : "")}data {Data} x context {Context} x tensor {Tensor}, optimizer_sharding {OptimizerSharding}, {Precision}";
 }
 
 /// <summary>What a checkpoint's manifest says beside the list of files.</summary>

@@ -135,6 +135,7 @@ internal static class ManifestJson
     {
         json.WriteStartObject("layout");
         json.WriteNumber("ranks", layout.Ranks);
+        json.WriteNumber("pipeline", layout.Pipeline);
         json.WriteNumber("data", layout.Data);
         json.WriteNumber("context", layout.Context);
         json.WriteNumber("tensor", layout.Tensor);
@@ -248,7 +249,11 @@ internal static class ManifestJson
 
     private static CheckpointLayout ReadLayout(JsonElement json) => new(
         json.GetProperty("ranks").GetInt32(), json.GetProperty("data").GetInt32(), json.GetProperty("context").GetInt32(),
-        json.GetProperty("tensor").GetInt32(), Text(json, "optimizer_sharding"), Text(json, "precision"));
+        json.GetProperty("tensor").GetInt32(), Text(json, "optimizer_sharding"), Text(json, "precision"))
+    {
+        // Layouts had none once.
+        Pipeline = json.TryGetProperty("pipeline", out var pipeline) ? pipeline.GetInt32() : 1,
+    };
 
     private static List<CheckpointTensor> ReadTensors(JsonElement json)
     {

@@ -131,7 +131,7 @@ public sealed class CheckpointLoader(KvShiftTransformer model, AdamW optimizer, 
         for (var i = 0; i < kinds.Length; i++)
         {
             // Together these hold every element once.
-            var found = Sum(own[i], model.Parameters.IsShared ? ranks.World : ranks.Tensor);
+            var found = Sum(own[i], model.Parameters.IsShared ? ranks.World : ranks.Copy);
             var saved = content.HashOf(kinds[i]);
             // What one rank has found, all do something about.
             if (!ranks.World.Any(found != saved))

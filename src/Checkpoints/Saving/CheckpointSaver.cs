@@ -279,7 +279,10 @@ public sealed class CheckpointSaver(CheckpointFolder folder, KvShiftTransformer 
         {
             Versions = Versions,
             Layout = new CheckpointLayout(ranks.World.Size, ranks.Data.Size, ranks.Context.Size, ranks.Tensor.Size,
-                ConfigKeys.NameOf(settings.OptimizerSharding.ToString()), ConfigKeys.NameOf(settings.Precision.ToString())),
+                ConfigKeys.NameOf(settings.OptimizerSharding.ToString()), ConfigKeys.NameOf(settings.Precision.ToString()))
+            {
+                Pipeline = ranks.Pipeline.Size,
+            },
             ProbeLogits = flight.ProbeLogits,
             ProbeTokens = LogitProbe.Tokens,
             Tensors = CheckpointTensor.Join(parts.SelectMany(part => part.Tensors)),

@@ -44,7 +44,6 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
         }
 
         using var layout = new TokenLayout(1, tokens, arange(tokens, int32), new ContextRegion(ranks.Context));
-        var (begin, count) = (model.HeadShard.Start, model.HeadShard.ValidExtent);
 
         // Of the places, those whose token and id are this rank's own; all ranks of a tensor-parallel group look at the same tokens.
         var (numbers, places) = (new List<long>(), new List<int>());
@@ -58,20 +57,25 @@ internal sealed class LogitProbe(KvShiftTransformer model, ParallelContext ranks
             numbers.Add(number);
             places.Add(place);
         }
-        // Every rank takes part in the forward pass, though it may have none of the tokens.
-        var logits = model.LogitsAt(layout.TakeOwn(tensor(row)).to(model.Parameters.Device), layout, tensor(numbers.Count > 0 ? numbers.ToArray() : [0L]))
-            .to(ScalarType.Float64).cpu();
+        // Every rank takes part in the forward pass, though it may have none of the tokens, or not the head.
         var result = new double[Places];
-        for (var i = 0; i < places.Count; i++)
+        if (model.ThroughStages(layout.TakeOwn(tensor(row)).to(model.Parameters.Device), layout,
+            input => model.LogitsAt(input, layout, tensor(numbers.Count > 0 ? numbers.ToArray() : [0L]))) is { } given)
         {
-            var id = Draw(IdSeed, places[i], model.Config.VocabSize) - begin;
-            if (id >= 0 && id < count)
+            var logits = given.to(ScalarType.Float64).cpu();
+            for (var i = 0; i < places.Count; i++)
             {
-                result[places[i]] = logits.narrow(0, i, 1).narrow(1, id, 1).item<double>();
+                var id = Draw(IdSeed, places[i], model.Config.VocabSize) - model.HeadShard.Start;
+                if (id >= 0 && id < model.HeadShard.ValidExtent)
+                {
+                    result[places[i]] = logits.narrow(0, i, 1).narrow(1, id, 1).item<double>();
+                }
             }
         }
+
         ranks.Tensor.Sum<double>(result);
         ranks.Context.Sum<double>(result);
+        ranks.Pipeline.Sum<double>(result);
         return Array.TrueForAll(result, double.IsFinite) ? result : [];
     }
 

@@ -16,7 +16,7 @@ internal sealed record HeldSlice(string Name, IReadOnlyList<long> Shape, Element
 {
     /// <summary>
     /// What this rank saves. Over all ranks that is every element of every parameter (master copies where there are such) and moment,
-    /// once: the ranks of a tensor-parallel group have different parts, and among replicas each saves what it updates, or, where all
+    /// once: the ranks of one copy of the parameters have different parts, and among replicas each saves what it updates, or, where all
     /// update everything, an equal part.
     /// </summary>
     /// <returns>Views that belong to the current dispose scope.</returns>

@@ -73,7 +73,7 @@ public sealed class ConfigFaultList
         _faults.Add(new ConfigFault(key, Format($"{value}"), rule, remedy));
 
     /// <summary>The multiples of a number next to another.</summary>
-    public static string NearestMultiples(int of, int value)
+    public static string NearestMultiples(long of, long value)
     {
         var below = value / of * of;
         return below > 0 ? Format($"{below} or {below + of}") : Format($"{of}");

@@ -2,7 +2,7 @@ namespace KvShiftScale.Parallel.Mesh;
 
 /// <summary>
 /// How the ranks of a launch are divided along axes. Arithmetic alone: a rank's coordinates are the digits of its number, the outermost axis first. With
-/// data, context and tensor, rank = (data * context_degree + context) * tensor_degree + tensor.
+/// pipeline, data, context and tensor, rank = ((pipeline * data_degree + data) * context_degree + context) * tensor_degree + tensor.
 /// </summary>
 public sealed class MeshLayout
 {
@@ -32,9 +32,9 @@ public sealed class MeshLayout
             throw new MeshLayoutException($"parallel.{axis.Name} is {degree}; it has to be at least 1, which means no {axis.Name} parallelism.");
         }
 
-        var groupSize = configured.Aggregate(1, (product, axis) => checked(product * axis.Degree));
+        var groupSize = configured.Aggregate(1L, (product, axis) => checked(product * axis.Degree));
         return worldSize % groupSize == 0
-            ? new MeshLayout(worldSize, axes, [.. axes.Select(axis => axis.Degree?.Invoke(config) ?? worldSize / groupSize)])
+            ? new MeshLayout(worldSize, axes, [.. axes.Select(axis => axis.Degree?.Invoke(config) ?? (int)(worldSize / groupSize))])
             : throw Indivisible(worldSize, groupSize, [.. configured.Where(axis => axis.Axis.IsAlwaysNamed || axis.Degree > 1)]);
     }
 
@@ -99,7 +99,7 @@ public sealed class MeshLayout
     }
 
     // Inner degrees stay where they can: changing that of tensor parallelism changes what fits into memory.
-    private static MeshLayoutException Indivisible(int worldSize, int groupSize, IReadOnlyList<(MeshAxis Axis, int Degree)> named)
+    private static MeshLayoutException Indivisible(int worldSize, long groupSize, IReadOnlyList<(MeshAxis Axis, int Degree)> named)
     {
         var wanted = named.Count == 1
             ? $"parallel.{named[0].Axis.Name} is {groupSize}"
@@ -131,7 +131,7 @@ public sealed class MeshLayout
         return nearest;
     }
 
-    private static int NearestWorld(int worldSize, int groupSize)
+    private static long NearestWorld(int worldSize, long groupSize)
     {
         var below = worldSize / groupSize * groupSize;
         return below > 0 && worldSize - below <= groupSize / 2 ? below : below + groupSize;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace KvShiftScale.Parallel.Mesh;
 
 /// <summary>How optimizer state is spread over data-parallel ranks.</summary>
@@ -31,6 +33,16 @@ public sealed record ParallelConfig
 
     /// <summary>Context-parallel degree: ranks that share one sequence.</summary>
     public int Context { get; init; } = 1;
+
+    /// <summary>Pipeline-parallel degree: stages, ranks that hold consecutive layers each.</summary>
+    public int Pipeline { get; init; } = 1;
+
+    /// <summary>Ranks that compute the same samples together, whatever each does of it.</summary>
+    public long RanksPerSample => (long)Pipeline * Context * Tensor;
+
+    /// <summary>What that is the product of: <c>parallel.tensor 2 x parallel.context 1</c>. A pipeline is named where there is one.</summary>
+    public string Degrees => string.Create(CultureInfo.InvariantCulture,
+        $"parallel.tensor {Tensor} x parallel.context {Context}{(Pipeline > 1 ? $" x parallel.pipeline {Pipeline}" : "")}");
 
     /// <summary>
     /// Sequence parallelism: tensor-parallel ranks divide the tokens where they do not divide the weights. Not set: wherever there is

@@ -11,7 +11,7 @@ namespace KvShiftScale.Parallel.Mesh;
 /// </summary>
 public sealed class ParallelContext : IDisposable
 {
-    // Of each axis, in their order, and of the replicas.
+    // Of each axis, in their order, and of several axes.
     private readonly List<ProcessGroup> _groups = [];
     private readonly MpiNet? _mpi;
     private readonly bool _ownsWorld;
@@ -32,6 +32,8 @@ public sealed class ParallelContext : IDisposable
 
         Replicas = Formed("replicas", [.. layout.Axes.Where(axis => !axis.DividesParameters)]);
         _groups.Add(Replicas);
+        Copy = Formed("copy", [.. layout.Axes.Where(axis => axis.DividesParameters)]);
+        _groups.Add(Copy);
         AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
     }
 
@@ -50,11 +52,17 @@ public sealed class ParallelContext : IDisposable
     /// <summary>The ranks that share this one's sequences. Its rank is the context index.</summary>
     public ProcessGroup Context => Group(MeshAxis.Context);
 
-    /// <summary>The ranks that share one copy of the parameters. Its rank is the tensor index.</summary>
+    /// <summary>The stages of a pipeline, from the first layers to the last, of which this rank is one. Its rank is the stage.</summary>
+    public ProcessGroup Pipeline => Group(MeshAxis.Pipeline);
+
+    /// <summary>The ranks that divide the same matrices among themselves. Its rank is the tensor index.</summary>
     public ProcessGroup Tensor => Group(MeshAxis.Tensor);
 
     /// <summary>The ranks that hold the same part of the parameters, over which gradients are summed: those that differ along the other axes alone, data and context.</summary>
     public ProcessGroup Replicas { get; }
+
+    /// <summary>The ranks that hold one copy of all parameters together: those that differ along the axes that divide them alone, pipeline and tensor.</summary>
+    public ProcessGroup Copy { get; }
 
     /// <summary>
     /// Whether a second thread may call MPI while the first computes or calls it too, so that communication can overlap. Without MPI there is

@@ -8,7 +8,8 @@ namespace KvShiftScale.Trainer.BadNumbers;
 
 /// <summary>
 /// The fault <c>flip</c>: one bit of this rank's memory changes after a step. Points: <c>parameter</c>, a matrix in the middle of the model;
-/// <c>norm</c>, the weight of the last norm, which tensor-parallel ranks all hold; <c>moment</c>, the first moment of the matrix.
+/// <c>norm</c>, the weight of the last norm, which tensor-parallel ranks all hold; <c>moment</c>, the first moment of the matrix; <c>first</c>, the rank's first parameter, which is
+/// a tied embedding at both ends of a pipeline.
 /// </summary>
 internal static class InjectedFlip
 {
@@ -27,6 +28,11 @@ internal static class InjectedFlip
         if (InjectedFaults.Strikes("flip", "parameter", step))
         {
             Flip(matrix.Parameter);
+        }
+
+        if (InjectedFaults.Strikes("flip", "first", step))
+        {
+            Flip(model.Parameters.Slots[0].Parameter);
         }
 
         if (InjectedFaults.Strikes("flip", "norm", step))

@@ -10,12 +10,17 @@ namespace KvShiftScale.Trainer.BadNumbers;
 
 /// <summary>
 /// Compares everything that several ranks hold the same: parameters of data- and context-parallel replicas, those that tensor-parallel
-/// ranks hold whole or share, and the optimizer's state where nobody divides it. A bit that memory or a processor has changed on one rank
-/// would otherwise go into every later gradient without a word.
+/// ranks hold whole or share, a tied embedding at both ends of a pipeline, and the optimizer's state where nobody divides it. A bit that memory or a
+/// processor has changed on one rank would otherwise go into every later gradient without a word.
 /// </summary>
 internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, ParallelContext ranks)
 {
-    private readonly ParameterSlot[] _slots = [.. model.Parameters.Slots];
+    // What a rank without a parameter says instead of where its part of it begins.
+    private const long NoPart = -1;
+
+    // Of every parameter of the model, so that all ranks speak of the same; null for those of other stages.
+    private readonly ParameterSlot?[] _slots
+        = [.. model.Plan.Parameters.Select(planned => model.Parameters.Slots.FirstOrDefault(slot => slot.Name == planned.Name))];
 
     /// <summary>Returns if all copies are alike. Collective.</summary>
     /// <param name="step">The last step done.</param>
@@ -29,8 +34,8 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
 
         var own = Hashes();
         // Both are collective: a rank that has seen a difference in the first takes part in the second.
-        var (agrees, agreesWithTensor) = (AgreesWithReplicas(own), AgreesWithTensorRanks(own));
-        if (!ranks.World.Any(!agrees || !agreesWithTensor))
+        var (agrees, agreesWithCopy) = (AgreesWithReplicas(own), AgreesWithinCopy(own));
+        if (!ranks.World.Any(!agrees || !agreesWithCopy))
         {
             return;
         }
@@ -51,8 +56,13 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
         var hashes = new long[_slots.Length * kinds];
         for (var slot = 0; slot < _slots.Length; slot++)
         {
-            hashes[slot * kinds] = HashOf(_slots[slot].Parameter);
-            if (kinds == 1 || optimizer.StateOf(_slots[slot]) is not { } state)
+            if (_slots[slot] is not { } held)
+            {
+                continue;
+            }
+
+            hashes[slot * kinds] = HashOf(held.Parameter);
+            if (kinds == 1 || optimizer.StateOf(held) is not { } state)
             {
                 continue;
             }
@@ -84,15 +94,15 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
         return true;
     }
 
-    private bool AgreesWithTensorRanks(long[] own)
+    private bool AgreesWithinCopy(long[] own)
     {
-        var (parts, hashes) = (ranks.Tensor.Gather<long>(Parts()), ranks.Tensor.Gather<long>(own));
+        var (parts, hashes) = (ranks.Copy.Gather<long>(Parts()), ranks.Copy.Gather<long>(own));
         var kinds = Kinds.Count;
         for (var i = 0; i < own.Length; i++)
         {
-            for (var rank = 0; rank < ranks.Tensor.Size; rank++)
+            for (var rank = 0; rank < ranks.Copy.Size; rank++)
             {
-                if (parts[rank][i / kinds] == parts[ranks.Tensor.Rank][i / kinds] && hashes[rank][i] != own[i])
+                if (parts[rank][i / kinds] == parts[ranks.Copy.Rank][i / kinds] && hashes[rank][i] != own[i])
                 {
                     return false;
                 }
@@ -102,7 +112,7 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
     }
 
     // Where the rank's part of each parameter begins: ranks that hold the same part begin at the same place.
-    private long[] Parts() => [.. _slots.Select(slot => slot.Shard.Start)];
+    private long[] Parts() => [.. _slots.Select(slot => slot?.Shard.Start ?? NoPart)];
 
     private string Describe(long step, long[] own)
     {
@@ -121,7 +131,7 @@ internal sealed class ReplicaCheck(KvShiftTransformer model, AdamW optimizer, Pa
                 }
 
                 differing++;
-                first ??= $"{kinds[i % kinds.Count]} {_slots[i / kinds.Count].Name}: {Sides(copies)}";
+                first ??= $"{kinds[i % kinds.Count]} {model.Plan.Parameters[i / kinds.Count].Name}: {Sides(copies)}";
             }
         }
         return string.Create(CultureInfo.InvariantCulture,

@@ -63,8 +63,10 @@ internal static class RestartVerb
         var pause = RestartDecision.PauseSeconds(decided.Crash);
         var from = decided.Checkpoint is { } step
             ? FormattableString.Invariant($"from the newest good checkpoint, step {step} or before") : "from the beginning";
+        var parallel = config.Parallel;
+        var stages = parallel.Pipeline > 1 ? FormattableString.Invariant($"pipeline {parallel.Pipeline} x ") : "";
         var layout = FormattableString.Invariant(
-            $"{ranks} of {decided.Ranks} rank(s), data {ranks / config.Parallel.Tensor / config.Parallel.Context} x context {config.Parallel.Context} x tensor {config.Parallel.Tensor}");
+            $"{ranks} of {decided.Ranks} rank(s), {stages}data {ranks / parallel.RanksPerSample} x context {parallel.Context} x tensor {parallel.Tensor}");
         Console.Error.WriteLine(FormattableString.Invariant($"kvshift: {what}; restart {decided.Crash} of {restarts} in {pause} s {from}, with {layout}"));
         Console.WriteLine(FormattableString.Invariant($"{ranks} {pause}"));
         return ExitCode.Done;

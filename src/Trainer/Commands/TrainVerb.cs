@@ -65,7 +65,7 @@ internal static class TrainVerb
 
         var config = RunConfigReader.Read(path, [.. settings.Select(ConfigOverride.Parse)]);
         // The smallest launch that the layout allows, unless told otherwise.
-        var count = ranks ?? Math.Max(1, config.Parallel.Tensor) * Math.Max(1, config.Parallel.Context);
+        var count = ranks ?? (int)Math.Clamp(config.Parallel.RanksPerSample, 1, int.MaxValue);
         RunConfigRules.Check(config, count);
         new RunPlanText(new RunPlan(config, count), PlainConsole.Create()).Write();
         return ExitCode.Done;
@@ -165,6 +165,7 @@ internal static class TrainVerb
             reporter._telemetry = TelemetryPipeline.Start(export,
                 new RankIdentity(config.Run.Name, id, world.Rank, world.Size, ranks.Data.Rank, ranks.Context.Rank, ranks.Tensor.Rank, Environment.MachineName)
                 {
+                    PipelineIndex = ranks.Pipeline.Rank,
                     SlurmJob = slurmJob,
                 },
                 speaks ? sentence => reporter.Warn(world.Rank == 0 ? sentence : $"{Environment.MachineName}: {sentence}") : _ => { });

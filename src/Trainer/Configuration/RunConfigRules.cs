@@ -102,11 +102,22 @@ public sealed partial class RunConfigRules
 
     private void CheckParallel(ParallelConfig parallel)
     {
-        var sharing = parallel.Tensor * parallel.Context;
+        var sharing = parallel.RanksPerSample;
         _faults.Require(_ranks % sharing == 0, "--ranks", _ranks,
-            Format($"must be a multiple of parallel.tensor x parallel.context = {sharing}, so that every copy of the model and of a sequence is whole"),
-            Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change parallel.tensor or parallel.context"));
+            Format($"must be a multiple of {KeysOfSharing(parallel)} = {sharing}, so that every copy of the model and of a sequence is whole"),
+            Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change {KeysOfSharing(parallel).Replace(" x ", " or ", StringComparison.Ordinal)}"));
+        if (parallel.Pipeline == 1)
+        {
+            return;
+        }
+
+        _faults.Require(parallel.Pipeline <= _config.Model.Layers, "parallel.pipeline", parallel.Pipeline,
+            Format($"must be at most model.layers = {_config.Model.Layers}, so that every stage has a layer"), Format($"set at most {_config.Model.Layers}"));
+        _faults.Require(_config.Run.ProbeEvery == 0, "run.probe_every", _config.Run.ProbeEvery,
+            "needs every layer on one rank, and parallel.pipeline divides the layers among stages", "set run.probe_every: 0, or parallel.pipeline: 1");
     }
+
+    private static string KeysOfSharing(ParallelConfig parallel) => $"parallel.tensor x parallel.context{(parallel.Pipeline > 1 ? " x parallel.pipeline" : "")}";
 
     private void CheckTensor(ModelConfig model, DataConfig data, ParallelConfig parallel)
     {
@@ -158,7 +169,7 @@ public sealed partial class RunConfigRules
 
     private void CheckBatch(DataConfig data, ParallelConfig parallel)
     {
-        var sharing = parallel.Tensor * parallel.Context;
+        var sharing = parallel.RanksPerSample;
         if (_ranks % sharing != 0)
         {
             return;
@@ -171,11 +182,11 @@ public sealed partial class RunConfigRules
                 Format($"set {NearestMultiples(2 * parallel.Context, data.Context)}"));
         }
 
-        var dataRanks = _ranks / sharing;
+        var dataRanks = (int)(_ranks / sharing);
         if (data.GlobalBatch % dataRanks != 0)
         {
             _faults.Add("data.global_batch", data.GlobalBatch,
-                Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / parallel.tensor x parallel.context = {sharing})"),
+                Format($"must be a multiple of the {dataRanks} data-parallel ranks ({_ranks} ranks / {KeysOfSharing(parallel)} = {sharing})"),
                 Format($"set {NearestMultiples(dataRanks, data.GlobalBatch)}, or start another number of ranks"));
             return;
         }

@@ -33,7 +33,7 @@ internal static class RestartDecision
         var most = Math.Min(crash.Ranks, ranksLeft ?? crash.Ranks);
         return FittingRanks(config, most) is { } ranks
             ? crash with { NextRanks = ranks }
-            : crash with { Reason = FormattableString.Invariant($"parallel.tensor {config.Parallel.Tensor} x parallel.context {config.Parallel.Context} needs more than {most} rank(s)") };
+            : crash with { Reason = FormattableString.Invariant($"{config.Parallel.Degrees} needs more than {most} rank(s)") };
     }
 
     /// <summary>Pause before the n-th restart: a second, then twice as long each time, to a minute at most.</summary>
@@ -42,13 +42,13 @@ internal static class RestartDecision
     /// <summary>The largest number of ranks up to <paramref name="most"/> that the layout and the batch allow; null when there is none.</summary>
     public static int? FittingRanks(RunConfig config, int most)
     {
-        var copy = Math.Max(1, config.Parallel.Tensor) * Math.Max(1, config.Parallel.Context);
+        var copy = Math.Max(1, config.Parallel.RanksPerSample);
         for (var ranks = most / copy * copy; ranks > 0; ranks -= copy)
         {
             try
             {
-                RunConfigRules.Check(config, ranks);
-                return ranks;
+                RunConfigRules.Check(config, (int)ranks);
+                return (int)ranks;
             }
             catch (ConfigException)
             {

@@ -27,6 +27,9 @@ internal sealed record Heartbeat(
     IReadOnlyList<HeartbeatPosition> Positions,
     IReadOnlyList<HeartbeatCollective> Collectives)
 {
+    /// <summary>Its stage of a pipeline; null where there is one stage.</summary>
+    public string? Stage { get; init; }
+
     /// <summary>Collectives that the rank is inside of.</summary>
     public IEnumerable<HeartbeatCollective> Running => Collectives.Where(collective => collective.State == HeartbeatCollective.RunningState);
 

@@ -10,7 +10,8 @@ namespace KvShiftScale.Trainer.Liveness;
 /// <param name="own">This rank.</param>
 /// <param name="ledger">Its collectives; null where there are none.</param>
 /// <param name="boundSeconds">Time without progress after which it is overdue; 0: never.</param>
-internal sealed class Pulse(string launch, RankAddress own, CollectiveLedger? ledger, double boundSeconds)
+/// <param name="stage">Its stage of a pipeline, as reports name it; null where there is one stage.</param>
+internal sealed class Pulse(string launch, RankAddress own, CollectiveLedger? ledger, double boundSeconds, string? stage)
 {
     // Reading and writing large files is told slice by slice; one slice or one fsync on a slow disk may still take its time.
     private const int FilePatience = 4;
@@ -55,6 +56,9 @@ internal sealed class Pulse(string launch, RankAddress own, CollectiveLedger? le
         return new Heartbeat(launch, own.Rank, own.Host, own.ProcessId, RunProgress.PhaseName, RunProgress.Step,
             Math.Round(StillSeconds, 1), IsOverdue,
             [.. (ledger?.Positions() ?? []).Select(position => new HeartbeatPosition($"{position.Group}", position.Begun, position.Ended))],
-            [.. told.Select(HeartbeatCollective.Of)]);
+            [.. told.Select(HeartbeatCollective.Of)])
+        {
+            Stage = stage,
+        };
     }
 }

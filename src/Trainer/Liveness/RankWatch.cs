@@ -58,6 +58,9 @@ internal sealed class RankWatch : IDisposable
         _thread.Start();
     }
 
+    private static string? StageOf(ParallelContext ranks)
+        => ranks.Pipeline.Size == 1 ? null : string.Create(CultureInfo.InvariantCulture, $"stage {ranks.Pipeline.Rank} of {ranks.Pipeline.Size}");
+
     /// <summary>Takes the run's folder for this launch, and starts on all ranks of it. Collective.</summary>
     /// <param name="config">The run; its folder need not be there yet.</param>
     /// <param name="ranks">The ranks.</param>
@@ -76,7 +79,7 @@ internal sealed class RankWatch : IDisposable
         }
 
         var bound = config.Run.StallTimeoutSeconds;
-        return new RankWatch(new LaunchRoster(folder, told[1..], own, addresses), new Pulse(told[1..], own, ranks.Ledger, bound), bound, launchedByMpi);
+        return new RankWatch(new LaunchRoster(folder, told[1..], own, addresses), new Pulse(told[1..], own, ranks.Ledger, bound, StageOf(ranks)), bound, launchedByMpi);
     }
 
     // A name for the launch, or why there can be none.

@@ -56,7 +56,7 @@ internal sealed class StallReport(string occasion, IReadOnlyList<RankView> ranks
 
     private static string Describe(RankView view)
         => string.Create(CultureInfo.InvariantCulture,
-            $"rank {view.Rank} on {view.Heartbeat.Host} (process {view.Heartbeat.ProcessId}), phase {Phase(view)}, step {view.Heartbeat.Step},");
+            $"rank {view.Rank} on {view.Heartbeat.Host} (process {view.Heartbeat.ProcessId}){(view.Heartbeat.Stage is { } stage ? $", {stage}" : "")}, phase {Phase(view)}, step {view.Heartbeat.Step},");
 
     private static string Last(RankView view)
         => view.Heartbeat.Collectives.LastOrDefault() is { } last && !view.Heartbeat.Running.Any() ? $". Its last collective was {last}." : ".";

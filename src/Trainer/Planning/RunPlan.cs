@@ -21,7 +21,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public int DataRanks => Replicas / config.Parallel.Context;
 
     /// <summary>Copies of the model.</summary>
-    public int Replicas => ranks / config.Parallel.Tensor;
+    public int Replicas => ranks / config.Parallel.Pipeline / config.Parallel.Tensor;
 
     /// <summary>Parameters by part.</summary>
     public ParameterCounts Parameters => field ??= ParameterCounts.Of(_parameters);
@@ -38,10 +38,18 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     /// <summary>Forward and backward passes of one rank in a step.</summary>
     public int MicroSteps => config.Data.GlobalBatch / DataRanks / config.Data.MicroBatch;
 
-    /// <summary>What a rank holds of parameters, gradients and AdamW's state.</summary>
+    /// <summary>
+    /// The share of a step's time that a stage of the pipeline waits where all passes take the same, while the pipeline fills and empties:
+    /// (stages - 1) / (micro-batches + stages - 1).
+    /// </summary>
+    public double BubbleShare => (config.Parallel.Pipeline - 1.0) / (MicroSteps + config.Parallel.Pipeline - 1);
+
+    /// <summary>What a rank holds of parameters, gradients and AdamW's state, on the stage that holds most.</summary>
     public MemoryEstimate MemoryOfRank(Precision precision)
     {
-        double held = _parameters.Parameters.Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, config.Parallel.Tensor));
+        var (stages, tensor) = (config.Parallel.Pipeline, config.Parallel.Tensor);
+        double held = Enumerable.Range(0, stages).Select(stage => StageRange.Of(config.Model.Layers, stage, stages))
+            .Max(stage => _parameters.Parameters.Where(stage.Holds).Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, tensor)));
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
         // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
         var saved = config.Run is { AsyncSave: true, CheckpointEvery: > 0 } ? held / Replicas : 0;

@@ -73,8 +73,10 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
     {
         var parallel = plan.Config.Parallel;
         var sharding = ConfigKeys.NameOf(parallel.OptimizerSharding.ToString());
+        var stages = parallel.Pipeline > 1 ? Quantity.Format($"the largest of {parallel.Pipeline} stages, ") : "";
         var table = Columns(
-            Quantity.Format($"memory of one rank, without activations and buffers (tensor {parallel.Tensor}, optimizer sharding {sharding})"),
+            Quantity.Format(
+                $"memory of one rank, without activations and buffers ({stages}tensor {parallel.Tensor}, optimizer sharding {sharding})"),
             ["precision"], ["parameters", "gradients", "optimizer", "save copy", "total"]);
         foreach (var precision in Enum.GetValues<Precision>())
         {
@@ -92,6 +94,12 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         var facts = Section("run");
         facts.AddRow("tokens a step", Quantity.Format($"{plan.TokensPerStep:N0}: {data.GlobalBatch:N0} sequences of {data.Context:N0}"));
         facts.AddRow("a rank's share", Quantity.Format($"{plan.MicroSteps:N0} micro batches of {data.MicroBatch:N0}"));
+        if (plan.Config.Parallel.Pipeline > 1)
+        {
+            facts.AddRow("pipeline", Quantity.Format(
+                $"{plan.Config.Parallel.Pipeline} stages, each waits {plan.BubbleShare:0.0 %} of a step while the pipeline fills and empties"));
+        }
+
         facts.AddRow("steps", Quantity.Whole(run.Steps));
         facts.AddRow("tokens", Quantity.Format($"{plan.Tokens:N0}, {Quantity.Count(plan.Tokens)}"));
         var flops = plan.FlopsPerToken;

@@ -12,7 +12,8 @@ internal readonly record struct ComputedBatch(long FirstRow, int Rows, long Vali
 
 /// <summary>What the micro-batches of a step have left on this rank, beside gradients.</summary>
 /// <param name="LossSums">
-/// float64 [leaves, micro-batches of a leaf], in nats, on the model's device; of the caller's scope. Ranks that share rows have each their part.
+/// float64 [leaves, micro-batches of a leaf], in nats, on the model's device; of the caller's scope. Ranks that share rows have each their part, and
+/// zeros where another stage of a pipeline has the losses.
 /// </param>
 /// <param name="Batches">The micro-batches, leaf by leaf.</param>
 internal readonly record struct StepSums(Tensor LossSums, IReadOnlyList<ComputedBatch> Batches);

@@ -1,4 +1,3 @@
-using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
@@ -52,7 +51,7 @@ internal sealed class SequentialSchedule(KvShiftTransformer model, ParallelConte
             loss = model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).MoveToOuterDisposeScope();
         }
 
-        if (IsPoisoned(batch, step))
+        if (PoisonedBatch.Strikes(batch, isFirst: _batches.Count == 0, step))
         {
             loss = loss * double.PositiveInfinity;
         }
@@ -60,28 +59,5 @@ internal sealed class SequentialSchedule(KvShiftTransformer model, ParallelConte
         RunProgress.Enter(RunPhase.Backward);
         BackwardPass.Run(loss);
         return loss.detach().to(ScalarType.Float64, copy: true).MoveToOuterDisposeScope();
-    }
-
-    // The first micro-batch of a step, or the one that has a row.
-    private bool IsPoisoned(TokenBatch batch, long step)
-    {
-        if (!InjectedFaults.Any)
-        {
-            return false;
-        }
-
-        if (_batches.Count == 0 && InjectedFaults.Strikes("poison", "batch", step))
-        {
-            return true;
-        }
-
-        for (var row = 0; row < batch.Rows; row++)
-        {
-            if (InjectedFaults.Strikes("poison", "row", batch.FirstRow + row))
-            {
-                return true;
-            }
-        }
-        return false;
     }
 }

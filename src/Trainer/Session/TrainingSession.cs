@@ -31,7 +31,7 @@ internal sealed class TrainingSession : IDisposable
             ? new CanonicalReduction(Model.Parameters, ranks.Data, ranks.Context, CanonicalLeaves(config))
             : null, config.Parallel.Overlap && ranks.AllowsOverlap);
         Guard = new StepGuard(config.Run);
-        _step = new TrainingStep(Model, ranks, new SequentialSchedule(Model, ranks, Reducer), Reducer, Optimizer,
+        _step = new TrainingStep(Model, ranks, Schedule(ranks), Reducer, Optimizer,
             new LearningRateSchedule(config.Optimizer, config.Run.Steps), config.Optimizer.ClipNorm, Guard);
     }
 
@@ -81,6 +81,9 @@ internal sealed class TrainingSession : IDisposable
         Model.Dispose();
     }
 
+    private IMicroBatchSchedule Schedule(ParallelContext ranks) => ranks.Pipeline.Size > 1
+        ? new OneForwardOneBackwardSchedule(Model, ranks, Reducer) : new SequentialSchedule(Model, ranks, Reducer);
+
     private static KvShiftTransformer Build(RunConfig config, ParallelContext ranks, long bucketBytes)
     {
         var share = config.Parallel.OptimizerSharding == OptimizerSharding.Zero1
@@ -94,7 +97,7 @@ internal sealed class TrainingSession : IDisposable
         };
         var parameters = new ParameterBuckets(ComputeDevice.Host(dtype, config.Run.Kernels), bucketBytes, share);
         return new KvShiftTransformer(config.Model, parameters, config.Data.Context,
-            new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel))
+            new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel), new PipelineRegion(ranks.Pipeline, config.Model.TieEmbeddings))
         {
             Recompute = config.Parallel.Recompute,
         };

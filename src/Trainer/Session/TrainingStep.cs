@@ -25,7 +25,7 @@ internal sealed class TrainingStep(
     double clipNorm,
     StepGuard guard)
 {
-    /// <summary>The last step's micro-batches of this rank.</summary>
+    /// <summary>The last step's micro-batches of this rank; none where another stage of a pipeline has their losses.</summary>
     public IReadOnlyList<MicroBatchLoss> Losses { get; private set; } = [];
 
     /// <summary>
@@ -43,7 +43,9 @@ internal sealed class TrainingStep(
         using var scope = NewDisposeScope();
         model.Parameters.BeginStep();
         var sums = microBatches.Run(step, batches);
-        OwnTokens = PartOf(sums.Batches.Sum(batch => batch.Tokens), (ranks.Context.Rank * ranks.Tensor.Size) + ranks.Tensor.Rank, ranks.Context.Size * ranks.Tensor.Size);
+        OwnTokens = PartOf(sums.Batches.Sum(batch => batch.Tokens),
+            ((ranks.Pipeline.Rank * ranks.Context.Size) + ranks.Context.Rank) * ranks.Tensor.Size + ranks.Tensor.Rank,
+            ranks.Pipeline.Size * ranks.Context.Size * ranks.Tensor.Size);
         RunProgress.Enter(RunPhase.Reduce);
         reducer.Reduce();
         if (InjectedFaults.Strikes("poison", "gradient", step))
@@ -82,7 +84,7 @@ internal sealed class TrainingStep(
     internal static long PartOf(long total, int index, int count) => (total * (index + 1L) / count) - (total * index / count);
 
     // The ranks that hold different gradients; one copy of the parameters where every replica has all of them.
-    private ProcessGroup NormHolders => model.Parameters.IsShared && !reducer.IsCanonical ? ranks.World : ranks.Tensor;
+    private ProcessGroup NormHolders => model.Parameters.IsShared && !reducer.IsCanonical ? ranks.World : ranks.Copy;
 
     // All numbers of the step in one small tensor, which ranks sum where it lies and the host reads once. Each has a place of its own for every rank
     // that has a part of it, so that the exchange adds only zeros and the order of the sums is the one below.
@@ -92,7 +94,8 @@ internal sealed class TrainingStep(
         using var mode = no_grad();
         var (parts, holders) = (reducer.LeavesPerRank * ranks.Data.Size * ranks.Context.Size, NormHolders);
         var totals = zeros(parts + 2 + holders.Size, ScalarType.Float64, model.Parameters.Device);
-        if (ranks.Tensor.Rank == 0)
+        var speaks = model.Stage.HasHead && ranks.Tensor.Rank == 0;
+        if (speaks)
         {
             var own = totals.narrow(0, 0, parts).view(ranks.Data.Size, reducer.LeavesPerRank, ranks.Context.Size).select(0, ranks.Data.Rank)
                 .select(1, ranks.Context.Rank);
@@ -103,7 +106,7 @@ internal sealed class TrainingStep(
         }
 
         // Ranks that share rows would count them twice.
-        if (ranks.Tensor.Rank == 0 && ranks.Context.Rank == 0)
+        if (speaks && ranks.Context.Rank == 0)
         {
             totals.narrow(0, parts, 1).fill_(sums.Batches.Sum(batch => batch.ValidTargets));
             totals.narrow(0, parts + 1, 1).fill_(sums.Batches.Sum(batch => batch.Tokens));
@@ -126,7 +129,8 @@ internal sealed class TrainingStep(
             squaresOfAll += read[parts + 2 + holder];
         }
 
-        Losses = [.. sums.Batches.Select((batch, i) => new MicroBatchLoss(batch.FirstRow, batch.Rows, read[parts + 2 + holders.Size + i], batch.ValidTargets))];
+        Losses = !model.Stage.HasHead ? []
+            : [.. sums.Batches.Select((batch, i) => new MicroBatchLoss(batch.FirstRow, batch.Rows, read[parts + 2 + holders.Size + i], batch.ValidTargets))];
         // A loss that one rank alone has found bad is bad for all, also where others speak for it.
         lossSum += Losses.Where(loss => !double.IsFinite(loss.LossSum)).Sum(loss => loss.LossSum);
         return (lossSum, squaresOfAll, (long)read[parts], (long)read[parts + 1]);

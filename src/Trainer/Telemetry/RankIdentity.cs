@@ -7,11 +7,14 @@ namespace KvShiftScale.Trainer.Telemetry;
 /// <param name="RankCount">Processes of the launch.</param>
 /// <param name="DataIndex">Place among the shares of the samples, from 0.</param>
 /// <param name="ContextIndex">Place among the ranks that share sequences, from 0.</param>
-/// <param name="TensorIndex">Place among the ranks that share one copy of the model, from 0.</param>
+/// <param name="TensorIndex">Place among the ranks that divide the same matrices, from 0.</param>
 /// <param name="Host">Name of the machine.</param>
 public sealed record RankIdentity(
     string RunName, string RunId, int Rank, int RankCount, int DataIndex, int ContextIndex, int TensorIndex, string Host)
 {
+    /// <summary>Stage of the pipeline, from 0.</summary>
+    public int PipelineIndex { get; init; }
+
     /// <summary>What tells this process from all others, of other launches of the run too.</summary>
     public string InstanceId { get; init; } = Guid.NewGuid().ToString();
 

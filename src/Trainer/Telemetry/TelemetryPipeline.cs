@@ -95,6 +95,7 @@ internal sealed class TelemetryPipeline : IDisposable
         attributes["kvshift.data_index"] = (long)identity.DataIndex;
         attributes["kvshift.context_index"] = (long)identity.ContextIndex;
         attributes["kvshift.tensor_index"] = (long)identity.TensorIndex;
+        attributes["kvshift.pipeline_index"] = (long)identity.PipelineIndex;
         if (identity.SlurmJob is { } job)
         {
             attributes["kvshift.slurm.job_id"] = job;

@@ -103,12 +103,12 @@ internal sealed class RunConclusion(RunConfig config, RunFolder folder, RunRepor
             return null;
         }
 
-        if (config.Parallel.Tensor == 1)
+        if (config.Parallel is { Pipeline: 1, Tensor: 1 })
         {
             return Sample(model);
         }
 
-        if (model.Parameters.GlobalElementCount * sizeof(float) > LargestSampleModelBytes)
+        if (model.ParameterCount * sizeof(float) > LargestSampleModelBytes)
         {
             return null;
         }

@@ -47,7 +47,7 @@ internal sealed class TrainingLoop
         _measurement = new Measurement(run, session.Model, data);
         _badSteps = new BadSteps(run, data.Training);
         _replicas = new ReplicaCheck(session.Model, session.Optimizer, run.Ranks);
-        Report = new RunReport(run.Config, run.Folder, RunEnvironment.Here(run.Ranks.World.Size, get_num_threads()), session.Model.Parameters.GlobalElementCount);
+        Report = new RunReport(run.Config, run.Folder, RunEnvironment.Here(run.Ranks.World.Size, get_num_threads()), session.Model.ParameterCount);
         _liveReport = run.IsFirstRank && run.Config.Run.ReportSeconds > 0
             ? new LiveReport(state => Report.Write(state, isRunning: true), TimeSpan.FromSeconds(run.Config.Run.ReportSeconds), TimeProvider.System, run.Reporter.Warn)
             : null;

@@ -9,6 +9,7 @@ using KvShiftScale.Data.Loading;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Kernels;
 using KvShiftScale.Trainer.Configuration;
+using KvShiftScale.Trainer.Planning;
 using KvShiftScale.Trainer.Reporting;
 using KvShiftScale.Trainer.RunFolders;
 using KvShiftScale.Trainer.Session;
@@ -185,9 +186,16 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
         var start = state.Step == 0 ? "starting"
             : FormattableString.Invariant($"going on from the checkpoint of step {state.Step}, verified and loaded in {restoreSeconds:0.00} s");
         var size = FormattableString.Invariant(
-            $"{session.Model.Parameters.GlobalElementCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
+            $"{session.Model.ParameterCount:N0} parameters, {data.Training.TokenCount:N0} training tokens in {data.Training.DocumentCount:N0} documents");
         var means = FormattableString.Invariant($"{run.Ranks.World.Size} rank(s) with {threadsPerRank} thread(s) each, {HostKernels.InstructionSet} kernels");
         run.Reporter.Say($"{run.Config.Run.Name}: {start}; {size}, {means}");
+        if (run.Config.Parallel.Pipeline > 1)
+        {
+            var plan = new RunPlan(run.Config, run.Ranks.World.Size);
+            var stages = FormattableString.Invariant($"{run.Config.Parallel.Pipeline} stages and {plan.MicroSteps} micro-batches a step");
+            run.Reporter.Say(FormattableString.Invariant($"{stages}: each stage waits {plan.BubbleShare:0 %} of a step while the pipeline fills and empties"));
+        }
+
         if (stagingBytes > 0)
         {
             run.Reporter.Say($"checkpoints are written beside training, from a copy of {Quantity.Bytes(stagingBytes)} on each rank");

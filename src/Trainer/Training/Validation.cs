@@ -39,10 +39,10 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
                 using var scope = NewDisposeScope();
                 using var batch = source.Current;
                 using var inputs = new BatchTensors(batch, model.Parameters.Device, region);
-                lossSum += model.LossSum(inputs.Ids, inputs.Targets, inputs.Layout).to(ScalarType.Float64).item<double>();
-                if (ranks.Context.Rank == 0)
+                if (model.ThroughStages(inputs.Ids, inputs.Layout, input => model.LossSum(input, inputs.Targets, inputs.Layout)) is { } loss)
                 {
-                    targets += batch.ValidTargets;
+                    lossSum += loss.to(ScalarType.Float64).item<double>();
+                    targets += ranks.Context.Rank == 0 ? batch.ValidTargets : 0;
                 }
 
                 RunProgress.Advance();
@@ -71,6 +71,8 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
 
         Span<double> totals = [lossSum, targets];
         ranks.Replicas.Sum(totals);
+        // The last stage has them, and all have to hear of them.
+        ranks.Pipeline.Sum(totals);
         if (totals[1] == 0)
         {
             throw new InvalidDataException("the data has no document of two tokens or more, so nothing to predict");
@@ -92,6 +94,6 @@ internal sealed class Validation(KvShiftTransformer model, ParallelContext ranks
             fault = exception;
         }
 
-        return !ranks.Context.Any(ranks.Tensor.Any(fault is not null)) && hasNext;
+        return !ranks.Pipeline.Any(ranks.Context.Any(ranks.Tensor.Any(fault is not null))) && hasNext;
     }
 }

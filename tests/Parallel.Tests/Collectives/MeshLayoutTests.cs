@@ -18,8 +18,8 @@ public sealed class MeshLayoutTests
     {
         var layout = MeshLayout.Create(worldSize: 8, new ParallelConfig { Tensor = 4 });
         Assert.Equal(2, layout.DegreeOf(MeshAxis.Data));
-        Assert.Equal([data, 0, tensor], layout.CoordinatesOf(rank));
-        Assert.Equal(rank, layout.RankAt(data, 0, tensor));
+        Assert.Equal([0, data, 0, tensor], layout.CoordinatesOf(rank));
+        Assert.Equal(rank, layout.RankAt(0, data, 0, tensor));
     }
 
     [Theory]
@@ -33,7 +33,7 @@ public sealed class MeshLayoutTests
     {
         var layout = MeshLayout.Create(worldSize, new ParallelConfig { Tensor = tensorDegree });
         Assert.Equal(dataDegree, layout.DegreeOf(MeshAxis.Data));
-        Assert.Equal([dataDegree - 1, 0, tensorDegree - 1], layout.CoordinatesOf(worldSize - 1));
+        Assert.Equal([0, dataDegree - 1, 0, tensorDegree - 1], layout.CoordinatesOf(worldSize - 1));
     }
 
     // The nearest divisor (the smaller of two as near) and the nearest number of ranks.
@@ -72,7 +72,7 @@ public sealed class MeshLayoutTests
     [InlineData(0, 2)]
     [InlineData(-1, 1)]
     public void Coordinates_outside_the_mesh_have_no_rank(int data, int tensor)
-        => Assert.Throws<ArgumentOutOfRangeException>(() => MeshLayout.Create(4, new ParallelConfig { Tensor = 2 }).RankAt(data, 0, tensor));
+        => Assert.Throws<ArgumentOutOfRangeException>(() => MeshLayout.Create(4, new ParallelConfig { Tensor = 2 }).RankAt(0, data, 0, tensor));
 
     [Theory]
     [InlineData(8, 1, 3, "parallel.tensor 1 x parallel.context 3 is 3, but 8 ranks were launched, which cannot be divided into groups of 3; "
@@ -96,11 +96,27 @@ public sealed class MeshLayoutTests
     public void A_layout_tells_its_degrees(int tensorDegree, int contextDegree, string text)
         => Assert.Equal(text, $"{MeshLayout.Create(8, new ParallelConfig { Tensor = tensorDegree, Context = contextDegree })}");
 
+    // Stages are whole blocks of ranks, whose replicas are neighbours: 0 to 3 and 4 to 7.
+    [Fact]
+    public void Stages_of_a_pipeline_are_outermost()
+    {
+        var layout = MeshLayout.Create(worldSize: 8, new ParallelConfig { Pipeline = 2, Tensor = 2 });
+
+        Assert.Equal("8 ranks: pipeline 2 x data 2 x tensor 2", $"{layout}");
+        Assert.Equal([1, 0, 0, 1], layout.CoordinatesOf(5));
+        Assert.Equal([1, 5], Members(layout, 5, MeshAxis.Pipeline));
+        Assert.Equal([5, 7], Members(layout, 5, MeshAxis.Data));
+        Assert.Equal([0, 1, 4, 5], Members(layout, 5, MeshAxis.Pipeline, MeshAxis.Tensor));
+        var refused = Assert.Throws<MeshLayoutException>(() => MeshLayout.Create(4, new ParallelConfig { Pipeline = 3 }));
+        Assert.Equal("parallel.tensor 1 x parallel.pipeline 3 is 3, but 4 ranks were launched, which cannot be divided into groups of 3; "
+            + "set parallel.tensor to 1 and parallel.pipeline to 2 or launch 3 ranks.", refused.Message);
+    }
+
     // Outermost, and between two that there are.
     [Theory]
     [InlineData(0, "24 ranks: stage 3 x data 2 x context 2 x tensor 2")]
-    [InlineData(2, "24 ranks: data 2 x context 2 x stage 3 x tensor 2")]
-    public void A_fourth_axis_is_an_entry_of_the_list(int place, string text)
+    [InlineData(3, "24 ranks: data 2 x context 2 x stage 3 x tensor 2")]
+    public void Another_axis_is_an_entry_of_the_list(int place, string text)
     {
         var stage = new MeshAxis("stage", _ => 3, DividesParameters: true);
         List<MeshAxis> axes = [.. MeshAxis.All];

@@ -31,7 +31,7 @@ public sealed class RankProgramTests
     [Theory]
     [InlineData(MpiFlavor.OpenMpi)]
     [InlineData(MpiFlavor.Mpich)]
-    public void A_mesh_of_four_axes_has_groups_along_each(MpiFlavor mpi) => MpiRun.Execute(4, Program, ["four-axes"], mpi: mpi);
+    public void A_mesh_with_another_axis_has_groups_along_each(MpiFlavor mpi) => MpiRun.Execute(4, Program, ["another-axis"], mpi: mpi);
 
     [Fact]
     public void An_impossible_mesh_is_refused_on_every_rank() => MpiRun.Execute(2, Program, ["refused-layout"]);

@@ -27,7 +27,7 @@ public sealed class SingleProcessTests
     {
         using var context = ParallelContext.Single();
         Assert.All([context.World, context.Data, context.Tensor], group => Assert.Equal((0, 1), (group.Rank, group.Size)));
-        Assert.Equal([0, 0, 0], context.Coordinates);
+        Assert.Equal([0, 0, 0, 0], context.Coordinates);
         Assert.Equal("kept", context.BroadcastText("kept"));
     }
 

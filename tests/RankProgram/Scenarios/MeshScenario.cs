@@ -11,7 +11,7 @@ internal static class MeshScenario
         using var context = ParallelContext.Create(new ParallelConfig { Tensor = 2 }, launchedByMpi: true);
         var rank = context.World.Rank;
         var replicas = context.World.Size / 2;
-        Expect.Equal($"{rank / 2} 0 {rank % 2}", string.Join(' ', context.Coordinates), "coordinates");
+        Expect.Equal($"0 {rank / 2} 0 {rank % 2}", string.Join(' ', context.Coordinates), "coordinates");
         Expect.Equal((2, rank % 2), (context.Tensor.Size, context.Tensor.Rank), "tensor group");
         Expect.Equal((replicas, rank / 2), (context.Data.Size, context.Data.Rank), "data group");
         Expect.Equal($"data rank {rank / 2} of {replicas}", context.Data.ToString(), "text of the data group");
@@ -30,15 +30,15 @@ internal static class MeshScenario
         Expect.Equal(true, MPI.Environment.Finalized, "MPI ended by the context");
     }
 
-    /// <summary>A fourth axis that only this list knows: four ranks of two stages, outermost or between.</summary>
-    public static void RunFourAxes()
+    /// <summary>Another axis, that only this list knows: four ranks of two stages, outermost or between.</summary>
+    public static void RunAnotherAxis()
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
         var stage = new MeshAxis("stage", _ => 2, DividesParameters: true);
         foreach (var isOutermost in (bool[])[true, false])
         {
             List<MeshAxis> axes = [.. MeshAxis.All];
-            axes.Insert(isOutermost ? 0 : 1, stage);
+            axes.Insert(isOutermost ? 0 : 2, stage);
             using var divided = context.Divide(new ParallelConfig(), axes);
             var rank = context.World.Rank;
             var apart = isOutermost ? 2 : 1;

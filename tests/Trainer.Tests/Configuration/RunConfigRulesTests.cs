@@ -82,6 +82,9 @@ public sealed class RunConfigRulesTests
     [InlineData("parallel.tensor=2;data.context=63", "data.context", "63", "62 or 64, or set parallel.sequence: false")]
     [InlineData("model.kv_shift=gate;model.kv_shift_init=identity", "model.kv_shift_init", "identity", "use uniform or softmax")]
     [InlineData("parallel.context=0", "parallel.context", "0", "parallel.context: 1")]
+    [InlineData("parallel.pipeline=0", "parallel.pipeline", "0", "parallel.pipeline: 1")]
+    [InlineData("parallel.pipeline=2;model.layers=1", "parallel.pipeline", "2", "at most 1")]
+    [InlineData("parallel.pipeline=2;run.probe_every=5", "run.probe_every", "5", "parallel.pipeline: 1")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]
     [InlineData("parallel.threads_per_rank=-1", "parallel.threads_per_rank", "-1", "")]
@@ -120,6 +123,7 @@ public sealed class RunConfigRulesTests
     [InlineData(2, "parallel.tensor=2;data.context=63;parallel.sequence=false")]
     [InlineData(8, "parallel.tensor=2;parallel.context=2;data.context=64")]
     [InlineData(2, "parallel.sequence=true")]
+    [InlineData(8, "parallel.pipeline=2;parallel.tensor=2;model.layers=3")]
     [InlineData(2, "parallel.tensor=2;parallel.recompute=selective")]
     [InlineData(2, "precision=bf16;parallel.optimizer_sharding=zero1")]
     [InlineData(2, "run.keep_every=1500")]
@@ -128,6 +132,7 @@ public sealed class RunConfigRulesTests
     [Theory]
     [InlineData(0, "", "start at least one rank")]
     [InlineData(3, "parallel.tensor=2", "2 or 4")]
+    [InlineData(3, "parallel.pipeline=2", "2 or 4 ranks, or change parallel.tensor or parallel.context or parallel.pipeline")]
     public void RanksMustFitTheLayout(int ranks, string setting, string remedy)
     {
         var config = Read(setting.Length == 0 ? [] : [ConfigOverride.Parse(setting)]);

@@ -68,6 +68,7 @@ public sealed class DataFaultTests(TrainingFixture fixture)
     [InlineData(2)]
     [InlineData(2, "parallel.tensor=2")]
     [InlineData(2, "parallel.context=2")]
+    [InlineData(2, "parallel.pipeline=2")]
     public void AnIdThatNoFooterStatesEndsTheRunWithASave(int ranks, params string[] layout)
     {
         var name = $"hidden-id-{ranks}{string.Concat(layout.Select(setting => setting.Replace('=', '-')))}";
@@ -95,6 +96,7 @@ public sealed class DataFaultTests(TrainingFixture fixture)
     [InlineData("data")]
     [InlineData("parallel.tensor=2")]
     [InlineData("parallel.context=2")]
+    [InlineData("parallel.pipeline=2")]
     public void AFaultThatOneRankAloneHasEndsAllOfThem(string layout)
     {
         var name = $"one-sided-{layout.Replace('=', '-')}";
@@ -112,6 +114,7 @@ public sealed class DataFaultTests(TrainingFixture fixture)
     [InlineData("data")]
     [InlineData("parallel.tensor=2")]
     [InlineData("parallel.context=2")]
+    [InlineData("parallel.pipeline=2")]
     public void AFaultInTheValidationDataOfOneRankEndsAllOfThem(string layout)
     {
         var name = $"one-sided-validation-{layout.Replace('=', '-')}";

@@ -57,6 +57,7 @@ public sealed class ExportTests(TrainingFixture fixture)
     [InlineData("tensor", 2, "parallel.tensor=2")]
     [InlineData("context", 2, "parallel.context=2")]
     [InlineData("padded", 2, "data.packing=pad")]
+    [InlineData("pipeline", 2, "parallel.pipeline=2")]
     [InlineData("both", 4, "parallel.tensor=2", "data.packing=pad", "run.steps=5")]
     [InlineData("all", 8, "parallel.tensor=2", "parallel.context=2", "data.packing=pad", "run.steps=3")]
     public void TokensOfAllRanksAddUpToTheRuns(string layout, int ranks, params string[] settings)
@@ -73,7 +74,7 @@ public sealed class ExportTests(TrainingFixture fixture)
         Assert.Equal(ranks, shares.Length);
         Assert.All(shares, share => Assert.InRange(share, 1, run.Last.Tokens - 1));
         Assert.Equal(ranks, collector.Metrics.Resources.Values
-            .Select(resource => (resource["kvshift.data_index"], resource["kvshift.context_index"], resource["kvshift.tensor_index"])).Distinct().Count());
+            .Select(resource => (resource["kvshift.pipeline_index"], resource["kvshift.data_index"], resource["kvshift.context_index"], resource["kvshift.tensor_index"])).Distinct().Count());
     }
 
     [Fact]

@@ -15,6 +15,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     [Theory]
     [InlineData("data-tensor", "1;", "2;", "2;parallel.tensor=2", "4;parallel.tensor=2")]
     [InlineData("zero", "2;parallel.optimizer_sharding=zero1", "2;parallel.context=2", "4;parallel.tensor=2;parallel.optimizer_sharding=zero1", "1;")]
+    [InlineData("pipeline", "2;parallel.pipeline=2", "1;", "4;parallel.pipeline=2;parallel.tensor=2", "2;")]
     public void InDoublePrecisionTheLossesAgreeToTenDigits(string name, params string[] launches)
     {
         var unbroken = fixture.Shared("unbroken-fp64", () => Train("unbroken-fp64", 1, 40, "precision=fp64"));
@@ -142,7 +143,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         var output = MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments("two-by-two", [.. Short, "run.steps=10", "parallel.tensor=2",
             "parallel.optimizer_sharding=zero1"]));
         Assert.Contains("4 ranks: data 2 x tensor 2", output);
-        Assert.Matches(@"(?m)^ +3 +1 +0 +1 +\S+ +cpu", output);
+        Assert.Matches(@"(?m)^ +3 +0 +1 +0 +1 +\S+ +cpu", output);
         return fixture.RunOf("two-by-two");
     });
 

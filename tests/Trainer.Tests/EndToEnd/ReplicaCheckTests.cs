@@ -14,6 +14,8 @@ public sealed class ReplicaCheckTests(TrainingFixture fixture)
     [InlineData("flip-data-tensor", 4, "flip@norm:5,rank=3", "parameter model.norm.weight", "rank 3 differs from ranks 0, 1, 2", "parallel.tensor=2")]
     [InlineData("flip-moment", 4, "flip@moment:5,rank=2", "exp_avg of model.layers.", "rank 2 differs from ranks 0, 1, 3", "parallel.optimizer_sharding=none")]
     [InlineData("flip-context", 2, "flip@parameter:5,rank=0", "parameter model.layers.", "rank 0 and rank 1 differ, and there is no majority", "parallel.context=2")]
+    [InlineData("flip-tied", 2, "flip@first:5,rank=1", "parameter model.embed_tokens.weight", "rank 0 and rank 1 differ, and there is no majority", "parallel.pipeline=2",
+        "model.tie_embeddings=true")]
     public void FlippedBitIsNamedAndTheCheckpointBeforeStays(string name, int ranks, string fault, string tensor, string who, params string[] settings)
     {
         using var faults = new InjectedEnvironment(fault);

@@ -44,12 +44,14 @@ public sealed class ResumeTests(TrainingFixture fixture)
         Assert.Contains($"resumed after step {stoppedAt}", File.ReadAllText(resumed.PathOf("report.html")));
     }
 
-    [Fact]
-    public void TwoRanksStoppedGoOnAsOne()
+    [Theory]
+    [InlineData("data")]
+    [InlineData("pipeline", "parallel.pipeline=2")]
+    public void TwoRanksStoppedGoOnAsOne(string layout, params string[] settings)
     {
-        const string name = "two-then-one";
+        var name = $"two-then-one-{layout}";
         using (new InjectedEnvironment(NotTooFast))
-        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, Long)))
+        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, [.. Long, .. settings])))
         {
             fixture.WaitForSteps(name, 3);
             ProgramRun.StartFile("kill", ["-USR2", $"{run.ProcessId}"]).WaitFor(0);

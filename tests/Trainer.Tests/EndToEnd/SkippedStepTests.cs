@@ -83,6 +83,19 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
     }
 
     [Fact]
+    public void TheStageWithTheLossMakesAllSkip()
+    {
+        var run = Train("skip-pipeline", 2, "poison@batch:6,rank=1", "parallel.pipeline=2", "precision=fp64");
+
+        var skipped = Assert.Single(SkippedStepLog.Read(run.PathOf("skipped.jsonl")));
+        Assert.Equal((PoisonedStep, StepFault.NonFiniteLoss), ((int)skipped.Step, skipped.Why));
+        // The other stage has no loss that could be compared with it.
+        Assert.All(skipped.MicroBatches, batch => Assert.Equal([1], batch.Ranks));
+        Assert.Equal(run.Tensors(PoisonedStep - 1), run.Tensors(PoisonedStep));
+        Assert.True(double.IsFinite(run.Last.Loss));
+    }
+
+    [Fact]
     public void OneTensorParallelRankAloneMakesAllSkip()
     {
         var name = "skip-tensor";

@@ -117,17 +117,18 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
 
     // The exception passes through libtorch's engine. The other rank waits for this one in the same collective meanwhile.
     [Theory]
-    [InlineData(MpiFlavor.OpenMpi, false)]
-    [InlineData(MpiFlavor.OpenMpi, true)]
-    [InlineData(MpiFlavor.Mpich, false)]
-    public void ACollectiveThatFailsInsideBackwardEndsBothRanks(MpiFlavor mpi, bool recompute)
+    [InlineData(MpiFlavor.OpenMpi, "tensor=2", "recompute=none")]
+    [InlineData(MpiFlavor.OpenMpi, "tensor=2", "recompute=full")]
+    [InlineData(MpiFlavor.Mpich, "tensor=2", "recompute=none")]
+    [InlineData(MpiFlavor.OpenMpi, "pipeline=2", "recompute=none")]
+    public void ACollectiveThatFailsInsideBackwardEndsBothRanks(MpiFlavor mpi, string layout, string recompute)
     {
-        var name = $"backward-{mpi.Key}-{recompute}";
+        var name = $"backward-{mpi.Key}-{layout}-{recompute}".Replace('=', '-');
         var launcher = MpiLauncher.Find(mpi);
         using var faults = new InjectedEnvironment("throw@backward.collective:3,rank=1");
         var started = Stopwatch.GetTimestamp();
         using var run = ProgramRun.StartFile(launcher.Program, [.. MpiRun.ArgumentsOf(launcher, 2, "kvshift.dll",
-            fixture.TrainArguments(name, ["parallel.tensor=2", $"parallel.recompute={(recompute ? "full" : "none")}"]))]);
+            fixture.TrainArguments(name, [$"parallel.{layout}", $"parallel.{recompute}"]))]);
 
         run.WaitFor(ExitCode.Failed);
         output.WriteLine($"ended {Stopwatch.GetElapsedTime(started)} after the start");

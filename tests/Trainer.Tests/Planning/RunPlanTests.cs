@@ -84,6 +84,23 @@ public sealed class RunPlanTests
     }
 
     [Fact]
+    public void MemoryOfAPipelineIsThatOfItsLargestStage()
+    {
+        var model = Hybrid with { Layers = 3, TieEmbeddings = false };
+        var config = Plan(model, ranks: 1).Config with { Parallel = new ParallelConfig { Pipeline = 2 } };
+        var plan = new RunPlan(config, ranks: 4);
+        // The first stage has two of the layers.
+        var first = ParameterPlan.Of(model).Parameters.Where(parameter => parameter.Layer < 2 || parameter.Part == ParameterPart.Embedding)
+            .Sum(parameter => parameter.ElementCount);
+
+        Assert.Equal((2, 2, 4), (plan.Replicas, plan.DataRanks, plan.MicroSteps));
+        Assert.Equal(4.0 * first, plan.MemoryOfRank(Precision.Fp32).Parameters);
+        Assert.Equal(8.0 * first / 2, plan.MemoryOfRank(Precision.Fp32).Optimizer);
+        Assert.Equal(1.0 / 5, plan.BubbleShare);
+        Assert.Equal(0, Plan(model, ranks: 1).BubbleShare);
+    }
+
+    [Fact]
     public void TokensAndMicroStepsFollowTheBatch()
     {
         var plan = Plan(Hybrid, ranks: 2);

@@ -1,0 +1,64 @@
+using KvShiftScale.Parallel.Collectives;
+using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
+
+namespace KvShiftScale.Parallel.Regions;
+
+/// <summary>
+/// How the layers of a model follow each other on the stages of a pipeline, and what neighbouring stages tell each other: activations on the way
+/// forward, their gradients on the way back. One rank is the first stage and the last.
+/// </summary>
+public sealed class PipelineRegion : IDisposable
+{
+    private readonly ProcessGroup _group;
+    private readonly ProcessGroup? _ends;
+
+    /// <summary>Collective over the group where its ends share parameters.</summary>
+    /// <param name="group">The stages, in the order of their layers.</param>
+    /// <param name="endsShare">The first and the last stage hold the same parameters: a tied embedding.</param>
+    public PipelineRegion(ProcessGroup group, bool endsShare)
+    {
+        _group = group;
+        if (endsShare && Stages > 1)
+        {
+            // Stages between the ends form a group that nobody uses.
+            _ends = group.Split("pipeline ends", Stage == 0 || Stage == Stages - 1 ? 0 : 1, Stage);
+        }
+    }
+
+    /// <summary>This rank's stage, from 0.</summary>
+    public int Stage => _group.Rank;
+
+    /// <summary>Number of stages.</summary>
+    public int Stages => _group.Size;
+
+    /// <summary>One rank that has all layers.</summary>
+    public static PipelineRegion Whole() => new(ProcessGroup.Solo("pipeline"), endsShare: false);
+
+    /// <summary>
+    /// A part of a parameter that the first and the last stage hold both, and use for different things: its gradient is the sum of both, and the
+    /// first stage's copy is the one that counts.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The stages were told that their ends share nothing.</exception>
+    public ParameterShard OnBothEnds(ParameterShard shard) => Stages == 1 ? shard : shard with
+    {
+        PartialOver = _ends ?? throw new InvalidOperationException("the ends of this pipeline share no parameters"),
+        IsPrimary = shard.IsPrimary && Stage == 0,
+    };
+
+    /// <summary>What the stage before gives, in the order in which it does. Waits for it.</summary>
+    /// <param name="activation">Receives it.</param>
+    public void ReceiveActivation(Tensor activation) => _group.Collectives.Receive(activation, Stage - 1);
+
+    /// <summary>Gives an activation to the next stage; it stays as it is until that is done.</summary>
+    public Work SendActivation(Tensor activation) => _group.Collectives.StartSend(activation, Stage + 1);
+
+    /// <summary>The gradient of an activation that was sent, in the order in which they were. Waits for the next stage.</summary>
+    /// <param name="gradient">Receives it.</param>
+    public void ReceiveGradient(Tensor gradient) => _group.Collectives.Receive(gradient, Stage + 1);
+
+    /// <summary>Gives the gradient of what the stage before had sent back to it; it stays as it is until that is done.</summary>
+    public Work SendGradient(Tensor gradient) => _group.Collectives.StartSend(gradient, Stage - 1);
+
+    public void Dispose() => _ends?.Dispose();
+}
