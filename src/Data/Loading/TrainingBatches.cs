@@ -82,7 +82,7 @@ public sealed class TrainingBatches : IMicroBatches, IDisposable
     /// <summary>Time that <see cref="Next"/> has waited for data, in all.</summary>
     public double WaitSeconds => _ready.Waited.TotalSeconds;
 
-    /// <summary>Batches that exist, in use or not: at most two more than are read ahead.</summary>
+    /// <summary>Batches that exist, in use or not: those read ahead, one that is being made, and those that a schedule has not given back.</summary>
     internal int BatchesMade => _pool.MadeCount;
 
     /// <summary>What a checkpoint taken after <paramref name="step"/> steps has to keep.</summary>

@@ -48,7 +48,7 @@ public sealed class ParameterBuckets : IDisposable
     /// <summary>Parameters in order of creation.</summary>
     public IReadOnlyList<ParameterSlot> Slots => _slots;
 
-    /// <summary>Elements of all parameters of the model, whatever part of them this rank holds.</summary>
+    /// <summary>Elements of all parameters of this stage of the model, of which this rank may hold a part.</summary>
     public long GlobalElementCount { get; private set; }
 
     /// <summary>Allocates a parameter that every rank holds whole, not initialised. A name stands for one parameter only.</summary>

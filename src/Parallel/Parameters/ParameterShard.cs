@@ -40,11 +40,11 @@ public sealed record ParameterShard
 
     /// <summary>
     /// The ranks over which gradients of this part have to be summed before any other reduction, because each saw some of its uses:
-    /// tokens of a sequence-parallel region, or query heads of a KV head that several ranks hold. Null: the gradient is whole.
+    /// tokens of a sequence-parallel region, query heads of a KV head that several ranks hold, or one end of a pipeline with a tied embedding. Null: the gradient is whole.
     /// </summary>
     public ProcessGroup? PartialOver { get; init; }
 
-    /// <summary>Of several ranks of a tensor-parallel group that hold the same part, this one's counts in norms and is saved.</summary>
+    /// <summary>Of several ranks of one copy of the model that hold the same part, this one's counts in norms and is saved.</summary>
     public bool IsPrimary { get; init; } = true;
 
     /// <summary>The whole parameter.</summary>

@@ -103,7 +103,7 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
             return;
         }
 
-        // The stage before takes gradients in their order: one at a time is under way, and waiting for it here holds nobody up.
+        // The stage before takes gradients in their order: one at a time is under way. Waiting for it moves what is larger than MPI's eager limit.
         AwaitSentBack();
         var back = oldest.Input.grad!.DetachFromDisposeScope();
         _sentBack = (model.Pipeline.SendGradient(back), back);
