@@ -109,7 +109,8 @@ internal static class TrainVerb
 
             InjectedCollectives.Attach(ranks);
             var addresses = RankAddress.Gather(ranks.World);
-            MachineRules.CheckMemory(config, addresses.Count, addresses.Count(address => address.Kernel == addresses[ranks.World.Rank].Kernel), MachineRules.MemoryBytes);
+            int[] here = [.. addresses.Where(address => address.Kernel == addresses[ranks.World.Rank].Kernel).Select(address => address.Rank)];
+            MachineRules.CheckMemory(config, addresses.Count, here, MachineRules.MemoryBytes);
             var threads = ComputeThreads.Set(config.Parallel.ThreadsPerRank, addresses, ranks.World.Rank);
             InjectedFaults.Reach("start.watch");
             using var watch = RankWatch.Start(config, ranks, addresses, hold, launch.LaunchedByMpi);

@@ -45,17 +45,18 @@ internal static class MachineRules
     /// <summary>Checks that this machine has the memory for what its ranks hold all the time, activations not counted.</summary>
     /// <param name="config">A configuration that keeps its rules.</param>
     /// <param name="ranks">Ranks of the launch.</param>
-    /// <param name="ranksHere">Those of them on this machine.</param>
+    /// <param name="ranksHere">The numbers of those on this machine.</param>
     /// <param name="memoryBytes">What the machine, or the container, has, with what it can move to a disk.</param>
     /// <exception cref="ConfigException">It has not.</exception>
-    public static void CheckMemory(RunConfig config, int ranks, int ranksHere, double memoryBytes)
+    public static void CheckMemory(RunConfig config, int ranks, IReadOnlyCollection<int> ranksHere, double memoryBytes)
     {
         var plan = new RunPlan(config, ranks);
-        var rank = plan.MemoryOfRank(config.Precision).Total;
-        if (rank * ranksHere > memoryBytes)
+        // Stages are the outermost axis.
+        var needed = ranksHere.Sum(rank => plan.MemoryOfStage(config.Precision, rank / (ranks / config.Parallel.Pipeline)).Total);
+        if (needed > memoryBytes)
         {
             throw new ConfigException(new ConfigFault("model", $"{Quantity.Count(plan.Parameters.Total)} parameters",
-                $"needs {Quantity.Bytes((long)rank)} on each of {ranksHere} rank(s) here for parameters, gradients and the optimizer's state, and the machine has {Quantity.Bytes((long)memoryBytes)}",
+                $"needs {Quantity.Bytes((long)needed)} on {ranksHere.Count} rank(s) here for parameters, gradients and the optimizer's state, and the machine has {Quantity.Bytes((long)memoryBytes)}",
                 "train a smaller model, or on more machines; train --dry-run shows what takes how much"));
         }
     }

@@ -46,10 +46,13 @@ internal sealed class RunPlan(RunConfig config, int ranks)
 
     /// <summary>What a rank holds of parameters, gradients and AdamW's state, on the stage that holds most.</summary>
     public MemoryEstimate MemoryOfRank(Precision precision)
+        => Enumerable.Range(0, config.Parallel.Pipeline).Select(stage => MemoryOfStage(precision, stage)).MaxBy(memory => memory.Total)!;
+
+    /// <summary>The same on one stage.</summary>
+    public MemoryEstimate MemoryOfStage(Precision precision, int stage)
     {
-        var (stages, tensor) = (config.Parallel.Pipeline, config.Parallel.Tensor);
-        double held = Enumerable.Range(0, stages).Select(stage => StageRange.Of(config.Model.Layers, stage, stages))
-            .Max(stage => _parameters.Parameters.Where(stage.Holds).Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, tensor)));
+        var held = (double)_parameters.Parameters.Where(StageRange.Of(config.Model.Layers, stage, config.Parallel.Pipeline).Holds)
+            .Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, config.Parallel.Tensor));
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
         // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
         var saved = config.Run is { AsyncSave: true, CheckpointEvery: > 0 } ? held / Replicas : 0;

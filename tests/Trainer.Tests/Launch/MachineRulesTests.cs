@@ -17,12 +17,15 @@ public sealed class MachineRulesTests
     [InlineData("kvshift-19b", 2, 2, 600.0, true)]
     [InlineData("kvshift-19b", 2, 1, 400.0, false)]
     [InlineData("kvshift-1.5b", 1, 1, 8.0, true)]
+    // Four stages together hold what one rank does, whatever the largest of them holds.
+    [InlineData("kvshift-19b, parallel: {pipeline: 4}", 4, 4, 512.0, false)]
+    [InlineData("kvshift-19b, parallel: {pipeline: 4}", 4, 4, 495.0, true)]
     [InlineData("induction-depth", 1, 1, 1.0, false)]
     public void AModelThatTheMachineCannotHoldIsRefusedWithBothSizes(string preset, int ranks, int here, double gibibytes, bool isRefused)
     {
-        var config = RunConfigReader.Parse($"run: {{name: large, steps: 1}}\nmodel: {{preset: {preset}}}\ndata: {{train: [a]}}", "large.yaml", []);
+        var config = RunConfigReader.Parse($"run: {{name: large, steps: 1}}\ndata: {{train: [a]}}\nmodel: {{preset: {preset.Split(',')[0]}}}\n{string.Join(',', preset.Split(',')[1..]).Trim()}", "large.yaml", []);
 
-        var check = () => MachineRules.CheckMemory(config, ranks, here, gibibytes * Gibibyte);
+        var check = () => MachineRules.CheckMemory(config, ranks, [.. Enumerable.Range(0, here)], gibibytes * Gibibyte);
 
         if (!isRefused)
         {
@@ -32,7 +35,7 @@ public sealed class MachineRulesTests
 
         var fault = Assert.Single(Assert.Throws<ConfigException>(check).Faults);
         Assert.Matches(@"parameters$", fault.Value);
-        Assert.Matches($@"needs [0-9.]+ .iB on each of {here} rank.* the machine has {gibibytes} GiB", fault.Rule);
+        Assert.Matches($@"needs [0-9.]+ .iB on {here} rank.* the machine has {gibibytes} GiB", fault.Rule);
         Assert.Contains("--dry-run", fault.Remedy, StringComparison.Ordinal);
     }
 
