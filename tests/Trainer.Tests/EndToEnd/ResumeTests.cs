@@ -73,7 +73,10 @@ public sealed class ResumeTests(TrainingFixture fixture)
         var script = fixture.PathOf("checkout", "launch", "train");
         Directory.CreateDirectory(Path.GetDirectoryName(script)!);
         File.Copy(LaunchScript(), script);
-        File.Copy(Path.Combine(Path.GetDirectoryName(LaunchScript())!, "mpirun"), fixture.PathOf("checkout", "launch", "mpirun"));
+        foreach (var used in (string[])["mpirun", "kvshift"])
+        {
+            File.Copy(Path.Combine(Path.GetDirectoryName(LaunchScript())!, used), fixture.PathOf("checkout", "launch", used));
+        }
 
         using var faults = new InjectedEnvironment(NotTooFast);
         using var run = ProgramRun.StartFile("bash", [script, "--ranks", "2", .. fixture.TrainArguments(name, Long).Skip(1)]);
