@@ -21,7 +21,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
     public void ARunWithoutAGoodCheckpointIsNotGoneOnWith(int ranks)
         => LeavesNothing(ranks, ExitCode.Failed, "No checkpoint of", ["step-00000008", "step-00000016", "step-00000020"]);
 
-    // The first rank waits for it meanwhile. By the twelfth collective the watch looks after both, and data is open.
+    // The first rank waits for it meanwhile. By the fourteenth collective the watch looks after both, and data is open.
     [Theory]
     [InlineData("throw", ExitCode.Failed, "kvshift (rank 1): injected fault at collective")]
     [InlineData("kill", 128 + 9, "phase loading, step 0: it died without a word, says rank 0")]
@@ -29,7 +29,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
     {
         // Trained without faults, if it is not yet.
         _ = fixture.OneRank;
-        using var faults = new InjectedEnvironment($"{fault}@collective:12,rank=1", fault == "kill" ? 5 : null);
+        using var faults = new InjectedEnvironment($"{fault}@collective:14,rank=1", fault == "kill" ? 5 : null);
         LeavesNothing(2, exitCode, told, Good, "run.steps=24");
     }
 
@@ -38,7 +38,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
     public void ASignalThatNobodyAnswersEndsAll()
     {
         _ = fixture.OneRank;
-        using var faults = new InjectedEnvironment("term@collective:12,rank=0; stall@collective:12,rank=1");
+        using var faults = new InjectedEnvironment("term@collective:14,rank=0; stall@collective:14,rank=1");
         var output = LeavesNothing(2, ExitCode.Stopped, "stopped by a signal before training", Good, "run.steps=24");
         Assert.DoesNotContain("died", output);
     }
