@@ -167,7 +167,7 @@ public sealed class KvShiftTransformer : nn.Module
         }
 
         using var activation = Activation(input, layout);
-        Pipeline.SendActivation(activation).Wait();
+        Pipeline.SendActivation(activation);
         return null;
     }
 

@@ -66,7 +66,7 @@ internal static class ParityMatrix
 
     /// <summary>
     /// Pipelines of a launch of <paramref name="ranks"/> ranks: as many micro-batches as stages, fewer and more, layers that stages cannot share evenly, a
-    /// tied embedding with and without a stage between its ends, and each other axis beside.
+    /// tied embedding with and without a stage between its ends, messages that wait for who takes them, and each other axis beside.
     /// </summary>
     public static IEnumerable<ParityCase> PipelinesOf(int ranks) => ranks switch
     {
@@ -82,6 +82,9 @@ internal static class ParityMatrix
         [
             Case(new ParallelConfig { Recompute = Recompute.Full }, microBatch: 1, stages: 3, layers: 4, tied: true),
             Case(new ParallelConfig { CanonicalLeaves = 2 }, microBatch: 1, stages: 3, layers: 3, tied: true),
+            // Messages of 192 KiB wait for who takes them, as those of large models do; smaller ones MPI sends at once.
+            Case(new ParallelConfig(), microBatch: 1, stages: 3, layers: 3) with { Context = 1536, Steps = 2, GlobalBatch = 6 },
+            Case(new ParallelConfig { CanonicalLeaves = 4 }, microBatch: 1, stages: 3, layers: 3, tied: true) with { Context = 1536, Steps = 2 },
         ],
         4 =>
         [

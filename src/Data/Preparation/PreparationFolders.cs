@@ -10,9 +10,6 @@ namespace KvShiftScale.Data.Preparation;
 /// </summary>
 internal sealed class PreparationFolders
 {
-    private const string TrainingName = "train";
-    private const string ValidationName = "validation";
-
     private readonly PreparationRecord _wanted;
 
     /// <param name="root">The folder that was named.</param>
@@ -22,8 +19,8 @@ internal sealed class PreparationFolders
         Root = root;
         _wanted = wanted;
         var splits = wanted.ValidationPercent is not null;
-        Training = PartOf(splits ? Path.Combine(root, TrainingName) : root);
-        Validation = splits ? PartOf(Path.Combine(root, ValidationName)) : null;
+        Training = PartOf(splits ? Path.Combine(root, CorpusFolder.Training) : root);
+        Validation = splits ? PartOf(Path.Combine(root, CorpusFolder.Validation)) : null;
     }
 
     /// <summary>The folder that was named.</summary>
@@ -42,7 +39,7 @@ internal sealed class PreparationFolders
     /// <exception cref="PreparationConflictException">There is other work than parts of the same.</exception>
     public void RequireOneSet(TokenizerModel tokenizer)
     {
-        foreach (var set in (string[])[Root, Path.Combine(Root, TrainingName), Path.Combine(Root, ValidationName)])
+        foreach (var set in (string[])[Root, Path.Combine(Root, CorpusFolder.Training), Path.Combine(Root, CorpusFolder.Validation)])
         {
             var parts = Directory.Exists(set) ? Directory.GetDirectories(set, CorpusPart.FolderPattern) : [];
             foreach (var folder in parts.Order(StringComparer.Ordinal).Prepend(set).Where(folder => folder != Training && folder != Validation))

@@ -50,15 +50,15 @@ public sealed class PipelineRegion : IDisposable
     /// <param name="activation">Receives it.</param>
     public void ReceiveActivation(Tensor activation) => _group.Collectives.Receive(activation, Stage - 1);
 
-    /// <summary>Gives an activation to the next stage; it stays as it is until that is done.</summary>
-    public Work SendActivation(Tensor activation) => _group.Collectives.StartSend(activation, Stage + 1);
+    /// <summary>Gives an activation to the next stage. Waits until that takes it.</summary>
+    public void SendActivation(Tensor activation) => _group.Collectives.Send(activation, Stage + 1);
 
     /// <summary>The gradient of an activation that was sent, in the order in which they were. Waits for the next stage.</summary>
     /// <param name="gradient">Receives it.</param>
     public void ReceiveGradient(Tensor gradient) => _group.Collectives.Receive(gradient, Stage + 1);
 
-    /// <summary>Gives the gradient of what the stage before had sent back to it; it stays as it is until that is done.</summary>
-    public Work SendGradient(Tensor gradient) => _group.Collectives.StartSend(gradient, Stage - 1);
+    /// <summary>Gives the gradient of what the stage before had sent back to it. Waits until that takes it.</summary>
+    public void SendGradient(Tensor gradient) => _group.Collectives.Send(gradient, Stage - 1);
 
     public void Dispose() => _ends?.Dispose();
 }

@@ -17,9 +17,6 @@ internal static class DataPrepareVerb
 {
     private const int BarWidth = 24;
 
-    // As 'kvshift new' looks for it.
-    private const string TokenizerName = "tokenizer";
-
     public static Command Build()
     {
         var input = new Option<string[]>("--input")
@@ -95,7 +92,7 @@ internal static class DataPrepareVerb
     // An interrupted preparation goes on with the tokenizer that it began with.
     private static string TrainedBeside(string output, int size, Action<string> train)
     {
-        var folder = Path.Combine(output, TokenizerName);
+        var folder = Path.Combine(output, CorpusFolder.Tokenizer);
         if (!Directory.Exists(folder))
         {
             train(folder);

@@ -3,6 +3,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Core.Files;
 using KvShiftScale.Core.Text;
 using KvShiftScale.Data.Configuration;
+using KvShiftScale.Data.Preparation;
 using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Configuration;
@@ -13,10 +14,6 @@ namespace KvShiftScale.Trainer.Commands;
 /// <summary><c>kvshift new</c>: a first configuration for given data.</summary>
 internal static class NewVerb
 {
-    private const string TrainName = "train";
-    private const string ValidationName = "validation";
-    private const string TokenizerName = "tokenizer";
-
     // Larger models want more than the processors of one machine; --parameters asks for them.
     private const long MostParametersByItself = 40_000_000;
 
@@ -80,12 +77,12 @@ internal static class NewVerb
 
     private static (string Train, string? Validation, string? Tokenizer) Paths(string data, string? validation, string? tokenizer)
     {
-        var isWhole = Directory.Exists(Path.Combine(data, TrainName));
-        return (isWhole ? Path.Combine(data, TrainName) : data,
-            validation ?? (isWhole && Directory.Exists(Path.Combine(data, ValidationName)) ? Path.Combine(data, ValidationName) : null),
+        var isWhole = Directory.Exists(Path.Combine(data, CorpusFolder.Training));
+        return (isWhole ? Path.Combine(data, CorpusFolder.Training) : data,
+            validation ?? (isWhole && Directory.Exists(Path.Combine(data, CorpusFolder.Validation)) ? Path.Combine(data, CorpusFolder.Validation) : null),
             tokenizer ?? Below(data) ?? Below(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(data)) ?? ""));
 
-        static string? Below(string folder) => Directory.Exists(Path.Combine(folder, TokenizerName)) ? Path.Combine(folder, TokenizerName) : null;
+        static string? Below(string folder) => Directory.Exists(Path.Combine(folder, CorpusFolder.Tokenizer)) ? Path.Combine(folder, CorpusFolder.Tokenizer) : null;
     }
 
     private static ShardCatalog Open(string option, string path)

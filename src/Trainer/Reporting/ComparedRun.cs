@@ -17,7 +17,7 @@ internal sealed record ComparedRun(string Name, RunConfig Config, IReadOnlyList<
         => Records.Where(record => record.ValidationLoss is { } loss && double.IsFinite(loss)).Select(record => (record.Step, record.ValidationLoss!.Value)) is var measured && measured.Any()
             ? measured.MinBy(one => one.Value) : null;
 
-    /// <summary>Seconds spent in steps up to each record; steps that were not logged take as long as the one that was.</summary>
+    /// <summary>Seconds spent in steps up to each record.</summary>
     public IReadOnlyList<double> Seconds
     {
         get
@@ -27,7 +27,7 @@ internal sealed record ComparedRun(string Name, RunConfig Config, IReadOnlyList<
             for (var index = 0; index < seconds.Length; index++)
             {
                 var record = Records[index];
-                total += (record.Step - step) * (double.IsFinite(record.StepSeconds) ? record.StepSeconds : 0);
+                total += RunSummary.SecondsOf(record, step);
                 (seconds[index], step) = (total, record.Step);
             }
 

@@ -57,7 +57,7 @@ public sealed record RunSummary
         var previousStep = 0L;
         foreach (var record in training)
         {
-            var duration = double.IsFinite(record.StepSeconds) ? record.StepSeconds * (record.Step - previousStep) : 0;
+            var duration = SecondsOf(record, previousStep);
             seconds += duration;
             if (record.DataWaitFraction is { } fraction)
             {
@@ -86,6 +86,12 @@ public sealed record RunSummary
             PeakMemoryBytes = records.Count > 0 ? records.Max(record => record.PeakMemoryBytes) : 0,
         };
     }
+
+    /// <summary>Time spent in the steps of a line of the log; those that were not logged take as long as the one that was.</summary>
+    /// <param name="record">The line.</param>
+    /// <param name="previousStep">Step of the line before; 0 for the first.</param>
+    internal static double SecondsOf(StepRecord record, long previousStep)
+        => double.IsFinite(record.StepSeconds) ? record.StepSeconds * (record.Step - previousStep) : 0;
 
     private static double? Median(IEnumerable<double> values)
     {

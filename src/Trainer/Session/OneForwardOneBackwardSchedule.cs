@@ -2,7 +2,6 @@ using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
 using KvShiftScale.Parallel.Autograd;
-using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Regions;
@@ -14,13 +13,16 @@ namespace KvShiftScale.Trainer.Session;
 /// Micro-batches through the stages of a pipeline, in <see cref="PipelineOrder"/>. Every stage reads the same batches, so activations and their
 /// gradients are all that neighbours exchange. Only the last stage has losses; those of the others are zeros.
 /// </summary>
+/// <remarks>
+/// Nothing is under way while a stage computes, since MPI moves large messages only while both sides are inside it. A stage takes its next activation
+/// before it gives back a gradient: the stage before has sent the one and waits for the other, so neither waits for a neighbour that computes.
+/// </remarks>
 internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, ParallelContext ranks, GradientReducer reducer) : IMicroBatchSchedule
 {
     private readonly ContextRegion _region = new(ranks.Context);
     private readonly List<ComputedBatch> _batches = [];
     private readonly List<Tensor> _lossSums = [];
     private readonly Queue<InFlight> _inFlight = [];
-    private (Work Work, Tensor Gradient)? _sentBack;
 
     public StepSums Run(long step, IMicroBatches batches)
     {
@@ -29,112 +31,113 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
         _lossSums.Clear();
         var microBatches = batches.MicroBatchesPerStep;
         var ofLeaf = microBatches / reducer.LeavesPerRank;
-        foreach (var pass in PipelineOrder.Of(model.Pipeline.Stage, model.Pipeline.Stages, microBatches))
+        Taken? next = null;
+        StagePass[] passes = [.. PipelineOrder.Of(model.Pipeline.Stage, model.Pipeline.Stages, microBatches)];
+        foreach (var (number, pass) in passes.Index())
         {
             if (pass.IsForward)
             {
-                RunProgress.Enter(RunPhase.Data);
-                Forward(batches.Next(), step);
+                Forward(next ?? Take(batches), step);
+                next = null;
                 continue;
             }
 
             reducer.BeginMicroBatch(isLast: pass.MicroBatch == microBatches - 1);
-            Backward();
+            using (var oldest = _inFlight.Dequeue())
+            {
+                Backward(oldest);
+                next = number + 1 < passes.Length && passes[number + 1].IsForward ? Take(batches) : null;
+                if (!model.Stage.HasEmbedding)
+                {
+                    using var gradient = oldest.From.Input.grad!;
+                    model.Pipeline.SendGradient(gradient);
+                }
+            }
+
             if ((pass.MicroBatch + 1) % ofLeaf == 0)
             {
                 reducer.EndLeaf();
             }
         }
 
-        AwaitSentBack();
         return new StepSums(stack(_lossSums).view(reducer.LeavesPerRank, ofLeaf).MoveToOuterDisposeScope(), _batches);
     }
 
-    private void Forward(TokenBatch batch, long step)
+    private Taken Take(IMicroBatches batches)
     {
+        RunProgress.Enter(RunPhase.Data);
+        var batch = batches.Next();
         var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
-        var input = inputs.Ids;
-        RunProgress.Enter(RunPhase.Forward);
-        if (!model.Stage.HasEmbedding)
+        if (model.Stage.HasEmbedding)
         {
-            model.Pipeline.ReceiveActivation(input = model.EmptyActivation(inputs.Layout));
-            input.requires_grad_();
+            return new Taken(batch, inputs, inputs.Ids);
         }
 
+        RunProgress.Enter(RunPhase.Forward);
+        var activation = model.EmptyActivation(inputs.Layout);
+        model.Pipeline.ReceiveActivation(activation);
+        return new Taken(batch, inputs, activation.requires_grad_());
+    }
+
+    private void Forward(Taken from, long step)
+    {
+        RunProgress.Enter(RunPhase.Forward);
         Tensor output;
         // What forward made and backward does not need is gone before the next pass begins.
         using (NewDisposeScope())
         {
-            output = (model.Stage.HasHead ? model.LossSum(input, inputs.Targets, inputs.Layout) : model.Activation(input, inputs.Layout))
-                .MoveToOuterDisposeScope();
+            output = (model.Stage.HasHead
+                ? model.LossSum(from.Input, from.Inputs.Targets, from.Inputs.Layout)
+                : model.Activation(from.Input, from.Inputs.Layout)).MoveToOuterDisposeScope();
         }
 
-        if (model.Stage.HasHead && PoisonedBatch.Strikes(batch, isFirst: _batches.Count == 0, step))
+        if (model.Stage.HasHead && PoisonedBatch.Strikes(from.Batch, isFirst: _batches.Count == 0, step))
         {
             output = output * double.PositiveInfinity;
         }
 
-        var sent = model.Stage.HasHead ? null : model.Pipeline.SendActivation(output);
-        _inFlight.Enqueue(new InFlight(batch, inputs, input, output, sent));
-        _batches.Add(new ComputedBatch(batch.FirstRow, batch.Rows, batch.ValidTargets, batch.TokenCount));
+        if (!model.Stage.HasHead)
+        {
+            model.Pipeline.SendActivation(output);
+        }
+
+        _inFlight.Enqueue(new InFlight(from, output));
+        _batches.Add(new ComputedBatch(from.Batch.FirstRow, from.Batch.Rows, from.Batch.ValidTargets, from.Batch.TokenCount));
         _lossSums.Add(model.Stage.HasHead ? output.detach().to(ScalarType.Float64, copy: true) : zeros([], ScalarType.Float64, output.device));
     }
 
-    private void Backward()
+    private void Backward(InFlight oldest)
     {
-        using var oldest = _inFlight.Dequeue();
         using var scope = NewDisposeScope();
         RunProgress.Enter(RunPhase.Backward);
-        if (oldest.Sent is { } sent)
-        {
-            var gradient = empty_like(oldest.Output);
-            model.Pipeline.ReceiveGradient(gradient);
-            // It has come to the next stage long ago.
-            sent.Wait();
-            BackwardPass.Run([oldest.Output], [gradient]);
-        }
-        else
+        if (model.Stage.HasHead)
         {
             BackwardPass.Run(oldest.Output);
-        }
-
-        if (model.Stage.HasEmbedding)
-        {
             return;
         }
 
-        // The stage before takes gradients in their order: one at a time is under way. Waiting for it moves what is larger than MPI's eager limit.
-        AwaitSentBack();
-        var back = oldest.Input.grad!.DetachFromDisposeScope();
-        _sentBack = (model.Pipeline.SendGradient(back), back);
+        var gradient = empty_like(oldest.Output);
+        model.Pipeline.ReceiveGradient(gradient);
+        BackwardPass.Run([oldest.Output], [gradient]);
     }
 
-    private void AwaitSentBack()
-    {
-        if (_sentBack is not { } sent)
-        {
-            return;
-        }
-
-        sent.Work.Wait();
-        sent.Gradient.Dispose();
-        _sentBack = null;
-    }
-
-    /// <summary>A micro-batch between its forward and its backward on this stage.</summary>
+    /// <summary>What a micro-batch's forward begins with.</summary>
     /// <param name="Batch">Its memory.</param>
     /// <param name="Inputs">What the graph refers to of it.</param>
     /// <param name="Input">Ids, or the activation that the stage before gave.</param>
+    private sealed record Taken(TokenBatch Batch, BatchTensors Inputs, Tensor Input);
+
+    /// <summary>A micro-batch between its forward and its backward on this stage.</summary>
+    /// <param name="From">What its forward began with.</param>
     /// <param name="Output">The loss, or the activation that the next stage got.</param>
-    /// <param name="Sent">The way of that, which needs <paramref name="Output"/>; null on the last stage.</param>
-    private sealed record InFlight(TokenBatch Batch, BatchTensors Inputs, Tensor Input, Tensor Output, Work? Sent) : IDisposable
+    private sealed record InFlight(Taken From, Tensor Output) : IDisposable
     {
         public void Dispose()
         {
             Output.Dispose();
-            Input.Dispose();
-            Inputs.Dispose();
-            Batch.Dispose();
+            From.Input.Dispose();
+            From.Inputs.Dispose();
+            From.Batch.Dispose();
         }
     }
 }
