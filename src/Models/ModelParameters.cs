@@ -23,6 +23,7 @@ internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets bucke
     {
         var planned = plan[name];
         var part = region.PartOf(planned.Shape, planned.Shard);
-        return buckets.Create(name, planned.WeightDecay, planned.Stages == (ParameterStages.First | ParameterStages.Last) ? pipeline.OnBothEnds(part) : part);
+        var isTied = planned.Stages == (ParameterStages.First | ParameterStages.Last);
+        return buckets.Create(name, planned.WeightDecay, isTied ? pipeline.OnBothEnds(part) : part, uses: isTied && pipeline.Stages == 1 ? 2 : 1);
     }
 }

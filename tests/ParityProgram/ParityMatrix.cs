@@ -48,6 +48,12 @@ internal static class ParityMatrix
                                         continue;
                                     }
 
+                                    // Canonical sums need whole gradients, and without replicas nothing is divided.
+                                    if (sharding == OptimizerSharding.Zero2 && (leaves > 0 || data * context == 1))
+                                    {
+                                        continue;
+                                    }
+
                                     yield return new ParityCase(
                 new ParallelConfig { Tensor = tensor, Context = context, Sequence = sequence, OptimizerSharding = sharding, Recompute = recompute, CanonicalLeaves = leaves },
                 microBatch, Model(ranks))
@@ -91,6 +97,7 @@ internal static class ParityMatrix
             Case(new ParallelConfig(), microBatch: 1, stages: 4, layers: 5, tied: true),
             Case(new ParallelConfig(), microBatch: 1),
             Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.None }, microBatch: 2, tied: true),
+            Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2 }, microBatch: 1, tied: true),
             Case(new ParallelConfig { CanonicalLeaves = 4 }, microBatch: 1, tied: true),
             Case(new ParallelConfig { Tensor = 2, Recompute = Recompute.Full }, microBatch: 1, tied: true),
             Case(new ParallelConfig { Tensor = 2, Sequence = false }, microBatch: 2),

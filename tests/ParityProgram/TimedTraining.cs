@@ -46,6 +46,12 @@ internal sealed class TimedTraining : IDisposable
     /// <summary>The ranks that train it.</summary>
     public ParallelContext Ranks { get; }
 
+    /// <summary>Parameters that a rank holds.</summary>
+    public long Parameters => _session.Model.Parameters.GlobalElementCount;
+
+    /// <summary>Bytes of gradients that live now.</summary>
+    public long GradientBytes => _session.Model.Parameters.GradientBytes;
+
     /// <summary>Of the steps that were timed, in seconds.</summary>
     public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 

@@ -17,7 +17,7 @@ public sealed record CheckpointFile(string Name, long ByteCount, string Checksum
 /// <param name="Data">Data-parallel degree.</param>
 /// <param name="Context">Context-parallel degree.</param>
 /// <param name="Tensor">Tensor-parallel degree.</param>
-/// <param name="OptimizerSharding"><c>none</c> or <c>zero1</c>.</param>
+/// <param name="OptimizerSharding"><c>none</c>, <c>zero1</c> or <c>zero2</c>.</param>
 /// <param name="Precision"><c>fp32</c>, <c>bf16</c> or <c>fp64</c>.</param>
 public sealed record CheckpointLayout(int Ranks, int Data, int Context, int Tensor, string OptimizerSharding, string Precision)
 {

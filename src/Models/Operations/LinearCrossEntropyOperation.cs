@@ -36,7 +36,7 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
         var weight = ((Tensor)arguments[1]).narrow(0, 0, vocabulary);
         var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / Math.Max(1, vocabulary)));
         var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype, hidden.device) : null;
-        var dweight = withGradient ? zeros([.. slot.Shape], slot.Gradient.dtype, hidden.device) : null;
+        var dweight = withGradient ? zeros([.. slot.Shape], slot.GradientType, hidden.device) : null;
         var lossSum = zeros([], ScalarType.Float64, hidden.device);
         for (var start = 0L; start < rows; start += chunkRows)
         {
@@ -44,7 +44,7 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
             var count = Math.Min(chunkRows, rows - start);
             var h = hidden.narrow(0, start, count);
             // The softmax is taken in float32 at least.
-            var logits = empty(count, vocabulary, slot.Gradient.dtype, hidden.device);
+            var logits = empty(count, vocabulary, slot.GradientType, hidden.device);
             kernels.MatmulInto(logits, 0, h, false, weight, true);
             var chunkTargets = targets.narrow(0, start, count);
             if (group.Size > 1)
@@ -70,7 +70,7 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
             context.save_for_backward([dhidden!, dweight!]);
             context.save_data("slot", slot);
         }
-        return lossSum.to(slot.Gradient.dtype);
+        return lossSum.to(slot.GradientType);
     }
 
     protected override List<Tensor?> Differentiate(AutogradContext context, Tensor gradient)

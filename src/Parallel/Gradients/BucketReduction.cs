@@ -1,34 +1,60 @@
+using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Parameters;
+using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Gradients;
 
-/// <summary>Counts the gradients of one bucket's parameters, to know when backward has no more of them.</summary>
+/// <summary>The sum of one bucket's gradients over ranks, and the count of its parameters' gradients, to know when backward has no more of them.</summary>
 internal sealed class BucketReduction
 {
-    private readonly ParameterBucket _bucket;
     private readonly SlotArrivals[] _slots;
-    private Action? _gradientArrived;
-    private int _expectedSlots;
+    private readonly Action<BucketReduction> _gradientComes;
+    private readonly Action _isReady;
     private int _completeSlots;
-    private bool _isClosed;
+    // Views, made by the thread that computes: every thread that does gets compute threads of its own in libtorch.
+    private Tensor? _whole;
+    private Tensor? _owned;
 
-    public BucketReduction(ParameterBucket bucket, CommunicationTask task)
+    /// <param name="bucket">Gets no more parameters.</param>
+    /// <param name="replicas">The ranks that hold the same part of the parameters.</param>
+    /// <param name="partialOver">Ranks over which gradients are summed before; null: none.</param>
+    /// <param name="counters">Where its time is counted.</param>
+    /// <param name="gradientComes">Called before the first gradient of a micro-batch is written.</param>
+    /// <param name="isReady">Called when it <see cref="IsReady"/>.</param>
+    public BucketReduction(ParameterBucket bucket, ProcessGroup replicas, ProcessGroup? partialOver, OverlapCounters counters,
+        Action<BucketReduction> gradientComes, Action isReady)
     {
-        _bucket = bucket;
-        Task = task;
-        _slots = [.. bucket.Slots.Select(slot => new SlotArrivals(this, slot))];
+        bucket.Seal();
+        Bucket = bucket;
+        (_gradientComes, _isReady) = (gradientComes, isReady);
+        _slots = [.. bucket.Slots.Where(slot => slot.Uses > 0).Select(slot => new SlotArrivals(this, slot))];
+        List<(ProcessGroup, Action)> parts = [];
+        if (partialOver is not null)
+        {
+            parts.Add((partialOver, () => partialOver.AllReduce(_whole!)));
+        }
+
+        parts.Add((replicas, bucket.OwnedLength == bucket.PaddedLength
+            ? () => replicas.AllReduce(_whole!)
+            : () => replicas.Collectives.ReduceScatter(_whole!, _owned!)));
+        Task = new CommunicationTask(parts, counters);
     }
+
+    /// <summary>Whose gradients these are.</summary>
+    public ParameterBucket Bucket { get; }
 
     /// <summary>The bucket's collectives.</summary>
     public CommunicationTask Task { get; }
 
     /// <summary>Every parameter that gets gradients in a backward has had all of this one's.</summary>
-    public bool IsReady => _expectedSlots > 0 && _completeSlots == _expectedSlots;
+    public bool IsReady => _completeSlots == _slots.Length;
 
-    /// <summary>Calls <paramref name="gradientArrived"/> whenever the bucket has become ready.</summary>
-    public void Listen(Action gradientArrived)
+    /// <summary>The gradients of the micro-batch belong to <see cref="Task"/>.</summary>
+    public bool IsClosed { get; private set; }
+
+    /// <summary>Takes notice of gradients from here on.</summary>
+    public void Listen()
     {
-        _gradientArrived = gradientArrived;
         foreach (var slot in _slots)
         {
             slot.Slot.Listener = slot;
@@ -47,80 +73,72 @@ internal sealed class BucketReduction
         }
     }
 
+    /// <summary>Counts gradients from zero, and allows them.</summary>
     public void BeginMicroBatch()
     {
+        IsClosed = false;
         _completeSlots = 0;
         foreach (var slot in _slots)
         {
-            slot.BeginMicroBatch();
+            slot.Count = 0;
         }
     }
 
     /// <summary>The bucket's gradients belong to its collectives from here on. Parameters without one have zeros.</summary>
     public void Close()
     {
-        foreach (var slot in _bucket.Slots)
+        foreach (var slot in Bucket.Slots)
         {
             slot.ZeroIfAbsent();
         }
 
-        _isClosed = true;
+        IsClosed = true;
+        _whole = Bucket.FlatGradients().DetachFromDisposeScope();
+        _owned = _whole.narrow(0, Bucket.OwnedStart, Bucket.OwnedLength).DetachFromDisposeScope();
     }
 
-    /// <summary>Ends a step. Whether some parameter is known to get gradients.</summary>
-    public bool Learn()
+    /// <summary>The sums are there.</summary>
+    public void End()
     {
-        _isClosed = false;
-        BeginMicroBatch();
-        _expectedSlots = _slots.Count(slot => slot.Learn());
-        return _expectedSlots > 0;
+        _whole?.Dispose();
+        _owned?.Dispose();
+        if (Bucket.KeepsOwnedGradientsOnly)
+        {
+            Bucket.CloseGradients();
+        }
     }
 
-    // The gradients of one parameter in the backward that is under way, and the most that one backward had so far.
-    private sealed class SlotArrivals(BucketReduction bucket, ParameterSlot slot) : IGradientListener
+    // The gradients of one parameter in the backward that is under way.
+    private sealed class SlotArrivals(BucketReduction reduction, ParameterSlot slot) : IGradientListener
     {
-        private int _count;
-        private int _most;
-        private int _expected;
-
         public ParameterSlot Slot => slot;
+
+        public int Count { get; set; }
 
         public void GradientComes()
         {
-            if (!bucket._isClosed)
+            if (reduction.IsClosed)
             {
-                return;
+                throw new InvalidOperationException(
+                    $"parameter {slot.Name} got gradient {Count + 1} of a backward after the reduction of its bucket had begun; it was created for {slot.Uses}");
             }
 
-            throw new InvalidOperationException(
-                $"parameter {slot.Name} got more gradients in one backward than in any step before, after the reduction of its bucket had begun. "
-                + "A model whose graph changes between steps needs parallel.overlap: false.");
+            reduction._gradientComes(reduction);
         }
 
         public void GradientCame()
         {
-            if (++_count != _expected)
+            Count++;
+            if (Count != slot.Uses)
             {
                 return;
             }
 
-            bucket._completeSlots++;
-            if (bucket.IsReady)
+            reduction._completeSlots++;
+            if (reduction.IsReady)
             {
-                bucket._gradientArrived!();
+                reduction._isReady();
             }
-        }
-
-        public void BeginMicroBatch()
-        {
-            _most = Math.Max(_most, _count);
-            _count = 0;
-        }
-
-        public bool Learn()
-        {
-            _expected = _most;
-            return _expected > 0;
         }
     }
 }

@@ -15,4 +15,18 @@ internal sealed class CommunicationTask(IReadOnlyList<(ProcessGroup Group, Actio
 
     /// <summary>It was given to the thread and is not done. The thread's lock guards it.</summary>
     public bool IsPending { get; set; }
+
+    /// <summary>Does it in the caller's time.</summary>
+    public void RunHere()
+    {
+        var begun = counters.BeginWait();
+        counters.BeginTransfer();
+        foreach (var (_, transfer) in parts)
+        {
+            transfer();
+        }
+
+        counters.EndTransfer();
+        counters.EndWait(begun);
+    }
 }

@@ -1,7 +1,6 @@
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
-using static TorchSharp.torch;
 
 namespace KvShiftScale.Parallel.Gradients;
 
@@ -11,10 +10,11 @@ namespace KvShiftScale.Parallel.Gradients;
 /// </summary>
 public sealed class GradientReducer : IDisposable
 {
-    private readonly ParameterBuckets _parameters;
-    private readonly ProcessGroup _replicas;
     private readonly CanonicalReduction? _canonical;
-    private readonly OverlappedReduction? _overlapped;
+    private readonly BackwardReduction? _inBackward;
+    private readonly ParameterGathering? _gathering;
+    private readonly CommunicationThread? _thread;
+    private readonly Dictionary<ProcessGroup, ProcessGroup> _duplicates = [];
 
     /// <param name="parameters">Parameters of this rank, all of them.</param>
     /// <param name="replicas">The ranks that hold the same part of the parameters.</param>
@@ -24,22 +24,37 @@ public sealed class GradientReducer : IDisposable
     /// canonical order it means nothing. Collective where it is set.
     /// </param>
     /// <param name="shareMemory">Overlapped collectives go through memory that the ranks share where they can; false: through MPI, as on several machines.</param>
-    /// <exception cref="InvalidOperationException">Overlap where MPI allows no second thread.</exception>
+    /// <exception cref="InvalidOperationException">Overlap where MPI allows no second thread, or canonical order of gradients that are kept in parts.</exception>
     public GradientReducer(ParameterBuckets parameters, ProcessGroup replicas, CanonicalReduction? canonical = null, bool overlap = false,
         bool shareMemory = true)
     {
-        (_parameters, _replicas, _canonical) = (parameters, replicas, canonical);
-        if (!overlap || canonical is not null || replicas.Size == 1)
+        if (canonical is not null && parameters.Buckets.Any(bucket => bucket.KeepsOwnedGradientsOnly))
         {
-            return;
+            throw new InvalidOperationException("sums in canonical order need whole gradients of all leaves; these buckets keep a part of the sums only");
         }
 
-        if (!ParallelContext.MpiAllowsThreads)
+        _canonical = canonical;
+        if (overlap && canonical is null && replicas.Size > 1)
         {
-            throw new InvalidOperationException("overlap needs an MPI that was started with MPI_THREAD_MULTIPLE; ask ParallelContext.AllowsOverlap before");
+            if (!ParallelContext.MpiAllowsThreads)
+            {
+                throw new InvalidOperationException("overlap needs an MPI that was started with MPI_THREAD_MULTIPLE; ask ParallelContext.AllowsOverlap before");
+            }
+
+            replicas = Duplicate(replicas, shareMemory);
+            SharedGradients.Place(parameters, replicas);
+            foreach (var partial in parameters.Buckets.Select(bucket => bucket.Traits.PartialOver).Where(group => group is { Size: > 1 }))
+            {
+                Duplicate(partial!, shareMemory);
+            }
+
+            // After what can fail, so that nobody has to end it.
+            _thread = new CommunicationThread();
         }
 
-        _overlapped = new OverlappedReduction(parameters, replicas, Reduction, Gathering, shareMemory);
+        _inBackward = canonical is null
+            ? new BackwardReduction(parameters, replicas, group => _duplicates.GetValueOrDefault(group, group), _thread, Reduction) : null;
+        _gathering = parameters.IsShared ? new ParameterGathering(parameters, replicas, _thread, Gathering) : null;
     }
 
     /// <summary>What sums of gradients have cost.</summary>
@@ -49,7 +64,7 @@ public sealed class GradientReducer : IDisposable
     public OverlapCounters Gathering { get; } = new();
 
     /// <summary>Whether collectives go on beside the computation.</summary>
-    public bool IsOverlapped => _overlapped is not null;
+    public bool IsOverlapped => _thread is not null;
 
     /// <summary>Parts of this rank's samples whose gradients are summed apart; 1 where the order is not canonical.</summary>
     public int LeavesPerRank => _canonical?.LeavesPerRank ?? 1;
@@ -61,10 +76,10 @@ public sealed class GradientReducer : IDisposable
     public void EndLeaf() => _canonical?.EndLeaf();
 
     /// <summary>
-    /// Begins the next micro-batch of a step. In the backward of the last one a bucket is reduced as soon as all its gradients are in; a
-    /// caller that never says which is the last has them reduced by <see cref="Reduce"/>.
+    /// Begins the next micro-batch of a step. In the backward of the last one a bucket is reduced as soon as all its gradients are in, in that of
+    /// any one if ranks keep their part of it only; a caller that never says which is the last has the others reduced by <see cref="Reduce"/>.
     /// </summary>
-    public void BeginMicroBatch(bool isLast) => _overlapped?.BeginMicroBatch(isLast);
+    public void BeginMicroBatch(bool isLast) => _inBackward?.BeginMicroBatch(isLast);
 
     /// <summary>
     /// Returns when the gradients that this rank updates hold the sum over all ranks. A parameter that no forward pass used counts as
@@ -73,22 +88,15 @@ public sealed class GradientReducer : IDisposable
     /// <exception cref="CollectiveException">A collective failed, be it one that was started long before.</exception>
     public void Reduce()
     {
-        if (_overlapped is not null)
+        if (_inBackward is not null)
         {
-            _overlapped.Finish();
+            _inBackward.Finish();
             return;
         }
+
         var begun = Reduction.BeginWait();
         Reduction.BeginTransfer();
-        if (_canonical is not null)
-        {
-            _canonical.JoinRanks();
-        }
-        else
-        {
-            ReduceNow();
-        }
-
+        _canonical!.JoinRanks();
         Reduction.EndTransfer();
         Reduction.EndWait(begun);
     }
@@ -97,57 +105,36 @@ public sealed class GradientReducer : IDisposable
     /// Gives every rank the parameters that the others have updated. All ranks call it once a step; it does nothing where every rank
     /// updates everything. With overlap it returns at once, and a parameter is waited for by who reads it.
     /// </summary>
-    public void GatherParameters()
-    {
-        if (!_parameters.IsShared)
-        {
-            return;
-        }
-
-        if (_overlapped is not null)
-        {
-            _overlapped.StartGathering();
-            return;
-        }
-        var begun = Gathering.BeginWait();
-        Gathering.BeginTransfer();
-        using var scope = NewDisposeScope();
-        foreach (var bucket in _parameters.Buckets)
-        {
-            var (all, owned) = (bucket.FlatParameters(), bucket.OwnedParameters());
-            _replicas.Collectives.AllGather(owned, all);
-        }
-        Gathering.EndTransfer();
-        Gathering.EndWait(begun);
-    }
+    public void GatherParameters() => _gathering?.Start();
 
     /// <summary>Ends what is still under way. Parameters and groups have to outlive it.</summary>
     public void Dispose()
     {
-        _overlapped?.Dispose();
+        _thread?.Dispose();
+        _inBackward?.Dispose();
         _canonical?.Dispose();
+        // Freeing a group in which a collective is pending would wait for it, and the thread may still be inside one.
+        if (_thread?.HasGivenUp == true)
+        {
+            return;
+        }
+
+        foreach (var group in _duplicates.Values)
+        {
+            group.Dispose();
+        }
+
+        _gathering?.Dispose();
     }
 
-    private void ReduceNow()
+    private ProcessGroup Duplicate(ProcessGroup group, bool shareMemory)
     {
-        foreach (var slot in _parameters.Slots)
+        if (!_duplicates.TryGetValue(group, out var own))
         {
-            slot.ZeroIfAbsent();
+            own = group.Duplicate($"{group.Name} beside", shareMemory);
+            _duplicates.Add(group, own);
         }
 
-        using var scope = NewDisposeScope();
-        foreach (var bucket in _parameters.Buckets)
-        {
-            var gradients = bucket.FlatGradients();
-            bucket.Traits.PartialOver?.AllReduce(gradients);
-            if (!_parameters.IsShared)
-            {
-                _replicas.AllReduce(gradients);
-            }
-            else
-            {
-                _replicas.Collectives.ReduceScatter(gradients, bucket.OwnedGradients());
-            }
-        }
+        return own;
     }
 }

@@ -11,7 +11,7 @@ internal static class SharedGradients
     private const long Alignment = 4096;
 
     /// <summary>
-    /// Moves the gradients of all buckets into memory that the ranks of <paramref name="group"/> share, with what they are. They stay where they
+    /// Moves the gradients of all buckets that have whole ones throughout into memory that the ranks of <paramref name="group"/> share, with what they are. They stay where they
     /// were on every rank where there is no room on one, or something on one still communicates over them. Collective.
     /// </summary>
     /// <exception cref="CollectiveException">MPI failed.</exception>
@@ -19,7 +19,8 @@ internal static class SharedGradients
     {
         using var scope = NewDisposeScope();
         var unit = Alignment / (parameters.GradientType == ScalarType.Float64 ? sizeof(double) : sizeof(float));
-        var lengths = parameters.Buckets.Select(bucket => (bucket.PaddedLength + unit - 1) / unit * unit).ToArray();
+        ParameterBucket[] buckets = [.. parameters.Buckets.Where(bucket => !bucket.KeepsOwnedGradientsOnly)];
+        var lengths = buckets.Select(bucket => (bucket.PaddedLength + unit - 1) / unit * unit).ToArray();
         var isFree = parameters.Device.type == TorchSharp.DeviceType.CPU && parameters.Slots.All(slot => slot.Listener is null);
         if (group.Collectives.Allocate(isFree ? lengths.Sum() : 0, parameters.GradientType) is not { } area)
         {
@@ -29,8 +30,7 @@ internal static class SharedGradients
         var start = 0L;
         for (var i = 0; i < lengths.Length; start += lengths[i], i++)
         {
-            var bucket = parameters.Buckets[i];
-            bucket.MoveGradients(area.narrow(0, start, bucket.PaddedLength));
+            buckets[i].MoveGradients(area.narrow(0, start, buckets[i].PaddedLength));
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace KvShiftScale.Parallel.Mesh;
 
-/// <summary>How optimizer state is spread over data-parallel ranks.</summary>
+/// <summary>How optimizer state and gradients are spread over data-parallel ranks.</summary>
 public enum OptimizerSharding
 {
     /// <summary>Every data-parallel rank holds the whole state.</summary>
@@ -10,6 +10,9 @@ public enum OptimizerSharding
 
     /// <summary>Each of n ranks with the same parameters holds and updates 1/n of the state (ZeRO stage 1).</summary>
     Zero1,
+
+    /// <summary>Beside that, each keeps 1/n of the gradients: those of a bucket are whole from the first of a backward to their sum (ZeRO stage 2).</summary>
+    Zero2,
 }
 
 /// <summary>Which activations are made again in backward instead of being kept.</summary>
@@ -54,7 +57,7 @@ public sealed record ParallelConfig
     public bool IsSequenceParallel => Tensor > 1 && Sequence != false;
 
     /// <summary>
-    /// How optimizer state is spread over data-parallel ranks. Where they share it, each updates its part alone and parameters are gathered
+    /// How optimizer state and gradients are spread over data-parallel ranks. Where they share it, each updates its part alone and parameters are gathered
     /// behind the next forward.
     /// </summary>
     public OptimizerSharding OptimizerSharding { get; init; } = OptimizerSharding.Zero1;

@@ -1,20 +1,22 @@
 namespace KvShiftScale.Parallel.Parameters;
 
 /// <summary>
-/// Which part of every bucket this rank updates: part <see cref="Index"/> of <see cref="Count"/> equal ones (ZeRO stage 1, Rajbhandari
+/// Which part of every bucket this rank updates: part <see cref="Index"/> of <see cref="Count"/> equal ones (ZeRO stages 1 and 2, Rajbhandari
 /// et al. 2020), or everything.
 /// </summary>
 public readonly record struct OptimizerShare
 {
     /// <param name="index">From 0.</param>
     /// <param name="count">Number of parts.</param>
-    public OptimizerShare(int index, int count)
+    /// <param name="dividesGradients">Of gradients, too, only that part is kept (ZeRO stage 2).</param>
+    public OptimizerShare(int index, int count, bool dividesGradients = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
         Index = index;
         Count = count;
+        DividesGradients = dividesGradients && count > 1;
     }
 
     /// <summary>This rank's part.</summary>
@@ -22,6 +24,9 @@ public readonly record struct OptimizerShare
 
     /// <summary>Parts of a bucket.</summary>
     public int Count { get; }
+
+    /// <summary>Whether gradients are kept as this part only, where there are others.</summary>
+    public bool DividesGradients { get; }
 
     /// <summary>The only part of one.</summary>
     public static OptimizerShare Whole => new(0, 1);

@@ -12,10 +12,15 @@ public sealed class ParameterBucket : IDisposable
     // Parts of a shared bucket begin at whole cache lines.
     private const long PartAlignment = 16;
 
+    private readonly Device _memory;
     private readonly Tensor _parameterStorage;
-    private Tensor _gradientStorage;
     private readonly List<ParameterSlot> _slots = [];
     private readonly OptimizerShare _share;
+    // Null while there are none: from the sum over ranks to the next backward, of a bucket that keeps its part only.
+    private Tensor? _gradientStorage;
+    // That part; null in other buckets.
+    private Tensor? _ownedSums;
+    private bool _hasOwnedSums;
     private bool _sealed;
     private Action? _awaitParameters;
 
@@ -24,10 +29,13 @@ public sealed class ParameterBucket : IDisposable
         Capacity = capacity;
         Traits = traits;
         Kernels = device.Kernels;
+        _memory = device.Memory;
         _share = share;
+        // What else is summed before the replicas' sums, on ranks that are at other micro-batches perhaps, is kept until a step's last one.
+        KeepsOwnedGradientsOnly = share.DividesGradients && traits.PartialOver is null;
         var allocated = Padded(capacity);
-        _parameterStorage = empty(allocated, Kernels.DataType, device.Memory).DetachFromDisposeScope();
-        _gradientStorage = empty(allocated, GradientTypeOf(Kernels.DataType), device.Memory).DetachFromDisposeScope();
+        _parameterStorage = empty(allocated, Kernels.DataType, _memory).DetachFromDisposeScope();
+        _gradientStorage = KeepsOwnedGradientsOnly ? null : NewGradients(allocated);
     }
 
     /// <summary>Elements that fit.</summary>
@@ -51,6 +59,15 @@ public sealed class ParameterBucket : IDisposable
     /// <summary>Elements of the part that this rank updates: all that are in use where nobody shares the bucket.</summary>
     public long OwnedLength => PaddedLength / _share.Count;
 
+    /// <summary>
+    /// Gradients are whole from the first that a backward gives until ranks have summed them; between micro-batches there is only the part that this
+    /// rank updates.
+    /// </summary>
+    public bool KeepsOwnedGradientsOnly { get; }
+
+    /// <summary>Bytes of gradients that live now.</summary>
+    public long GradientBytes => ((_gradientStorage?.numel() ?? 0) + (_ownedSums?.numel() ?? 0)) * (GradientType == ScalarType.Float64 ? 8 : 4);
+
     /// <summary>The parameters in this bucket, in order of their offsets.</summary>
     public IReadOnlyList<ParameterSlot> Slots => _slots;
 
@@ -62,7 +79,8 @@ public sealed class ParameterBucket : IDisposable
     }
 
     /// <summary>All gradients, flat, with padding: a view that the caller disposes.</summary>
-    public Tensor FlatGradients() => _gradientStorage.narrow(0, 0, PaddedLength);
+    /// <exception cref="InvalidOperationException">There is a part only.</exception>
+    public Tensor FlatGradients() => WholeGradients.narrow(0, 0, PaddedLength);
 
     /// <summary>The parameters that this rank updates: a view that the caller disposes. Waits where they are still read for other ranks.</summary>
     public Tensor OwnedParameters()
@@ -72,7 +90,7 @@ public sealed class ParameterBucket : IDisposable
     }
 
     /// <summary>The gradients of what this rank updates: a view that the caller disposes.</summary>
-    public Tensor OwnedGradients() => _gradientStorage.narrow(0, OwnedStart, OwnedLength);
+    public Tensor OwnedGradients() => _ownedSums?.alias() ?? WholeGradients.narrow(0, OwnedStart, OwnedLength);
 
     public void Dispose()
     {
@@ -82,13 +100,14 @@ public sealed class ParameterBucket : IDisposable
         }
 
         _parameterStorage.Dispose();
-        _gradientStorage.Dispose();
+        _gradientStorage?.Dispose();
+        _ownedSums?.Dispose();
     }
 
     /// <summary>Gradients are summed in float32 at least.</summary>
     internal static ScalarType GradientTypeOf(ScalarType dtype) => dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 
-    internal ParameterSlot Add(string name, ParameterShard shard)
+    internal ParameterSlot Add(string name, ParameterShard shard, int uses)
     {
         if (_sealed)
         {
@@ -98,9 +117,13 @@ public sealed class ParameterBucket : IDisposable
         using var scope = NewDisposeScope();
         long[] shape = [.. shard.Shape];
         var parameter = new TorchSharp.Modules.Parameter(_parameterStorage.narrow(0, Length, shard.ElementCount).view(shape));
-        var gradient = GradientAt(Length, shard);
         parameter.DetachFromDisposeScope();
-        var slot = new ParameterSlot(name, shard, this, parameter, gradient, Length);
+        var slot = new ParameterSlot(name, shard, uses, this, parameter, Length);
+        if (_gradientStorage is not null)
+        {
+            slot.MoveGradient(GradientAt(Length, shard));
+        }
+
         _slots.Add(slot);
         Length += shard.ElementCount;
         return slot;
@@ -122,15 +145,9 @@ public sealed class ParameterBucket : IDisposable
 
     internal void BeginStep()
     {
-        if (!_sealed)
-        {
-            Seal();
-        }
-
-        foreach (var slot in _slots)
-        {
-            slot.BeginStep();
-        }
+        Seal();
+        _hasOwnedSums = false;
+        ForgetGradients();
     }
 
     /// <summary>
@@ -139,11 +156,7 @@ public sealed class ParameterBucket : IDisposable
     /// </summary>
     internal void MoveGradients(Tensor storage)
     {
-        if (!_sealed)
-        {
-            Seal();
-        }
-
+        Seal();
         using var scope = NewDisposeScope();
         using var mode = no_grad();
         if (_slots.Exists(slot => slot.HasGradient))
@@ -151,31 +164,89 @@ public sealed class ParameterBucket : IDisposable
             storage.copy_(FlatGradients());
         }
 
-        _gradientStorage.Dispose();
-        _gradientStorage = storage.DetachFromDisposeScope();
+        WholeGradients.Dispose();
+        Place(storage.DetachFromDisposeScope());
+    }
+
+    /// <summary>Makes room for whole gradients, where a part is kept only. Nobody has one yet.</summary>
+    internal void OpenGradients()
+    {
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        var storage = NewGradients(PaddedLength);
+        storage.narrow(0, Length, PaddedLength - Length).zero_();
+        Place(storage);
+    }
+
+    /// <summary>Adds this rank's part of the gradients, which ranks have summed, to those of the micro-batches before, and frees the whole.</summary>
+    internal void CloseGradients()
+    {
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        var part = WholeGradients.narrow(0, OwnedStart, OwnedLength);
+        if (_hasOwnedSums)
+        {
+            _ownedSums!.add_(part);
+        }
+        else
+        {
+            _ownedSums!.copy_(part);
+        }
+
+        _hasOwnedSums = true;
+        ForgetGradients();
+        foreach (var slot in _slots)
+        {
+            slot.MoveGradient(null);
+        }
+
+        WholeGradients.Dispose();
+        _gradientStorage = null;
+    }
+
+    /// <summary>Takes no more parameters.</summary>
+    internal void Seal()
+    {
+        if (_sealed)
+        {
+            return;
+        }
+
+        _sealed = true;
+        using var scope = NewDisposeScope();
+        using var mode = no_grad();
+        // Padding takes part in collectives and updates; zero gradients keep it what it is.
+        _parameterStorage.narrow(0, Length, PaddedLength - Length).zero_();
+        _gradientStorage?.narrow(0, Length, PaddedLength - Length).zero_();
+        _ownedSums = KeepsOwnedGradientsOnly ? NewGradients(OwnedLength) : null;
+    }
+
+    private ScalarType GradientType => GradientTypeOf(Kernels.DataType);
+
+    private Tensor WholeGradients => _gradientStorage
+        ?? throw new InvalidOperationException($"the bucket of {_slots[0].Name} has no whole gradients: no backward is writing to it");
+
+    private Tensor NewGradients(long elements) => empty(elements, GradientType, _memory).DetachFromDisposeScope();
+
+    private void Place(Tensor storage)
+    {
+        _gradientStorage = storage;
         foreach (var slot in _slots)
         {
             slot.MoveGradient(GradientAt(slot.Offset, slot.Shard));
         }
     }
 
-    private Tensor GradientAt(long offset, ParameterShard shard)
-        => _gradientStorage.narrow(0, offset, shard.ElementCount).view([.. shard.Shape]).DetachFromDisposeScope();
-
-    // Padding takes part in collectives and updates; zero gradients keep it what it is.
-    private void Seal()
+    private void ForgetGradients()
     {
-        _sealed = true;
-        if (PaddedLength == Length)
+        foreach (var slot in _slots)
         {
-            return;
+            slot.BeginStep();
         }
-
-        using var scope = NewDisposeScope();
-        using var mode = no_grad();
-        _parameterStorage.narrow(0, Length, PaddedLength - Length).zero_();
-        _gradientStorage.narrow(0, Length, PaddedLength - Length).zero_();
     }
+
+    private Tensor GradientAt(long offset, ParameterShard shard)
+        => WholeGradients.narrow(0, offset, shard.ElementCount).view([.. shard.Shape]).DetachFromDisposeScope();
 
     private long Padded(long length)
     {

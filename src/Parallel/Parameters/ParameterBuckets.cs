@@ -51,11 +51,18 @@ public sealed class ParameterBuckets : IDisposable
     /// <summary>Elements of all parameters of this stage of the model, of which this rank may hold a part.</summary>
     public long GlobalElementCount { get; private set; }
 
+    /// <summary>Bytes of gradients that live now.</summary>
+    public long GradientBytes => _buckets.Sum(bucket => bucket.GradientBytes);
+
     /// <summary>Allocates a parameter that every rank holds whole, not initialised. A name stands for one parameter only.</summary>
     public ParameterSlot Create(string name, bool weightDecay, params long[] shape) => Create(name, weightDecay, ParameterShard.Whole(shape));
 
     /// <summary>Allocates this rank's part of a parameter, not initialised. A name stands for one parameter only.</summary>
-    public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard)
+    /// <param name="name">Full name.</param>
+    /// <param name="weightDecay">Whether the optimizer decays it.</param>
+    /// <param name="shard">The part.</param>
+    /// <param name="uses">Gradients that one backward gives it. Fewer delay the sum over ranks, more are refused once that has begun.</param>
+    public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard, int uses = 1)
     {
         if (!_names.Add(name))
         {
@@ -70,7 +77,7 @@ public sealed class ParameterBuckets : IDisposable
             bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), traits, _device, _share);
             _buckets.Add(bucket);
         }
-        var slot = bucket.Add(name, shard);
+        var slot = bucket.Add(name, shard, uses);
         _slots.Add(slot);
         GlobalElementCount += shard.GlobalShape.Aggregate(1L, (product, size) => checked(product * size));
         return slot;

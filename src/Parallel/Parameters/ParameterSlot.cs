@@ -12,14 +12,15 @@ public sealed class ParameterSlot : IDisposable
 {
     private readonly ParameterBucket _bucket;
     private readonly Parameter _parameter;
+    private Tensor? _gradient;
 
-    internal ParameterSlot(string name, ParameterShard shard, ParameterBucket bucket, Parameter parameter, Tensor gradient, long offset)
+    internal ParameterSlot(string name, ParameterShard shard, int uses, ParameterBucket bucket, Parameter parameter, long offset)
     {
         Name = name;
         Shard = shard;
+        Uses = uses;
         _bucket = bucket;
         _parameter = parameter;
-        Gradient = gradient;
         Offset = offset;
     }
 
@@ -43,7 +44,15 @@ public sealed class ParameterSlot : IDisposable
     }
 
     /// <summary>The gradient: a view of its bucket. Meaningless while <see cref="HasGradient"/> is false.</summary>
-    public Tensor Gradient { get; private set; }
+    /// <exception cref="InvalidOperationException">The rank keeps a part of the sums only, and no backward is writing to this bucket.</exception>
+    public Tensor Gradient => _gradient ?? throw new InvalidOperationException(
+        $"the gradient of {Name} is whole only from its backward to the sum over ranks; {nameof(ParameterBucket)}.{nameof(ParameterBucket.OwnedGradients)} has this rank's part");
+
+    /// <summary>Its element type.</summary>
+    public ScalarType GradientType => ParameterBucket.GradientTypeOf(Kernels.DataType);
+
+    /// <summary>Gradients that one backward gives it.</summary>
+    public int Uses { get; }
 
     /// <summary>What computes with it.</summary>
     public IKernels Kernels => _bucket.Kernels;
@@ -109,14 +118,14 @@ public sealed class ParameterSlot : IDisposable
     public void Dispose()
     {
         _parameter.Dispose();
-        Gradient.Dispose();
+        _gradient?.Dispose();
     }
 
-    /// <summary>The gradient is that view from here on.</summary>
-    internal void MoveGradient(Tensor gradient)
+    /// <summary>The gradient is that view from here on; null: it has no memory.</summary>
+    internal void MoveGradient(Tensor? gradient)
     {
-        Gradient.Dispose();
-        Gradient = gradient;
+        _gradient?.Dispose();
+        _gradient = gradient;
     }
 
     internal void BeginStep() => HasGradient = false;

@@ -205,6 +205,8 @@ public sealed partial class RunConfigRules
     {
         var microBatches = data.GlobalBatch / data.MicroBatch;
         var leaves = parallel.CanonicalLeaves > 0 ? parallel.CanonicalLeaves : microBatches;
+        _faults.Require(parallel.OptimizerSharding != OptimizerSharding.Zero2, "parallel.optimizer_sharding", "zero2",
+            "keeps a rank's part of the gradients only, and run.deterministic sums whole ones of every leaf", "set parallel.optimizer_sharding to zero1, or run.deterministic to false");
         var key = parallel.CanonicalLeaves > 0 ? "parallel.canonical_leaves" : "data.micro_batch";
         object value = parallel.CanonicalLeaves > 0 ? leaves : data.MicroBatch;
         _faults.Require((leaves & (leaves - 1)) == 0 && microBatches % leaves == 0, key, value,

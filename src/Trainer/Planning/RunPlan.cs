@@ -54,14 +54,15 @@ internal sealed class RunPlan(RunConfig config, int ranks)
         var held = (double)_parameters.Parameters.Where(StageRange.Of(config.Model.Layers, stage, config.Parallel.Pipeline).Holds)
             .Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, config.Parallel.Tensor));
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
+        var summed = config.Parallel.OptimizerSharding == OptimizerSharding.Zero2 ? held / Replicas : held;
         // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
         var saved = config.Run is { AsyncSave: true, CheckpointEvery: > 0 } ? held / Replicas : 0;
         // AdamW keeps two moments, and beside bfloat16 parameters a copy in float32. Gradients are summed in float32 at least.
         return precision switch
         {
-            Precision.Bf16 => new(2 * held, 4 * held, 12 * updated, 12 * saved),
-            Precision.Fp64 => new(8 * held, 8 * held, 16 * updated, 24 * saved),
-            _ => new(4 * held, 4 * held, 8 * updated, 12 * saved),
+            Precision.Bf16 => new(2 * held, 4 * summed, 12 * updated, 12 * saved),
+            Precision.Fp64 => new(8 * held, 8 * summed, 16 * updated, 24 * saved),
+            _ => new(4 * held, 4 * summed, 8 * updated, 12 * saved),
         };
     }
 

@@ -86,9 +86,9 @@ internal sealed class TrainingSession : IDisposable
 
     private static KvShiftTransformer Build(RunConfig config, ParallelContext ranks, long bucketBytes)
     {
-        var share = config.Parallel.OptimizerSharding == OptimizerSharding.Zero1
-            ? new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size)
-            : OptimizerShare.Whole;
+        var share = config.Parallel.OptimizerSharding == OptimizerSharding.None
+            ? OptimizerShare.Whole
+            : new OptimizerShare(ranks.Replicas.Rank, ranks.Replicas.Size, config.Parallel.OptimizerSharding == OptimizerSharding.Zero2);
         var dtype = config.Precision switch
         {
             Precision.Fp64 => ScalarType.Float64,

@@ -26,13 +26,19 @@ internal static class OverlapScenario
     {
         using var context = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true, checkCollectives);
         Expect.Equal(true, context.AllowsOverlap, "MPI lets several threads call it");
-        foreach (var isShared in (bool[])[false, true])
+        var (rank, ranks) = (context.Replicas.Rank, context.Replicas.Size);
+        foreach (var share in (OptimizerShare[])[OptimizerShare.Whole, new(rank, ranks), new(rank, ranks, dividesGradients: true)])
         {
             // Integers up to 2^24: every order of a sum gives the same bits.
-            var wanted = Train(context, isShared, overlap: false, fractions: false);
+            var wanted = Train(context, new OptimizerShare(share.Index, share.Count), overlap: false, fractions: false);
+            if (share.DividesGradients)
+            {
+                Compare(wanted, Train(context, share, overlap: false, fractions: false), "gradients in parts, in the caller's time");
+            }
+
             foreach (var shareMemory in (bool[])[true, false])
             {
-                Compare(wanted, Train(context, isShared, overlap: true, fractions: false, shareMemory), $"shared optimizer {isShared}, shared memory {shareMemory}");
+                Compare(wanted, Train(context, share, overlap: true, fractions: false, shareMemory), $"{share}, shared memory {shareMemory}");
             }
             // Two terms have one sum in either order; of more the two ways may differ in the last bit.
             if (context.World.Size > 2)
@@ -40,7 +46,7 @@ internal static class OverlapScenario
                 continue;
             }
 
-            Compare(Train(context, isShared, overlap: false, fractions: true), Train(context, isShared, overlap: true, fractions: true), "fractions");
+            Compare(Train(context, share, overlap: false, fractions: true), Train(context, share, overlap: true, fractions: true), "fractions");
         }
         RunLateGradient(context);
     }
@@ -73,23 +79,23 @@ internal static class OverlapScenario
             if (step == 1)
             {
                 var failure = Expect.Throws<InvalidOperationException>(() => weight.Accumulate(ones([5])), "one gradient more");
-                Expect.Equal(true, failure.Message.StartsWith("parameter weight got more gradients in one backward", StringComparison.Ordinal), failure.Message);
+                Expect.Equal(true, failure.Message.StartsWith("parameter weight got gradient 2 of a backward after", StringComparison.Ordinal), failure.Message);
             }
             reducer.Reduce();
             Expect.Elements([.. Enumerable.Repeat((double)context.World.Size, 5)], weight.Gradient.to(ScalarType.Float64).data<double>().ToArray(), $"step {step}");
         }
     }
 
-    private static List<double[]> Train(ParallelContext context, bool isShared, bool overlap, bool fractions, bool shareMemory = true)
+    private static List<double[]> Train(ParallelContext context, OptimizerShare share, bool overlap, bool fractions, bool shareMemory = true)
     {
         using var scope = NewDisposeScope();
         var group = context.Replicas;
-        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 256, isShared ? new OptimizerShare(group.Rank, group.Size) : null);
+        using var parameters = new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), bucketBytes: 256, share);
         // The first and the last share a bucket with nobody; "tied" is used at both ends of the graph, "unused" nowhere, and "between" is alone
         // in the bucket of what is not decayed, which is allocated second and complete last but one.
-        var tied = parameters.Create("tied", weightDecay: true, 8, 7);
+        var tied = parameters.Create("tied", weightDecay: true, ParameterShard.Whole(8, 7), uses: 2);
         var between = parameters.Create("between", weightDecay: false, 7);
-        var unused = parameters.Create("unused", weightDecay: true, 3, 3);
+        var unused = parameters.Create("unused", weightDecay: true, ParameterShard.Whole(3, 3), uses: 0);
         var middle = parameters.Create("middle", weightDecay: true, 7, 7);
         var large = parameters.Create("large", weightDecay: true, 7, 41);
         Expect.Equal(true, parameters.Buckets.Count >= 4, "four buckets or more");
@@ -123,6 +129,11 @@ internal static class OverlapScenario
                 BackwardPass.Run(fractions ? wide / 3 : wide);
             }
             reducer.Reduce();
+            if (share.DividesGradients)
+            {
+                Expect.Equal(parameters.Buckets.Sum(bucket => 4 * bucket.OwnedLength), parameters.GradientBytes, "bytes of gradients between steps");
+            }
+
             foreach (var bucket in parameters.Buckets)
             {
                 seen.Add(bucket.OwnedGradients().to(ScalarType.Float64).data<double>().ToArray());
@@ -151,7 +162,7 @@ internal static class OverlapScenario
         Expect.Elements(new double[9], unused.Parameter.detach().to(ScalarType.Float64).view(-1).data<double>().ToArray(), "unused");
         var reduction = reducer.Reduction.Snapshot();
         Expect.Equal(true, reduction.Transfer > 0 && reduction.HiddenFraction is >= 0 and <= 1, $"reductions are counted: {reduction}");
-        Expect.Equal(isShared, reducer.Gathering.Snapshot().Transfer > 0, "gathers are counted");
+        Expect.Equal(share.Count > 1, reducer.Gathering.Snapshot().Transfer > 0, "gathers are counted");
         if (!overlap)
         {
             Expect.Equal(true, Math.Abs(reduction.Transfer - reduction.Exposed) <= 1e-9 * reduction.Transfer, $"without overlap all is exposed: {reduction}");

@@ -85,6 +85,7 @@ public sealed class RunConfigRulesTests
     [InlineData("parallel.pipeline=0", "parallel.pipeline", "0", "parallel.pipeline: 1")]
     [InlineData("parallel.pipeline=2;model.layers=1", "parallel.pipeline", "2", "at most 1")]
     [InlineData("parallel.pipeline=2;run.probe_every=5", "run.probe_every", "5", "parallel.pipeline: 1")]
+    [InlineData("parallel.optimizer_sharding=zero2;run.deterministic=true", "parallel.optimizer_sharding", "zero2", "zero1, or run.deterministic to false")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]
     [InlineData("parallel.threads_per_rank=-1", "parallel.threads_per_rank", "-1", "")]
@@ -126,6 +127,7 @@ public sealed class RunConfigRulesTests
     [InlineData(8, "parallel.pipeline=2;parallel.tensor=2;model.layers=3")]
     [InlineData(2, "parallel.tensor=2;parallel.recompute=selective")]
     [InlineData(2, "precision=bf16;parallel.optimizer_sharding=zero1")]
+    [InlineData(4, "parallel.pipeline=2;parallel.optimizer_sharding=zero2;model.layers=2")]
     [InlineData(2, "run.keep_every=1500")]
     public void LayoutsThatFitPass(int ranks, string settings) => RunConfigRules.Check(Read([.. settings.Split(';').Select(ConfigOverride.Parse)]), ranks);
 

@@ -14,7 +14,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     // Ranks and settings of each launch of ten steps, in order.
     [Theory]
     [InlineData("data-tensor", "1;", "2;", "2;parallel.tensor=2", "4;parallel.tensor=2")]
-    [InlineData("zero", "2;parallel.optimizer_sharding=zero1", "2;parallel.context=2", "4;parallel.tensor=2;parallel.optimizer_sharding=zero1", "1;")]
+    [InlineData("zero", "2;parallel.optimizer_sharding=zero1", "2;parallel.context=2;parallel.optimizer_sharding=zero2", "4;parallel.tensor=2;parallel.optimizer_sharding=zero2", "1;")]
     [InlineData("pipeline", "2;parallel.pipeline=2", "1;", "4;parallel.pipeline=2;parallel.tensor=2", "2;")]
     public void InDoublePrecisionTheLossesAgreeToTenDigits(string name, params string[] launches)
     {
