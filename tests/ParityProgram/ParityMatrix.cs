@@ -70,6 +70,10 @@ internal static class ParityMatrix
         }
     }
 
+    /// <summary>An embedding that is the head, too, and so gets two gradients in a backward, with each way of sharing the optimizer.</summary>
+    public static IEnumerable<ParityCase> TiedOf(int ranks) => Enum.GetValues<OptimizerSharding>().Select(sharding
+        => new ParityCase(new ParallelConfig { OptimizerSharding = sharding }, 1, Model(ranks) with { TieEmbeddings = true }) { Context = 24, GlobalBatch = 2 * ranks });
+
     /// <summary>
     /// Pipelines of a launch of <paramref name="ranks"/> ranks: as many micro-batches as stages, fewer and more, layers that stages cannot share evenly, a
     /// tied embedding with and without a stage between its ends, messages that wait for who takes them, and each other axis beside.

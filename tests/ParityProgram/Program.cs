@@ -36,7 +36,7 @@ try
 {
     return args[0] switch
     {
-        "matrix" => new ParityCheck(ranks, folder, Enum.Parse<Precision>(args[1], ignoreCase: true), kernels).Run([.. ParityMatrix.Of(ranks.World.Size), .. ParityMatrix.PipelinesOf(ranks.World.Size)], stopAtFirst: args.Length > 2),
+        "matrix" => new ParityCheck(ranks, folder, Enum.Parse<Precision>(args[1], ignoreCase: true), kernels).Run([.. ParityMatrix.Of(ranks.World.Size), .. ParityMatrix.TiedOf(ranks.World.Size), .. ParityMatrix.PipelinesOf(ranks.World.Size)], stopAtFirst: args.Length > 2),
         "sweep" => new ParityCheck(ranks, folder, Precision.Fp64, kernels).Run(ParitySweep.Of(ranks.World.Size, Number(1), Number(2))),
         "deterministic" => Determinism.Run(ranks, folder, Number(2), Number(3), Number(4)),
         "deterministic-cost" => DeterministicCost.Run(ranks, folder, Number(1)),
