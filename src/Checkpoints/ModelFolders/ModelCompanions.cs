@@ -145,7 +145,14 @@ public sealed class ModelCompanions
             Write(directory, TokenizerConfigName, TokenizerConfig(description.Context));
         }
 
-        Write(directory, TokenIds.GenerationFileName, GenerationConfig(directory));
+        var generation = GenerationConfig(directory);
+        if (description.Naming == ModelNaming.HuggingFace)
+        {
+            TransformersClasses.WriteTo(directory);
+            generation["use_cache"] = false;
+        }
+
+        Write(directory, TokenIds.GenerationFileName, generation);
     }
 
     private static void Write(string directory, string name, JsonObject json)

@@ -19,6 +19,12 @@ public enum ModelNaming
     /// Baichuan-M1: <c>W_pack</c> for q, k and v together, <c>conv_k</c> and <c>conv_v</c>, and rows of the head scaled to length 1.
     /// </summary>
     Baichuan,
+
+    /// <summary>
+    /// The names of <see cref="KvShift"/>, with the classes beside them by which Hugging Face's transformers loads the folder. Only written: what is read
+    /// has <see cref="KvShift"/>.
+    /// </summary>
+    HuggingFace,
 }
 
 /// <summary><c>config.json</c> of a model folder.</summary>
@@ -88,6 +94,11 @@ public sealed record ModelDescription(ModelConfig Model, int Context)
             json["torch_dtype"] = dataType;
         }
 
+        if (Naming == ModelNaming.HuggingFace)
+        {
+            json["auto_map"] = TransformersClasses.AutoMap();
+        }
+
         // Stated also where there are none: readers take ids of their own for a key that is not there, Llama's 1 and 2.
         json["bos_token_id"] = BeginId;
         json["eos_token_id"] = TokenIds.ToJson(StopIds);
@@ -109,13 +120,13 @@ public sealed record ModelDescription(ModelConfig Model, int Context)
             return;
         }
 
-        if (Naming == ModelNaming.KvShift)
+        if (Naming == ModelNaming.Baichuan)
         {
-            json["kv_shift"] = ConfigKeys.NameOf(Model.KvShift.ToString());
+            json["conv_window"] = 2;
         }
         else
         {
-            json["conv_window"] = 2;
+            json["kv_shift"] = ConfigKeys.NameOf(Model.KvShift.ToString());
         }
 
         var layers = Enumerable.Range(0, Model.Layers).Where(layer => Model.Attention(layer).Window > 0).ToArray();
@@ -127,7 +138,7 @@ public sealed record ModelDescription(ModelConfig Model, int Context)
             json["sliding_window_layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)layer)]);
             json["num_swa_attention_heads"] = sliding.Heads;
             json["num_swa_key_value_heads"] = sliding.KvHeads;
-            if (Naming == ModelNaming.KvShift)
+            if (Naming != ModelNaming.Baichuan)
             {
                 json["swa_head_dim"] = sliding.HeadSize;
             }

@@ -20,7 +20,8 @@ internal static class CommandLine
         var launch = RankEnvironment.Read(Environment.GetEnvironmentVariable);
         var early = new EarlyEnd(launch);
         var stop = arguments is ["train" or "experiment", ..] ? new StopSignal(early.End) : null;
-        using var ended = stop is null ? new SignalEnd() : null;
+        // What serves ends by itself at a signal.
+        using var ended = stop is null && arguments is not ["serve", ..] ? new SignalEnd() : null;
         var parsed = Parse(arguments, launch, stop, early);
         if (UsageFaults.Of(parsed) is { Count: > 0 } faults)
         {
@@ -53,6 +54,7 @@ internal static class CommandLine
         ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),
         GenerateVerb.Build(),
+        ServeVerb.Build(),
         new Command("experiment", "Repeats what the KV shifting paper shows.")
         {
             ExperimentInductionVerb.Build(launch, stop, early),

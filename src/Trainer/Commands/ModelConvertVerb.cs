@@ -16,13 +16,13 @@ internal static class ModelConvertVerb
         new() { ["f32"] = SafetensorsType.F32, ["bf16"] = SafetensorsType.BF16, ["f16"] = SafetensorsType.F16 };
 
     private static readonly Dictionary<string, ModelNaming> Namings =
-        new() { ["kvshift"] = ModelNaming.KvShift, ["llama"] = ModelNaming.Llama, ["baichuan"] = ModelNaming.Baichuan };
+        new() { ["kvshift"] = ModelNaming.KvShift, ["llama"] = ModelNaming.Llama, ["baichuan"] = ModelNaming.Baichuan, ["hf"] = ModelNaming.HuggingFace };
 
     public static Command Build()
     {
         var model = new ModelChoice();
         var output = new Option<string>("--output") { Description = "Folder to write; it must not exist, or be empty.", Required = true };
-        var naming = new Option<string>("--naming") { Description = "kvshift, llama or baichuan.", DefaultValueFactory = _ => "kvshift" };
+        var naming = new Option<string>("--naming") { Description = "kvshift, llama, baichuan, or hf: kvshift's with the classes by which transformers loads it.", DefaultValueFactory = _ => "kvshift" };
         var dtype = new Option<string?>("--dtype") { Description = "f32, bf16 or f16; each tensor keeps its own by default." };
         var shard = new Option<string>("--max-shard-size")
         {

@@ -92,6 +92,7 @@ internal static class NumberBounds
         ["generate --top-p"] = new Real(0, 1, "use for example 0.95, or 1 for all of it", IsOpenBelow: true),
         // Every number of 64 bits is a seed of draws, negative ones too.
         ["generate --seed"] = new Whole(long.MinValue, long.MaxValue, "use for example 1"),
+        ["serve --port"] = new Whole(1, 65_535, "use for example 8080; below 1024 a program has to be root's"),
         ["experiment induction --ranks"] = new Whole(1, MostRanks, "leave it out for as many as there are cores"),
         ["experiment induction --seeds"] = new Whole(1, 10_000, "use for example 5"),
         ["experiment induction --steps"] = new Whole(1, MostSteps, "leave it out for the preset's own"),

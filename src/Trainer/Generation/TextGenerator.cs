@@ -46,35 +46,55 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         }
     }
 
-    /// <summary>The ids that follow a prompt's, without the one that ends the text.</summary>
-    /// <exception cref="UsageException">The prompt leaves no room, or has ids that the model does not know.</exception>
-    public IEnumerable<int> GenerateIds(int[] prompt, SamplingOptions options)
+    /// <summary>Checks that a prompt can be continued.</summary>
+    /// <exception cref="UsageException">It leaves no room, or has ids that the model does not know.</exception>
+    public void Require(int[] prompt)
     {
         if (prompt.Length > model.Context)
         {
             throw new UsageException($"the prompt has {prompt.Length} tokens; the model's context of {model.Context} leaves no room to continue");
         }
 
-        if (Array.FindIndex(prompt, id => id >= model.Config.VocabSize) is var bad and >= 0)
+        if (Array.FindIndex(prompt, id => id < 0 || id >= model.Config.VocabSize) is var bad and >= 0)
         {
             throw new UsageException($"token {bad} of the prompt is {prompt[bad]}; the model knows ids below {model.Config.VocabSize}. "
                 + "Its folder has the tokenizer of another model.");
         }
+    }
 
+    /// <summary>The ids that follow a prompt's, without the one that ends the text.</summary>
+    /// <param name="prompt">One id or more.</param>
+    /// <param name="options">How ids are chosen, and how many: 0 reads the prompt alone, which an observer sees.</param>
+    /// <param name="observer">Told of every id but the first, the prompt's and the one that ends the text among them.</param>
+    /// <exception cref="UsageException">See <see cref="Require"/>.</exception>
+    public IEnumerable<int> GenerateIds(int[] prompt, SamplingOptions options, NextIdObserver? observer = null)
+    {
+        Require(prompt);
         var sampler = new TokenSampler(options);
         var caches = model.NewCaches();
         try
         {
+            var logits = new float[model.Config.VocabSize];
+            // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
+            var choices = Math.Min(logits.Length, tokenizer.VocabularySize);
             var next = prompt;
             End = GenerationEnd.TokenLimit;
-            for (var count = 0; count < options.MaxTokens; count++)
+            for (var count = 0; count < Math.Max(1, options.MaxTokens); count++)
             {
                 if (caches[0].Length + next.Length > model.Context)
                 {
                     End = GenerationEnd.Context;
                     yield break;
                 }
-                var id = Step(next, caches, sampler, count);
+
+                Feed(next, caches, logits, observer);
+                if (options.MaxTokens == 0)
+                {
+                    yield break;
+                }
+
+                var id = sampler.Choose(logits.AsSpan(0, choices), count);
+                observer?.Invoke(logits, id);
                 if (id == tokenizer.EndOfTextId || stopIds?.Contains(id) == true)
                 {
                     End = GenerationEnd.EndOfText;
@@ -93,21 +113,29 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         }
     }
 
-    private int Step(int[] ids, IReadOnlyList<LayerCache> caches, TokenSampler sampler, int draw)
+    // Leaves the logits after the last of the ids.
+    private void Feed(int[] ids, IReadOnlyList<LayerCache> caches, float[] last, NextIdObserver? observer)
     {
         using var mode = no_grad();
-        for (var start = 0; ; start += ChunkTokens)
+        for (var start = 0; start < ids.Length; start += ChunkTokens)
         {
             using var scope = NewDisposeScope();
             var chunk = ids[start..Math.Min(ids.Length, start + ChunkTokens)];
             var logits = model.Decode(tensor(chunk), caches);
-            if (start + chunk.Length < ids.Length)
+            var first = observer is null ? chunk.Length - 1 : 0;
+            var rows = MemoryMarshal.Cast<byte, float>(logits.narrow(0, first, chunk.Length - first).to(ScalarType.Float32).cpu().contiguous().bytes);
+            for (var row = first; row < chunk.Length; row++)
             {
-                continue;
+                var ofRow = rows.Slice((row - first) * last.Length, last.Length);
+                if (start + row + 1 < ids.Length)
+                {
+                    observer?.Invoke(ofRow, ids[start + row + 1]);
+                }
+                else
+                {
+                    ofRow.CopyTo(last);
+                }
             }
-            // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
-            var last = logits.narrow(0, logits.size(0) - 1, 1).narrow(1, 0, Math.Min(logits.size(1), tokenizer.VocabularySize));
-            return sampler.Choose(MemoryMarshal.Cast<byte, float>(last.to(ScalarType.Float32).cpu().contiguous().bytes), draw);
         }
     }
 }

@@ -19,6 +19,7 @@ public sealed class TrainingFixture : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly Lazy<TrainedRun> _oneRank;
     private readonly Lazy<TrainedRun> _twoRanks;
+    private readonly Lazy<ServedModel> _served;
     private readonly Dictionary<string, TrainedRun> _shared = [];
 
     public TrainingFixture()
@@ -47,6 +48,7 @@ public sealed class TrainingFixture : IDisposable
             """);
         // A run that failed fails the test that wanted it, and not all of those that come later.
         _oneRank = new Lazy<TrainedRun>(() => Train(Cleared("one-rank")), LazyThreadSafetyMode.PublicationOnly);
+        _served = new Lazy<ServedModel>(() => new ServedModel(ModelPath), LazyThreadSafetyMode.PublicationOnly);
         _twoRanks = new Lazy<TrainedRun>(() => TrainOnTwoRanks(Cleared("two-ranks")), LazyThreadSafetyMode.PublicationOnly);
     }
 
@@ -71,6 +73,9 @@ public sealed class TrainingFixture : IDisposable
 
     /// <summary>The same on two ranks.</summary>
     internal TrainedRun TwoRanks => _twoRanks.Value;
+
+    /// <summary>A server of <see cref="ModelPath"/>.</summary>
+    internal ServedModel Served => _served.Value;
 
     /// <summary>A run that several tests look at, trained by the first of them.</summary>
     internal TrainedRun Shared(string name, Func<TrainedRun> train)
@@ -122,7 +127,15 @@ public sealed class TrainingFixture : IDisposable
         return [.. texts.Select(text => (int[])[.. tokenizer.Encode(text), tokenizer.EndOfTextId!.Value])];
     }
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose()
+    {
+        if (_served.IsValueCreated)
+        {
+            _served.Value.Dispose();
+        }
+
+        _folder.Dispose();
+    }
 
     // Without what an attempt that failed has left.
     private string Cleared(string name)

@@ -71,6 +71,7 @@ public sealed class CompanionTests(TrainingFixture fixture) : IDisposable
     [Theory]
     [InlineData("kvshift")]
     [InlineData("llama")]
+    [InlineData("hf")]
     public void WhatAFolderHadIsThereWhenItIsWrittenAgain(string naming)
     {
         var source = Dressed("source");

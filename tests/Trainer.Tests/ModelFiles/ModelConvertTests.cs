@@ -128,6 +128,49 @@ public sealed class ModelConvertTests : IDisposable
         ForeignEvaluationTests.AssertClose(ReferenceFiles.Expected("kvshift", vanilla: true), CommandRun.Evaluate(llama, ReferenceFiles.PathOf("duckdb-int64.parquet")));
     }
 
+    [Fact]
+    public void AFolderForTransformersHasItsClassesAndComesBackBitByBit()
+    {
+        var folder = Convert(ReferenceFiles.PathOf("baichuan-sliding"), "hf", "--naming", "hf", "--dtype", "f32");
+
+        var config = Config(folder);
+        Assert.Equal("kv_shift", (string?)config["model_type"]);
+        Assert.Equal("kv", (string?)config["kv_shift"]);
+        Assert.Equal("KvShiftForCausalLM", (string?)config["architectures"]![0]);
+        Assert.NotNull(config["sliding_window"]);
+        Assert.NotNull(config["swa_head_dim"]);
+        // transformers looks for FILE.py in the folder and for CLASS in it.
+        foreach (var key in (string[])["AutoConfig", "AutoModelForCausalLM"])
+        {
+            var (file, name) = ((string)config["auto_map"]![key]!).Split('.') is [var first, var second] ? (first, second) : ("", "");
+            Assert.Contains($"class {name}(", File.ReadAllText(Path.Combine(folder, file + ".py")), StringComparison.Ordinal);
+        }
+
+        Assert.False((bool)JsonNode.Parse(File.ReadAllBytes(Path.Combine(folder, "generation_config.json")))!["use_cache"]!);
+        AssertLoss("baichuan-sliding", folder);
+        var back = Convert(folder, "back");
+        Assert.Equal(ReferenceFiles.Tensors(folder), ReferenceFiles.Tensors(back));
+        Assert.Null(Config(back)["auto_map"]);
+        Assert.Empty(Directory.GetFiles(back, "*.py"));
+    }
+
+    // What LlamaForCausalLM computes from: a key that is missing has a default of its own there.
+    [Fact]
+    public void AModelWithoutAShiftIsAWholeLlama()
+    {
+        var llama = Convert(Convert(ReferenceFiles.PathOf("kvshift"), "none", "--vanilla"), "llama", "--naming", "llama");
+
+        var config = Config(llama).AsObject();
+        Assert.Equal("llama", (string?)config["model_type"]);
+        Assert.Equal("LlamaForCausalLM", (string?)config["architectures"]![0]);
+        Assert.Equal((97, 24, 3, 4, 2, 8, 40, 32), ((int)config["vocab_size"]!, (int)config["hidden_size"]!, (int)config["num_hidden_layers"]!, (int)config["num_attention_heads"]!,
+            (int)config["num_key_value_heads"]!, (int)config["head_dim"]!, (int)config["intermediate_size"]!, (int)config["max_position_embeddings"]!));
+        Assert.Equal((1000.0, 1e-5, "silu"), ((double)config["rope_theta"]!, (double)config["rms_norm_eps"]!, (string)config["hidden_act"]!));
+        Assert.All((string[])["tie_word_embeddings", "attention_bias", "mlp_bias"], key => Assert.False((bool)config[key]!));
+        Assert.True(config.ContainsKey("bos_token_id") && config.ContainsKey("eos_token_id"));
+        Assert.All((string[])["kv_shift", "auto_map", "sliding_window", "rope_scaling"], key => Assert.False(config.ContainsKey(key), key));
+    }
+
     [Theory]
     [InlineData("kvshift", "llama", "k_shift", "--vanilla")]
     [InlineData("kvshift", "baichuan", "heads of 8", "hidden size")]
