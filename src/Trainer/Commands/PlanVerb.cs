@@ -123,7 +123,7 @@ internal static class PlanVerb
             if (ranks.World.Rank == 0)
             {
                 HardwareFile.Write(FileOf(device), profile, FormattableString.Invariant(
-                    $"Measured by kvshift plan --measure on {DateTime.Now:yyyy-MM-dd}: {ranks.World.Size} rank(s) of {threads} thread(s) at once, shapes of {run.Run.Name}"));
+                    $"Measured by kvshift plan --measure on {TimeProvider.System.GetLocalNow():yyyy-MM-dd}: {ranks.World.Size} rank(s) of {threads} thread(s) at once, shapes of {run.Run.Name}"));
                 Console.WriteLine(FileOf(device));
             }
 

@@ -24,10 +24,15 @@ internal static class StageMemory
         var unusedBytes = unused * (bytes.Narrow + (hasOwnGradients ? bytes.Wide : 0));
 
         var shift = ShiftPlan.Of(config.Model.KvShift);
-        var layers = Enumerable.Range(range.FirstLayer, range.EndLayer - range.FirstLayer)
-            .Select(layer => new LayerMemory(LayerSizes.Of(config, layer), shift, parallel, bytes)).ToArray();
-        var kept = layers.Sum(layer => layer.Kept(parallel.Recompute));
-        var (sizes, last) = (LayerSizes.Of(config, range.EndLayer - 1), layers[^1]);
+        // Every second layer slides, so that two layers are all kinds.
+        double[] keptOfKinds = [.. Enumerable.Range(0, Math.Min(2, config.Model.Layers)).Select(layer => Layer(layer).Kept(parallel.Recompute))];
+        var (layers, kept) = (range.EndLayer - range.FirstLayer, 0.0);
+        for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
+        {
+            kept += keptOfKinds[layer % keptOfKinds.Length];
+        }
+
+        var (sizes, last) = (LayerSizes.Of(config, range.EndLayer - 1), Layer(range.EndLayer - 1));
         // A block's first input is the sum of the two that come from the block before; the first block of a stage has one.
         var outer = sizes.Outer * bytes.Narrow;
         if (parallel.Recompute == Recompute.Full)
@@ -45,7 +50,7 @@ internal static class StageMemory
         var backward = last.Backward(parallel.Recompute) + (range.HasHead ? outer : 0);
         var working = Math.Max(forward, Math.Max(head, backward));
         var phase = working == head ? "the loss" : working == forward ? "forward of the last block" : "backward of the last block";
-        var rotary = (double)config.Data.Context * bytes.Narrow * Enumerable.Range(range.FirstLayer, layers.Length)
+        var rotary = (double)config.Data.Context * bytes.Narrow * Enumerable.Range(range.FirstLayer, Math.Min(2, layers))
             .Select(layer => config.Model.Attention(layer).HeadSize).Distinct().Sum();
         return
         [
@@ -53,12 +58,14 @@ internal static class StageMemory
             new("gradients", memory.Gradients, $"{elements:N0} elements x {bytes.Wide} B"),
             new("optimizer", memory.Optimizer, $"{parallel.OptimizerSharding} over {plan.Replicas} replicas"),
             new("unused room of buckets", unusedBytes, $"{unused:N0} elements in buckets of {parallel.BucketMebibytes} MiB"),
-            new("activations", inFlight * kept, $"{inFlight} micro-batches in flight x {layers.Length} layers x {kept / layers.Length:N0} B, recompute {parallel.Recompute}"),
+            new("activations", inFlight * kept, $"{inFlight} micro-batches in flight x {layers} layers x {kept / layers:N0} B, recompute {parallel.Recompute}"),
             new("activations between stages", boundaries, $"{boundaries / outer:N0} x {sizes.OuterTokens:N0} tokens x {sizes.Hidden:N0} x {bytes.Narrow} B"),
             new("working memory", working, $"{phase} has most: loss {head:N0} B, forward {forward:N0} B, backward {backward:N0} B"),
             new("rotary tables", rotary, $"{config.Data.Context:N0} positions"),
             new("save copy", memory.Staging, $"a parameter and two moments of this rank's part"),
         ];
+
+        LayerMemory Layer(int layer) => new(LayerSizes.Of(config, layer), shift, parallel, bytes);
     }
 
     /// <summary>Logits at a time: rows of a chunk.</summary>
