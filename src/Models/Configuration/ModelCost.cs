@@ -3,6 +3,9 @@ namespace KvShiftScale.Models.Configuration;
 /// <summary>Sizes and floating-point operations of a model, from its shape alone.</summary>
 public static class ModelCost
 {
+    // 2 Mi logits are 8 MiB in float32: they stay in a core's share of the last-level cache between the two products.
+    private const long MostLogits = 2 << 20;
+
     /// <summary>All parameters; a tied head counts once.</summary>
     public static long Parameters(ModelConfig config) => ParameterCounts.Of(config).Total;
 
@@ -23,12 +26,25 @@ public static class ModelCost
         for (var layer = 0; layer < config.Layers; layer++)
         {
             var (heads, _, headSize, window) = config.Attention(layer);
-            var band = window == 0 ? context : Math.Min(window, context);
-            // A row's first tokens see one key more each until the window is full.
-            var keys = causal ? (band * (band + 1.0) / 2 + (context - band) * (double)band) / context : band;
-            flops += 12.0 * heads * headSize * keys;
+            flops += 12.0 * heads * headSize * VisibleKeys(window, context, causal);
             flops += 3.0 * (2 * plan.Taps - 1) * plan.ShiftedHeads(config.Attention(layer)) * headSize;
         }
         return flops;
     }
+
+    /// <summary>Keys that a token sees on average in a row of <paramref name="context"/> tokens.</summary>
+    /// <param name="window">Keys that a query sees at most; 0 is all before it.</param>
+    /// <param name="context">Tokens in a row.</param>
+    /// <param name="causal">Only those before a token count.</param>
+    public static double VisibleKeys(int window, int context, bool causal)
+    {
+        var band = window == 0 ? context : Math.Min(window, context);
+        // A row's first tokens see one key more each until the window is full.
+        return causal ? (band * (band + 1.0) / 2 + (context - band) * (double)band) / context : band;
+    }
+
+    /// <summary>Of the rows of a batch, those whose logits exist at a time.</summary>
+    /// <param name="rows">Rows of the batch.</param>
+    /// <param name="vocabulary">Logits of a row that a rank has.</param>
+    public static long LogitRows(long rows, long vocabulary) => Math.Max(1, Math.Min(rows, MostLogits / Math.Max(1, vocabulary)));
 }

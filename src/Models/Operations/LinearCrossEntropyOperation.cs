@@ -1,3 +1,4 @@
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Collectives;
 using KvShiftScale.Parallel.Kernels;
@@ -14,9 +15,6 @@ namespace KvShiftScale.Models.Operations;
 /// </summary>
 internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearCrossEntropyOperation>
 {
-    // 2 Mi logits are 8 MiB in float32: they stay in a core's share of the last-level cache between the two products.
-    private const long ChunkElements = 2 << 20;
-
     public override string Name => "LinearCrossEntropy";
 
     /// <param name="hidden">[rows, hidden_size].</param>
@@ -34,7 +32,7 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
         // Rows of padding have no logits.
         var (rows, vocabulary) = (hidden.size(0), slot.Shard.ValidExtent);
         var weight = ((Tensor)arguments[1]).narrow(0, 0, vocabulary);
-        var chunkRows = Math.Max(1, Math.Min(rows, ChunkElements / Math.Max(1, vocabulary)));
+        var chunkRows = ModelCost.LogitRows(rows, vocabulary);
         var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype, hidden.device) : null;
         var dweight = withGradient ? zeros([.. slot.Shape], slot.GradientType, hidden.device) : null;
         var lossSum = zeros([], ScalarType.Float64, hidden.device);

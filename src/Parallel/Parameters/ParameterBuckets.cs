@@ -10,7 +10,7 @@ namespace KvShiftScale.Parallel.Parameters;
 public sealed class ParameterBuckets : IDisposable
 {
     private readonly ComputeDevice _device;
-    private readonly long _bucketCapacity;
+    private readonly BucketPacking<BucketTraits> _packing;
     private readonly OptimizerShare _share;
     private readonly List<ParameterBucket> _buckets = [];
     private readonly List<ParameterSlot> _slots = [];
@@ -24,7 +24,7 @@ public sealed class ParameterBuckets : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bucketBytes);
         _device = device;
         _share = share ?? OptimizerShare.Whole;
-        _bucketCapacity = Math.Max(1, bucketBytes / (DataType == ScalarType.Float64 ? 8 : 4));
+        _packing = new BucketPacking<BucketTraits>(Math.Max(1, bucketBytes / (DataType == ScalarType.Float64 ? 8 : 4)));
     }
 
     /// <summary>Element type of the parameters, in which layers compute.</summary>
@@ -70,14 +70,13 @@ public sealed class ParameterBuckets : IDisposable
         }
 
         var traits = new BucketTraits(weightDecay, shard.PartialOver, shard.IsPrimary);
-        var length = shard.ElementCount;
-        var bucket = _buckets.FindLast(candidate => candidate.Traits == traits);
-        if (bucket is null || bucket.Capacity - bucket.Length < length)
+        var number = _packing.Place(traits, shard.ElementCount);
+        if (number == _buckets.Count)
         {
-            bucket = new ParameterBucket(Math.Max(_bucketCapacity, length), traits, _device, _share);
-            _buckets.Add(bucket);
+            _buckets.Add(new ParameterBucket(_packing.Buckets[number].Capacity, traits, _device, _share));
         }
-        var slot = bucket.Add(name, shard, uses);
+
+        var slot = _buckets[number].Add(name, shard, uses);
         _slots.Add(slot);
         GlobalElementCount += shard.GlobalShape.Aggregate(1L, (product, size) => checked(product * size));
         return slot;

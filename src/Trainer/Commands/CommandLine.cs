@@ -50,6 +50,7 @@ internal static class CommandLine
     internal static RootCommand Build(RankEnvironment launch, StopSignal? stop, EarlyEnd early) => new("Pretrains transformers with KV shifting attention.")
     {
         TrainVerb.Build(launch, TelemetryEnvironment.Read(Environment.GetEnvironmentVariable), stop, early),
+        PlanVerb.Build(launch),
         RestartVerb.Build(),
         ReplayVerb.Build(launch, Environment.GetEnvironmentVariable(InjectedFaults.Variable)),
         EvalVerb.Build(launch),

@@ -13,8 +13,14 @@ namespace KvShiftScale.Trainer.Configuration;
 /// Turns <see cref="ConfigNode"/>s into the records of the configuration. Strict: every key is known, stands once and has a value of
 /// the declared type. Goes on after a fault, so that one launch reports them all.
 /// </summary>
-internal sealed class ConfigBinder(List<ConfigFault> faults)
+/// <param name="faults">Receives what is wrong.</param>
+/// <param name="whole">What all keys lie below, where a key that is unknown in its section may be known; nothing given: a run's configuration.</param>
+/// <param name="boundOf">The bounds of a number's key; nothing given: those of a run's configuration.</param>
+internal sealed class ConfigBinder(List<ConfigFault> faults, Type? whole = null, Func<string, NumberBound?>? boundOf = null)
 {
+    private readonly Type _whole = whole ?? typeof(RunConfig);
+    private readonly Func<string, NumberBound?> _boundOf = boundOf ?? NumberBounds.OfKey;
+
     /// <summary>Makes a section, with defaults for the keys that are not there.</summary>
     /// <param name="node">The section as written; null when it is absent.</param>
     /// <param name="type">The record to make.</param>
@@ -111,7 +117,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         var section = path.Length == 0 ? "the configuration" : $"'{path}'";
         faults.Add(new ConfigFault(
             ConfigKeys.Join(path, name), valueNode.ToString(), $"'{name}' is not a key of {section}, which has: {known}",
-            $"use the nearest known key, {ConfigKeys.Nearest(name, path, type, typeof(RunConfig))}, or remove the line", keyNode.Position));
+            $"use the nearest known key, {ConfigKeys.Nearest(name, path, type, _whole)}, or remove the line", keyNode.Position));
     }
 
     private void AddMissing(ConfigNode? node, IReadOnlyList<PropertyInfo> properties, Dictionary<string, object?> values, string path)
@@ -238,7 +244,7 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         {
             value = text switch { "true" or "True" or "TRUE" => true, "false" or "False" or "FALSE" => false, _ => null };
         }
-        else if (NumberBounds.OfKey(key) is { } bound && (type == typeof(int) || type == typeof(long) || type == typeof(double)))
+        else if (_boundOf(key) is { } bound && (type == typeof(int) || type == typeof(long) || type == typeof(double)))
         {
             return bound.Read(text) switch
             {
@@ -280,9 +286,9 @@ internal sealed class ConfigBinder(List<ConfigFault> faults)
         return null;
     }
 
-    private static string Describe(Type type, string key) => type switch
+    private string Describe(Type type, string key) => type switch
     {
-        _ when NumberBounds.OfKey(key) is { } bound => bound.Kind,
+        _ when _boundOf(key) is { } bound => bound.Kind,
         _ when type == typeof(bool) => "true or false",
         _ when type == typeof(string) => "text",
         _ when type.IsEnum => "one of: " + string.Join(", ", Enum.GetNames(type).Select(ConfigKeys.NameOf)),

@@ -81,6 +81,9 @@ internal static class NumberBounds
     public static IReadOnlyDictionary<string, NumberBound> Options { get; } = new Dictionary<string, NumberBound>
     {
         ["train --ranks"] = new Whole(1, MostRanks, "start at least one rank"),
+        ["plan --nodes"] = new Whole(1, MostRanks, "reckon with at least one machine"),
+        ["plan --gpus-per-node"] = new Whole(1, 1024, "use for example 8"),
+        ["plan --top"] = new Whole(1, 1_000_000, "use for example 10"),
         ["restart --crash"] = new Whole(1, MostSteps, "launch/train counts them from 1"),
         ["restart --restarts"] = new Whole(0, 999_999, "use the number of restarts that the launch may make"),
         ["restart --exit-code"] = new Whole(0, 255, "use the exit code of the launcher"),

@@ -32,13 +32,24 @@ public sealed partial class RunConfigRules
     /// <param name="config">The configuration as read.</param>
     /// <param name="ranks">Processes of this launch.</param>
     /// <exception cref="ConfigException">At least one rule is broken; all broken ones are named.</exception>
-    public static void Check(RunConfig config, int ranks)
+    public static void Check(RunConfig config, int ranks) => Ask(config, ranks).ThrowIfAny();
+
+    /// <summary>The rules that a launch would be refused for; none where it would begin.</summary>
+    /// <param name="config">The configuration as read.</param>
+    /// <param name="ranks">Processes of the launch.</param>
+    internal static IReadOnlyList<ConfigFault> FaultsOf(RunConfig config, int ranks) => Ask(config, ranks).Faults;
+
+    private static ConfigFaultList Ask(RunConfig config, int ranks)
     {
         var rules = new RunConfigRules(config, ranks);
         rules._faults.CheckNumbers(config, "", NumberBounds.OfKey);
         rules._faults.CheckNumber("--ranks", ranks, NumberBounds.Options["train --ranks"]);
-        rules._faults.ThrowIfAny();
         // What numbers have to do with each other is asked of numbers that keep their bounds.
+        if (rules._faults.Faults.Count > 0)
+        {
+            return rules._faults;
+        }
+
         rules.CheckRun(config.Run);
         ModelRules.Check(config.Model, rules._faults);
         rules.CheckData(config.Data);
@@ -48,7 +59,7 @@ public sealed partial class RunConfigRules
         rules.CheckOptimizer(config.Optimizer);
         rules.CheckSizes(config);
         rules.CheckTelemetry(config.Telemetry);
-        rules._faults.ThrowIfAny();
+        return rules._faults;
     }
 
     /// <summary>Checks the bounds of a section's numbers alone.</summary>

@@ -7,9 +7,10 @@ namespace KvShiftScale.Trainer.Planning;
 /// <summary>What a run would be, from its configuration alone: no data, no ranks, no weights.</summary>
 /// <param name="config">A configuration that keeps the rules.</param>
 /// <param name="ranks">Processes of the launch.</param>
-internal sealed class RunPlan(RunConfig config, int ranks)
+/// <param name="held">What ranks hold of the model's parameters, where several plans are of one model.</param>
+internal sealed class RunPlan(RunConfig config, int ranks, HeldParameters? held = null)
 {
-    private readonly ParameterPlan _parameters = ParameterPlan.Of(config.Model);
+    private readonly HeldParameters _held = held ?? new HeldParameters(config.Model);
 
     /// <summary>The configuration.</summary>
     public RunConfig Config => config;
@@ -24,7 +25,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public int Replicas => ranks / config.Parallel.Pipeline / config.Parallel.Tensor;
 
     /// <summary>Parameters by part.</summary>
-    public ParameterCounts Parameters => field ??= ParameterCounts.Of(_parameters);
+    public ParameterCounts Parameters => field ??= ParameterCounts.Of(_held.Plan);
 
     /// <summary>Tokens of one optimizer step.</summary>
     public long TokensPerStep => (long)config.Data.GlobalBatch * config.Data.Context;
@@ -33,7 +34,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public double Tokens => (double)TokensPerStep * config.Run.Steps;
 
     /// <summary>Operations of a token, forward and backward, where a document fills its row.</summary>
-    public double FlopsPerToken { get; } = ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
+    public double FlopsPerToken => ModelCost.TrainingFlopsPerToken(config.Model, config.Data.Context, causal: true);
 
     /// <summary>Forward and backward passes of one rank in a step.</summary>
     public int MicroSteps => config.Data.GlobalBatch / DataRanks / config.Data.MicroBatch;
@@ -48,11 +49,13 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public MemoryEstimate MemoryOfRank(Precision precision)
         => Enumerable.Range(0, config.Parallel.Pipeline).Select(stage => MemoryOfStage(precision, stage)).MaxBy(memory => memory.Total)!;
 
+    /// <summary>Elements of all parameters that a rank of one stage holds.</summary>
+    public double ElementsOfStage(int stage) => _held.Elements(config.Parallel, stage);
+
     /// <summary>The same on one stage.</summary>
     public MemoryEstimate MemoryOfStage(Precision precision, int stage)
     {
-        var held = (double)_parameters.Parameters.Where(StageRange.Of(config.Model.Layers, stage, config.Parallel.Pipeline).Holds)
-            .Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, config.Parallel.Tensor));
+        var held = ElementsOfStage(stage);
         var updated = config.Parallel.OptimizerSharding == OptimizerSharding.None ? held : held / Replicas;
         var summed = config.Parallel.OptimizerSharding == OptimizerSharding.Zero2 ? held / Replicas : held;
         // Each of the replicas saves its part: a parameter and two moments, in float32 at least.
@@ -70,7 +73,7 @@ internal sealed class RunPlan(RunConfig config, int ranks)
     public IReadOnlyList<TensorGroup> Tensors()
     {
         var shapes = Enumerable.Range(0, config.Model.Layers).Select(config.Model.Attention).Distinct().ToArray();
-        var inLayers = _parameters.Parameters.ToLookup(parameter => parameter.Layer is not null);
+        var inLayers = _held.Plan.Parameters.ToLookup(parameter => parameter.Layer is not null);
         return
         [
             .. inLayers[false].Take(1).Select(Alone),

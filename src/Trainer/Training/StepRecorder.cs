@@ -3,6 +3,7 @@ using KvShiftScale.Checkpoints.Saving;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Control;
 using KvShiftScale.Parallel.Gradients;
+using KvShiftScale.Trainer.Planning;
 using KvShiftScale.Trainer.Session;
 using KvShiftScale.Trainer.Telemetry;
 using TorchSharp;

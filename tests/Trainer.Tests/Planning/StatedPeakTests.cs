@@ -1,8 +1,8 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Testing;
-using KvShiftScale.Trainer.Training;
+using KvShiftScale.Trainer.Planning;
 
-namespace KvShiftScale.Trainer.Tests.Training;
+namespace KvShiftScale.Trainer.Tests.Planning;
 
 public sealed class StatedPeakTests
 {

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using KvShiftScale.Models.Configuration;
 
-namespace KvShiftScale.Trainer.Training;
+namespace KvShiftScale.Trainer.Planning;
 
 /// <summary>What the makers of GPUs state that these can do at most, for dense products: what MFU is given against.</summary>
 internal static partial class StatedPeak

@@ -1,0 +1,64 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Parameters;
+
+namespace KvShiftScale.Trainer.Planning;
+
+/// <summary>What a rank holds of a model's parameters, counted once for each division of the model.</summary>
+/// <param name="model">Shape of the model.</param>
+internal sealed class HeldParameters(ModelConfig model)
+{
+    private readonly Dictionary<(int Tensor, int Stages, int Stage), double> _elements = [];
+    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), double> _allocated = [];
+
+    /// <summary>The parameters.</summary>
+    public ParameterPlan Plan { get; } = ParameterPlan.Of(model);
+
+    /// <summary>Elements of a rank of one stage.</summary>
+    public double Elements(ParallelConfig parallel, int stage)
+    {
+        var key = (parallel.Tensor, parallel.Pipeline, stage);
+        if (!_elements.TryGetValue(key, out var elements))
+        {
+            _elements[key] = elements = OfStage(parallel, stage).Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
+        }
+
+        return elements;
+    }
+
+    /// <summary>Elements that the buckets of a rank of one stage have room for: what is reduced differently lies in buckets of its own.</summary>
+    /// <param name="parallel">The division.</param>
+    /// <param name="stage">From 0.</param>
+    /// <param name="gradientBytes">Bytes of a gradient's element, by which buckets are measured.</param>
+    public double Allocated(ParallelConfig parallel, int stage, int gradientBytes)
+    {
+        var key = (parallel.Tensor, parallel.IsSequenceParallel, parallel.Pipeline, stage, parallel.BucketMebibytes);
+        if (!_allocated.TryGetValue(key, out var elements))
+        {
+            var packing = new BucketPacking<(bool Decays, ShardRule? PartialBy, bool IsTied)>(((long)parallel.BucketMebibytes << 20) / gradientBytes);
+            foreach (var parameter in OfStage(parallel, stage))
+            {
+                packing.Place((parameter.WeightDecay, PartialBy(parameter.Shard, parallel), IsOnBothEnds(parameter, parallel)),
+                    parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
+            }
+
+            _allocated[key] = elements = packing.Buckets.Sum(bucket => (double)bucket.Capacity);
+        }
+
+        return elements;
+    }
+
+    private IEnumerable<PlannedParameter> OfStage(ParallelConfig parallel, int stage)
+        => Plan.Parameters.Where(StageRange.Of(model.Layers, stage, parallel.Pipeline).Holds);
+
+    // What all but the first of tensor-parallel ranks have apart: copies that do not count in norms, and gradients that neighbours sum.
+    private static ShardRule? PartialBy(ShardRule rule, ParallelConfig parallel) => rule switch
+    {
+        ShardRule.Replicated when parallel.Tensor > 1 => rule,
+        ShardRule.DividedByHead(var heads) when parallel.Tensor > heads => rule,
+        _ => null,
+    };
+
+    private static bool IsOnBothEnds(PlannedParameter parameter, ParallelConfig parallel)
+        => parallel.Pipeline > 1 && parameter.Stages == (ParameterStages.First | ParameterStages.Last);
+}

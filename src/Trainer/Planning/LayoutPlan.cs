@@ -1,0 +1,140 @@
+using KvShiftScale.Models.Configuration;
+using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Trainer.Configuration;
+
+namespace KvShiftScale.Trainer.Planning;
+
+/// <summary>What one layout of a run takes on given hardware: the bytes of the rank that has most, and the seconds of a step.</summary>
+internal sealed class LayoutPlan
+{
+    // Of backward in a micro-batch's time where nothing is made again.
+    private const double BackwardShare = 2.0 / 3;
+
+    private readonly HardwareProfile _hardware;
+    private readonly LinkTime _links;
+
+    /// <param name="plan">The run in this layout; it keeps the rules of a launch.</param>
+    /// <param name="held">What ranks hold of the model's parameters.</param>
+    /// <param name="cluster">Where it would run.</param>
+    public LayoutPlan(RunPlan plan, HeldParameters held, Cluster cluster)
+    {
+        Plan = plan;
+        _hardware = cluster.Hardware;
+        _links = new LinkTime(cluster.Hardware, MeshLayout.Create(plan.Ranks, Parallel), cluster.RanksPerNode);
+        var stages = Parallel.Pipeline;
+        // The first stage has most micro-batches in flight, the second perhaps larger layers, the last the head.
+        (MemoryStage, Memory) = new[] { 0, Math.Min(1, stages - 1), stages - 1 }.Distinct()
+            .Select(stage => (stage, StageMemory.Terms(plan, held, stage, cluster.RanksPerNode))).MaxBy(stage => stage.Item2.Sum(term => term.Value));
+        MemoryBytes = Memory.Sum(term => term.Value);
+        Time = TimeTerms();
+        StepSeconds = Time.Sum(term => term.Value);
+        Mfu = plan.TokensPerStep / StepSeconds * cluster.FlopsPerToken / (plan.Ranks * PassTime.Peak(_hardware, plan.Config.Precision));
+        // A parameter and two moments, in float32 at least, each once.
+        CheckpointBytes = 3.0 * ElementBytes.Of(plan.Config.Precision).Wide * cluster.Parameters;
+        CheckpointSeconds = CheckpointBytes / cluster.Nodes / _hardware.DiskBytesPerSecond;
+    }
+
+    /// <summary>The run.</summary>
+    public RunPlan Plan { get; }
+
+    /// <summary>The stage whose ranks have most bytes.</summary>
+    public int MemoryStage { get; }
+
+    /// <summary>The terms of its bytes.</summary>
+    public IReadOnlyList<PlanTerm> Memory { get; }
+
+    /// <summary>Bytes of tensors of a rank at their peak.</summary>
+    public double MemoryBytes { get; }
+
+    /// <summary>The terms of a step's seconds, those of the slowest stage.</summary>
+    public IReadOnlyList<PlanTerm> Time { get; }
+
+    /// <summary>Seconds of a step.</summary>
+    public double StepSeconds { get; }
+
+    /// <summary>Tokens a second of all ranks.</summary>
+    public double TokensPerSecond => Plan.TokensPerStep / StepSeconds;
+
+    /// <summary>Share of the devices' peak, 0 to 1.</summary>
+    public double Mfu { get; }
+
+    /// <summary>Days of all steps.</summary>
+    public double Days => StepSeconds * Plan.Config.Run.Steps / 86_400;
+
+    /// <summary>Bytes of one checkpoint.</summary>
+    public double CheckpointBytes { get; }
+
+    /// <summary>Seconds in which all nodes together write it.</summary>
+    public double CheckpointSeconds { get; }
+
+    private RunConfig Config => Plan.Config;
+
+    private ParallelConfig Parallel => Config.Parallel;
+
+    private List<PlanTerm> TimeTerms()
+    {
+        var (stages, microBatches) = (Parallel.Pipeline, Plan.MicroSteps);
+        var passes = Passes();
+        var slowest = Enumerable.Range(0, stages).MaxBy(stage => passes[stage].Total);
+        var pass = passes[slowest];
+        var others = passes.Sum(other => other.Total) - pass.Total;
+        var gradient = Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Wide;
+        var terms = new List<PlanTerm>
+        {
+            Of("products", pass.Products, $"{_hardware.ProductEfficiency:0.###} of {PassTime.Peak(_hardware, Config.Precision):0.###e+0} operations/s"),
+            Of("attention", pass.Attention, $"{_hardware.AttentionEfficiency:0.###} of the peak"),
+            Of("kernels bound by memory", pass.Kernels, $"{PassTime.KernelRate(_hardware):0.###e+0} B/s"),
+            Of("tensor collectives", pass.TensorLinks, $"over {Parallel.Tensor} ranks {Where(MeshAxis.Tensor)}"),
+            Of("context collectives", pass.ContextLinks, $"over {Parallel.Context} ranks {Where(MeshAxis.Context)}"),
+            Of("messages of the pipeline", pass.Messages, $"to neighbours {Where(MeshAxis.Pipeline)}"),
+            new("bubble", others, $"a micro-batch through the other {stages - 1} stages; slowest is stage {slowest}"),
+            Exposed("sums of gradients", Parallel.OptimizerSharding == OptimizerSharding.None
+                ? _links.Sum(gradient, MeshAxis.Data, MeshAxis.Context) : _links.GatherOrScatter(gradient, MeshAxis.Data, MeshAxis.Context), BackwardShare * pass.Total),
+            Exposed("gathering of parameters", Parallel.OptimizerSharding == OptimizerSharding.None
+                ? 0 : _links.GatherOrScatter(Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Narrow, MeshAxis.Data, MeshAxis.Context), (1 - BackwardShare) * pass.Total),
+            Optimizer(slowest),
+        };
+        return terms;
+
+        PlanTerm Of(string name, double seconds, FormattableString rate)
+            => new(name, microBatches * seconds, $"{microBatches} micro-batches x {seconds:0.###e+0} s, {rate}");
+
+        FormattableString Where(MeshAxis axis) => $"{(_links.IsInsideNode([axis]) ? "inside a node" : "between nodes")}";
+    }
+
+    // One for each stage.
+    private PassTime[] Passes()
+    {
+        // Every second layer slides, so that two layers are all kinds.
+        PassTime[] kinds = [.. Enumerable.Range(0, Math.Min(2, Config.Model.Layers)).Select(layer => PassTime.OfLayer(Config, layer, _hardware, _links))];
+        var (embedding, head) = (PassTime.OfEmbedding(Config, _hardware, _links), PassTime.OfHead(Config, _hardware, _links));
+        PassTime[] messages = [default, PassTime.OfMessages(Config, 1, _links), PassTime.OfMessages(Config, 2, _links)];
+        var stages = Parallel.Pipeline;
+        return [.. Enumerable.Range(0, stages).Select(stage =>
+        {
+            var range = StageRange.Of(Config.Model.Layers, stage, stages);
+            var pass = messages[(stage > 0 ? 1 : 0) + (stage < stages - 1 ? 1 : 0)];
+            for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
+            {
+                pass += kinds[layer % kinds.Length];
+            }
+
+            return pass + (range.HasEmbedding ? embedding : default) + (range.HasHead ? head : default);
+        })];
+    }
+
+    private PlanTerm Exposed(string name, double seconds, double beside)
+    {
+        var hidden = Parallel.Overlap && !Config.Run.Deterministic ? _hardware.OverlapShare * Math.Min(seconds, beside) : 0;
+        return new(name, seconds - hidden, $"{seconds:0.###e+0} s over {Plan.Replicas} replicas, {hidden:0.###e+0} s of it beside computation");
+    }
+
+    // AdamW reads four numbers of each element and writes three, and a narrow copy of the parameter where it is narrow; the norm reads the gradient once more.
+    private PlanTerm Optimizer(int stage)
+    {
+        var bytes = ElementBytes.Of(Config.Precision);
+        var owned = Plan.ElementsOfStage(stage) / (Parallel.OptimizerSharding == OptimizerSharding.None ? 1 : Plan.Replicas);
+        var perElement = 8 * bytes.Wide + (bytes.Narrow < bytes.Wide ? bytes.Narrow : 0);
+        return new("optimizer", owned * perElement / PassTime.KernelRate(_hardware), $"{owned:N0} elements x {perElement} B");
+    }
+}
