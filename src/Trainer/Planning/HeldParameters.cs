@@ -9,7 +9,7 @@ namespace KvShiftScale.Trainer.Planning;
 internal sealed class HeldParameters(ModelConfig model)
 {
     private readonly Dictionary<(int Tensor, int Stages, int Stage), double> _elements = [];
-    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), double> _allocated = [];
+    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), IReadOnlyList<HeldBucket>> _buckets = [];
 
     /// <summary>The parameters.</summary>
     public ParameterPlan Plan { get; } = ParameterPlan.Of(model);
@@ -26,14 +26,14 @@ internal sealed class HeldParameters(ModelConfig model)
         return elements;
     }
 
-    /// <summary>Elements that the buckets of a rank of one stage have room for: what is reduced differently lies in buckets of its own.</summary>
+    /// <summary>The buckets of a rank of one stage: what is reduced differently lies in buckets of its own.</summary>
     /// <param name="parallel">The division.</param>
     /// <param name="stage">From 0.</param>
     /// <param name="gradientBytes">Bytes of a gradient's element, by which buckets are measured.</param>
-    public double Allocated(ParallelConfig parallel, int stage, int gradientBytes)
+    public IReadOnlyList<HeldBucket> Buckets(ParallelConfig parallel, int stage, int gradientBytes)
     {
         var key = (parallel.Tensor, parallel.IsSequenceParallel, parallel.Pipeline, stage, parallel.BucketMebibytes);
-        if (!_allocated.TryGetValue(key, out var elements))
+        if (!_buckets.TryGetValue(key, out var buckets))
         {
             var packing = new BucketPacking<(bool Decays, ShardRule? PartialBy, bool IsTied)>(((long)parallel.BucketMebibytes << 20) / gradientBytes);
             foreach (var parameter in OfStage(parallel, stage))
@@ -42,10 +42,10 @@ internal sealed class HeldParameters(ModelConfig model)
                     parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
             }
 
-            _allocated[key] = elements = packing.Buckets.Sum(bucket => (double)bucket.Capacity);
+            _buckets[key] = buckets = [.. packing.Buckets.Select(bucket => new HeldBucket(bucket.Capacity, bucket.Length, bucket.Traits.PartialBy is not null || bucket.Traits.IsTied))];
         }
 
-        return elements;
+        return buckets;
     }
 
     private IEnumerable<PlannedParameter> OfStage(ParallelConfig parallel, int stage)

@@ -79,6 +79,8 @@ internal sealed class LayoutPlan
         var pass = passes[slowest];
         var others = passes.Sum(other => other.Total) - pass.Total;
         var gradient = Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Wide;
+        // Gradients that are kept in parts are summed in every micro-batch, beside its own backward.
+        var sums = Parallel.OptimizerSharding == OptimizerSharding.Zero2 ? microBatches : 1;
         var terms = new List<PlanTerm>
         {
             Of("products", pass.Products, $"{_hardware.ProductEfficiency:0.###} of {PassTime.Peak(_hardware, Config.Precision):0.###e+0} operations/s"),
@@ -89,7 +91,7 @@ internal sealed class LayoutPlan
             Of("messages of the pipeline", pass.Messages, $"to neighbours {Where(MeshAxis.Pipeline)}"),
             new("bubble", others, $"a micro-batch through the other {stages - 1} stages; slowest is stage {slowest}"),
             Exposed("sums of gradients", Parallel.OptimizerSharding == OptimizerSharding.None
-                ? _links.Sum(gradient, MeshAxis.Data, MeshAxis.Context) : _links.GatherOrScatter(gradient, MeshAxis.Data, MeshAxis.Context), BackwardShare * pass.Total),
+                ? _links.Sum(gradient, MeshAxis.Data, MeshAxis.Context) : sums * _links.GatherOrScatter(gradient, MeshAxis.Data, MeshAxis.Context), sums * BackwardShare * pass.Total),
             Exposed("gathering of parameters", Parallel.OptimizerSharding == OptimizerSharding.None
                 ? 0 : _links.GatherOrScatter(Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Narrow, MeshAxis.Data, MeshAxis.Context), (1 - BackwardShare) * pass.Total),
             Optimizer(slowest),

@@ -18,10 +18,16 @@ internal static class StageMemory
         var range = StageRange.Of(config.Model.Layers, stage, parallel.Pipeline);
         var memory = plan.MemoryOfStage(config.Precision, stage);
         var elements = plan.ElementsOfStage(stage);
-        var unused = held.Allocated(parallel, stage, bytes.Wide) - elements;
+        var buckets = held.Buckets(parallel, stage, bytes.Wide);
+        var unused = buckets.Sum(bucket => bucket.Capacity) - elements;
         // Gradients that replicas of one machine sum where they lie have no room to spare.
         var hasOwnGradients = plan.Replicas == 1 || !parallel.Overlap || config.Run.Deterministic || plan.Ranks / parallel.Pipeline > ranksPerNode;
-        var unusedBytes = unused * (bytes.Narrow + (hasOwnGradients ? bytes.Wide : 0));
+        // Of buckets whose gradients are kept in parts there are whole ones only in backward: one that is written to, and two on their way.
+        var isDivided = parallel.OptimizerSharding == OptimizerSharding.Zero2 && plan.Replicas > 1;
+        var divided = isDivided ? buckets.Where(bucket => !bucket.IsPartial).Select(bucket => bucket.Length).OrderDescending().ToArray() : [];
+        var unusedGradients = isDivided ? buckets.Where(bucket => bucket.IsPartial).Sum(bucket => bucket.Capacity - bucket.Length) : unused;
+        var unusedBytes = unused * bytes.Narrow + (hasOwnGradients ? unusedGradients * bytes.Wide : 0);
+        var wholeGradients = isDivided ? divided.Take(3).Sum() + buckets.Where(bucket => bucket.IsPartial).Sum(bucket => bucket.Length) * (1 - 1.0 / plan.Replicas) : 0;
 
         var shift = ShiftPlan.Of(config.Model.KvShift);
         // Every second layer slides, so that two layers are all kinds.
@@ -55,7 +61,8 @@ internal static class StageMemory
         return
         [
             new("parameters", memory.Parameters, $"{elements:N0} elements x {bytes.Narrow} B"),
-            new("gradients", memory.Gradients, $"{elements:N0} elements x {bytes.Wide} B"),
+            new("gradients", memory.Gradients, $"{elements:N0} elements x {bytes.Wide} B{(isDivided ? FormattableString.Invariant($" over {plan.Replicas} replicas") : "")}"),
+            new("whole gradients", wholeGradients * bytes.Wide, $"{wholeGradients:N0} elements of buckets that are kept in parts, beside these parts"),
             new("optimizer", memory.Optimizer, $"{parallel.OptimizerSharding} over {plan.Replicas} replicas"),
             new("unused room of buckets", unusedBytes, $"{unused:N0} elements in buckets of {parallel.BucketMebibytes} MiB"),
             new("activations", inFlight * kept, $"{inFlight} micro-batches in flight x {layers} layers x {kept / layers:N0} B, recompute {parallel.Recompute}"),

@@ -152,7 +152,23 @@ public sealed class LayoutPlanTests
         using var model = new KvShiftTransformer(Small.Model, new ParameterBuckets(ComputeDevice.Host(ScalarType.Float32), (long)bytes << 20), context: 4);
 
         Assert.Equal(model.Parameters.Buckets.Sum(bucket => bucket.Capacity),
-            new HeldParameters(Small.Model).Allocated(new ParallelConfig { BucketMebibytes = bytes }, stage: 0, gradientBytes: 4));
+            new HeldParameters(Small.Model).Buckets(new ParallelConfig { BucketMebibytes = bytes }, stage: 0, gradientBytes: 4).Sum(bucket => bucket.Capacity));
+    }
+
+    [Fact]
+    public void GradientsInPartsTakeLessAndAreSummedInEveryMicroBatch()
+    {
+        var (first, second) = (Plan(OptimizerSharding.Zero1), Plan(OptimizerSharding.Zero2));
+        var gradients = Term(first.Memory, "gradients").Value;
+
+        Assert.Equal(gradients / 4, Term(second.Memory, "gradients").Value);
+        // All parameters lie in two buckets, of what is decayed and of the rest: both are whole in backward.
+        Assert.Equal(gradients, Term(second.Memory, "whole gradients").Value);
+        Assert.Equal(0, Term(first.Memory, "whole gradients").Value);
+        // Two micro-batches of a row on each of four ranks.
+        Assert.Equal(2 * Term(first.Time, "sums of gradients").Value, Term(second.Time, "sums of gradients").Value, 1e-12);
+
+        static LayoutPlan Plan(OptimizerSharding sharding) => Of(With(Small, new ParallelConfig { OptimizerSharding = sharding }), 4);
     }
 
     [Fact]
