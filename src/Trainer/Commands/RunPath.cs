@@ -97,6 +97,13 @@ internal static class RunPath
             $"found --step {step}; wanted {Best} or a step that {folder} has a checkpoint of: {string.Join(", ", finished.Keys.Order())}");
     }
 
+    /// <summary>What a model is called: by its run where it is a checkpoint of one, else by its folder.</summary>
+    public static string NameOf(string model)
+    {
+        var folder = new DirectoryInfo(model);
+        return folder.Parent is { Name: RunFolder.CheckpointsName, Parent: { } run } ? run.Name : folder.Name;
+    }
+
     private static string NewestGood(string folder, Action<string> warn)
     {
         // Whoever loads the tensors compares their checksums.

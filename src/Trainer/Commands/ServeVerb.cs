@@ -31,7 +31,7 @@ internal static class ServeVerb
         var (model, generator, tokenizer) = Load(folder, vanilla);
         using (model)
         {
-            var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+            var name = RunPath.NameOf(folder);
             using var server = new CompletionServer(generator, tokenizer, name, host, port);
             Console.WriteLine(FormattableString.Invariant($"{name}: http://{host}:{port}/v1/completions, context of {generator.Context} tokens; Ctrl-C ends it"));
             server.Run(stop.Token);

@@ -7,7 +7,12 @@ namespace KvShiftScale.Trainer.Serving;
 /// <param name="Text">May be empty in the last piece.</param>
 /// <param name="Scores">Of the tokens that begin in the text; empty where none are asked for.</param>
 /// <param name="FinishReason">Of the last piece, stop or length; null before.</param>
-internal sealed record CompletionPiece(string Text, IReadOnlyList<TokenScore> Scores, string? FinishReason);
+internal sealed record CompletionPiece(string Text, IReadOnlyList<TokenScore> Scores, string? FinishReason)
+{
+    /// <summary>All pieces of a completion as one.</summary>
+    public static CompletionPiece Join(IReadOnlyList<CompletionPiece> pieces)
+        => new(string.Concat(pieces.Select(piece => piece.Text)), [.. pieces.SelectMany(piece => piece.Scores)], pieces[^1].FinishReason);
+}
 
 /// <summary>The completion of one prompt.</summary>
 internal sealed class Completion(TextGenerator generator, TokenizerModel tokenizer, CompletionRequest request, CompletionPrompt prompt)

@@ -10,10 +10,8 @@ namespace KvShiftScale.Trainer.Serving;
 /// <param name="tokenizer">Spells tokens.</param>
 internal sealed class CompletionAnswer(string model, TokenizerModel tokenizer)
 {
-    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    /// <summary>One line of text in UTF-8.</summary>
-    public static byte[] Bytes(JsonObject json) => JsonSerializer.SerializeToUtf8Bytes(json, Plain);
+    /// <summary>One line; text beyond ASCII as it is.</summary>
+    public static JsonSerializerOptions Plain { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>What went wrong.</summary>
     /// <param name="type">invalid_request_error where it is the client's, server_error otherwise.</param>

@@ -13,6 +13,8 @@ internal sealed class CompletionRequestReader(TextGenerator generator, Tokenizer
     private const int MostStops = 16;
     private const int MostLogProbabilities = 100;
 
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 16 };
+
     // Who asks, and for which model: there is one.
     private static readonly string[] Ignored = ["model", "user", "stream_options"];
 
@@ -27,12 +29,13 @@ internal sealed class CompletionRequestReader(TextGenerator generator, Tokenizer
 
     /// <summary>Reads and checks.</summary>
     /// <param name="body">JSON in UTF-8.</param>
+    /// <param name="cancellation">Ends the waiting for the body.</param>
     /// <exception cref="UsageException">It is no JSON object, or asks for what is not to be had.</exception>
-    public CompletionRequest Read(ReadOnlyMemory<byte> body)
+    public async Task<CompletionRequest> ReadAsync(Stream body, CancellationToken cancellation)
     {
         try
         {
-            using var document = JsonDocument.Parse(body, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
+            using var document = await JsonDocument.ParseAsync(body, Strict, cancellation).ConfigureAwait(false);
             return document.RootElement is { ValueKind: JsonValueKind.Object } root
                 ? Read(root)
                 : throw new UsageException($"found a JSON {document.RootElement.ValueKind}; wanted an object: {{\"prompt\": \"Once\"}}");

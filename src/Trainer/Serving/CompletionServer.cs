@@ -2,23 +2,33 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using System.Threading.Channels;
 using KvShiftScale.Core;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Generation;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace KvShiftScale.Trainer.Serving;
 
 /// <summary>
-/// Completions over HTTP: <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>GET /health</c>. Requests are received on threads of the pool and wait in a queue;
-/// the thread that runs the server computes one after the other, with all the processors that it has.
+/// Completions over HTTP: <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>GET /health</c>. ASP.NET Core receives and answers on threads of the pool;
+/// prompts wait in a queue, and the thread that runs the server computes one request after the other, with all the processors that it has.
 /// </summary>
 internal sealed class CompletionServer : IDisposable
 {
-    // What a client may take to send its request.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    private const int LargestBody = 64 << 20;
 
-    private readonly TcpListener _listener;
-    private readonly BlockingCollection<HttpExchange> _queue = [];
+    // What clients that neither send nor read may hold the end up.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    private readonly WebApplication _application;
+    private readonly BlockingCollection<QueuedRequest> _queue = [];
+    private readonly CancellationTokenSource _ended = new();
     private readonly TextGenerator _generator;
     private readonly TokenizerModel _tokenizer;
     private readonly CompletionRequestReader _reader;
@@ -40,186 +50,149 @@ internal sealed class CompletionServer : IDisposable
         var address = host == "localhost" ? IPAddress.Loopback
             : IPAddress.TryParse(host, out var known) ? known
             : throw new UsageException($"found --host {host}; wanted an address of this machine, such as 127.0.0.1 or 0.0.0.0");
-        _listener = new TcpListener(address, port);
+        _application = Build(new IPEndPoint(address, port));
+        _application.Use(TellFailures);
+        _application.MapPost("/v1/completions", CompleteAsync);
+        _application.MapGet("/v1/models", context => Json(_answer.Models(generator.Context)).ExecuteAsync(context));
+        _application.MapGet("/health", context => Json(new JsonObject { ["status"] = "ok" }).ExecuteAsync(context));
+        _application.Map("/v1/chat/completions", context => NotFoundAsync(context, ", and the model is a base model, which goes on with a text and knows no chat"));
+        _application.Map("/{**path}", context => NotFoundAsync(context, ""));
         try
         {
-            _listener.Start();
+            _application.Start();
         }
-        catch (SocketException exception)
+        catch (Exception exception) when (exception is IOException or SocketException)
         {
             throw new UsageException(
                 $"cannot listen at {host}, port {port}: {exception.Message}. Wanted an address of this machine and a port that is free: --host, --port", exception);
         }
     }
 
-    /// <summary>Answers requests until it is cancelled; who still waits then is told so.</summary>
+    /// <summary>Computes until it is cancelled; who still waits then is told so.</summary>
     public void Run(CancellationToken cancellation)
     {
-        var receiving = ReceiveAsync(cancellation);
+        using var ending = cancellation.Register(_ended.Cancel);
         try
         {
-            foreach (var exchange in _queue.GetConsumingEnumerable(cancellation))
+            foreach (var request in _queue.GetConsumingEnumerable(_ended.Token))
             {
-                using (exchange)
-                {
-                    Complete(exchange, cancellation);
-                }
+                request.Complete();
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            receiving.GetAwaiter().GetResult();
-        }
-
-        while (_queue.TryTake(out var waiting))
-        {
-            using (waiting)
-            {
-                Refuse(waiting);
-            }
+            // The handlers tell their clients.
         }
     }
 
     public void Dispose()
     {
-        _listener.Dispose();
+        _ended.Cancel();
+        _application.StopAsync(Patience).GetAwaiter().GetResult();
+        ((IDisposable)_application).Dispose();
         _queue.Dispose();
+        _ended.Dispose();
     }
 
-    private async Task ReceiveAsync(CancellationToken cancellation)
+    // Nothing comes from the environment or from files: what is listened at is told on the command line.
+    private static WebApplication Build(IPEndPoint address)
     {
-        while (!cancellation.IsCancellationRequested)
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton<IHostLifetime, LifetimeWithoutSignals>();
+        // Failures that nobody has foreseen.
+        builder.Logging.AddConsole(options => options.LogToStandardErrorThreshold = LogLevel.Trace)
+            .SetMinimumLevel(LogLevel.None).AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
         {
-            try
-            {
-                _ = TakeAsync(new HttpExchange(await _listener.AcceptTcpClientAsync(cancellation).ConfigureAwait(false)), cancellation);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (SocketException)
-            {
-                // A client that has gone already, or too many files are open: the next one may do.
-                await Task.Delay(100, CancellationToken.None).ConfigureAwait(false);
-            }
-        }
+            options.AddServerHeader = false;
+            options.Limits.MaxRequestBodySize = LargestBody;
+            options.Listen(address);
+        });
+        return builder.Build();
     }
 
-    // Ends with the exchange answered, or in the queue.
-    private async Task TakeAsync(HttpExchange exchange, CancellationToken cancellation)
+    private async Task CompleteAsync(HttpContext context)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        patience.CancelAfter(Patience);
+        var request = await _reader.ReadAsync(context.Request.Body, context.RequestAborted).ConfigureAwait(false);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _ended.Token);
         try
         {
-            await exchange.ReadAsync(patience.Token).ConfigureAwait(false);
-            switch (exchange.Method, exchange.Path)
+            var (number, time) = (Interlocked.Increment(ref _requests), DateTimeOffset.UtcNow);
+            var pieces = Channel.CreateUnbounded<(int Index, CompletionPiece Piece)>();
+            var queued = new QueuedRequest([.. request.Prompts.Select(prompt => new Completion(_generator, _tokenizer, request, prompt))], pieces.Writer, ended.Token);
+            _queue.Add(queued, ended.Token);
+            // Until the first piece has come, a failure still has a status of its own.
+            await pieces.Reader.WaitToReadAsync(ended.Token).ConfigureAwait(false);
+            var arriving = pieces.Reader.ReadAllAsync(ended.Token);
+            var answer = request.Stream
+                ? TypedResults.ServerSentEvents(arriving.Select(part => Answer(Choice(part.Index, part.Piece)).ToJsonString(CompletionAnswer.Plain)).Append("[DONE]"))
+                : Json(await WholeAsync().ConfigureAwait(false));
+            await answer.ExecuteAsync(context).ConfigureAwait(false);
+
+            JsonObject Choice(int index, CompletionPiece piece) => _answer.Choice(index, piece, request.TopLogProbabilities is not null);
+
+            JsonObject Answer(params JsonNode[] choices) => _answer.Completion(number, time, choices);
+
+            async Task<JsonObject> WholeAsync()
             {
-                case ("POST", "/v1/completions"):
-                    _queue.Add(exchange, CancellationToken.None);
-                    return;
-                case ("GET", "/health"):
-                    Send(exchange, HttpStatusCode.OK, new JsonObject { ["status"] = "ok" });
-                    break;
-                case ("GET", "/v1/models"):
-                    Send(exchange, HttpStatusCode.OK, _answer.Models(_generator.Context));
-                    break;
-                default:
-                    SendError(exchange, HttpStatusCode.NotFound,
-                        $"found {exchange.Method} {exchange.Path}; wanted POST /v1/completions, GET /v1/models or GET /health");
-                    break;
+                var parts = await arriving.ToLookupAsync(part => part.Index, part => part.Piece).ConfigureAwait(false);
+                var whole = Answer([.. parts.Select(ofOne => Choice(ofOne.Key, CompletionPiece.Join([.. ofOne])))]);
+                whole["usage"] = CompletionAnswer.Usage(request.Prompts.Sum(prompt => prompt.Ids.Length), queued.Completions.Sum(completion => completion.Tokens));
+                return whole;
             }
         }
-        catch (UsageException wrong)
+        finally
         {
-            SendError(exchange, HttpStatusCode.BadRequest, wrong.Message);
+            // However it has ended, nothing more is generated for it.
+            await ended.CancelAsync().ConfigureAwait(false);
         }
-        catch (Exception gone) when (gone is IOException or OperationCanceledException)
-        {
-            // It has closed its end, sends too slowly, or this program ends.
-        }
-
-        exchange.Dispose();
     }
 
-    private void Complete(HttpExchange exchange, CancellationToken cancellation)
+    private static async Task TellFailures(HttpContext context, RequestDelegate next)
     {
-        var (number, time) = (++_requests, DateTimeOffset.UtcNow);
         try
         {
-            var request = _reader.Read(exchange.Body);
-            if (request.Stream)
+            await next(context).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (AnswerTo(failure) is { } answer)
+        {
+            if (context.Response.HasStarted)
             {
-                Stream(exchange, request, number, time, cancellation);
+                // What has been sent must not look like a whole answer.
+                context.Abort();
             }
             else
             {
-                Whole(exchange, request, number, time, cancellation);
+                await answer.ExecuteAsync(context).ConfigureAwait(false);
             }
         }
-        catch (UsageException wrong)
-        {
-            SendError(exchange, HttpStatusCode.BadRequest, wrong.Message);
-        }
-        catch (InvalidDataException damaged)
-        {
-            Send(exchange, HttpStatusCode.InternalServerError, CompletionAnswer.Error("server_error", damaged.Message));
-        }
-        catch (OperationCanceledException)
-        {
-            Refuse(exchange);
-            throw;
-        }
     }
 
-    private void Whole(HttpExchange exchange, CompletionRequest request, long number, DateTimeOffset time, CancellationToken cancellation)
+    private static IResult? AnswerTo(Exception failure) => failure switch
     {
-        var choices = new List<JsonNode>();
-        var tokens = 0;
-        foreach (var (index, prompt) in request.Prompts.Index())
-        {
-            var completion = new Completion(_generator, _tokenizer, request, prompt);
-            CompletionPiece[] pieces = [.. completion.Run(cancellation)];
-            tokens += completion.Tokens;
-            var whole = new CompletionPiece(string.Concat(pieces.Select(piece => piece.Text)), [.. pieces.SelectMany(piece => piece.Scores)], pieces[^1].FinishReason);
-            choices.Add(_answer.Choice(index, whole, request.TopLogProbabilities is not null));
-        }
+        UsageException => Refusal(StatusCodes.Status400BadRequest, failure.Message),
+        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }
+            => Refusal(StatusCodes.Status413PayloadTooLarge, $"found a body of more than {LargestBody} bytes; wanted at most so many: send fewer prompts at once"),
+        BadHttpRequestException bad => Refusal(bad.StatusCode, bad.Message),
+        InvalidDataException => Json(CompletionAnswer.Error("server_error", failure.Message), StatusCodes.Status500InternalServerError),
+        OperationCanceledException => Json(
+            CompletionAnswer.Error("server_error", "the server was told to end; ask again when it is back"), StatusCodes.Status503ServiceUnavailable),
+        _ => null,
+    };
 
-        var answer = _answer.Completion(number, time, [.. choices]);
-        answer["usage"] = CompletionAnswer.Usage(request.Prompts.Sum(prompt => prompt.Ids.Length), tokens);
-        Send(exchange, HttpStatusCode.OK, answer);
-    }
+    private static Task NotFoundAsync(HttpContext context, string reason) => Refusal(StatusCodes.Status404NotFound,
+        $"found {context.Request.Method} {context.Request.Path}{reason}; wanted POST /v1/completions, GET /v1/models or GET /health").ExecuteAsync(context);
 
-    // Server-sent events: a line "data: JSON" for each piece, and one that says that it was the last.
-    private void Stream(HttpExchange exchange, CompletionRequest request, long number, DateTimeOffset time, CancellationToken cancellation)
+    private static IResult Refusal(int status, string message) => Json(CompletionAnswer.Error("invalid_request_error", message), status);
+
+    private static IResult Json(JsonObject json, int status = StatusCodes.Status200OK) => TypedResults.Json(json, CompletionAnswer.Plain, statusCode: status);
+
+    // The signals are the verb's.
+    private sealed class LifetimeWithoutSignals : IHostLifetime
     {
-        var isThere = exchange.TryBegin("text/event-stream; charset=utf-8");
-        foreach (var (index, prompt) in request.Prompts.Index())
-        {
-            foreach (var piece in new Completion(_generator, _tokenizer, request, prompt).Run(cancellation))
-            {
-                var data = _answer.Completion(number, time, _answer.Choice(index, piece, request.TopLogProbabilities is not null));
-                isThere = isThere && exchange.TryWrite(Event(CompletionAnswer.Bytes(data)));
-                if (!isThere)
-                {
-                    // Nobody reads on, so nothing more is generated.
-                    return;
-                }
-            }
-        }
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-        exchange.TryWrite(Event("[DONE]"u8));
-
-        static byte[] Event(ReadOnlySpan<byte> data) => [.. "data: "u8, .. data, .. "\n\n"u8];
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
-
-    private static void Refuse(HttpExchange exchange)
-        => Send(exchange, HttpStatusCode.ServiceUnavailable, CompletionAnswer.Error("server_error", "the server was told to end; ask again when it is back"));
-
-    private static void SendError(HttpExchange exchange, HttpStatusCode status, string message)
-        => Send(exchange, status, CompletionAnswer.Error("invalid_request_error", message));
-
-    private static void Send(HttpExchange exchange, HttpStatusCode status, JsonObject json)
-        => exchange.Send(status, "application/json; charset=utf-8", CompletionAnswer.Bytes(json));
 }

@@ -13,7 +13,9 @@ internal sealed class ServedModel : IDisposable
     public ServedModel(string model)
     {
         Port = FreePort();
-        Process = ProgramRun.Start("serve", "--model", model, "--port", $"{Port}");
+        // What is listened at is told on the command line, whatever ASP.NET Core would read from the environment.
+        Process = ProgramRun.StartFile("env", ["ASPNETCORE_URLS=http://127.0.0.1:1", "ASPNETCORE_PREFERHOSTINGURLS=true",
+            "dotnet", ProgramRun.KvShift, "serve", "--model", model, "--port", $"{Port}"]);
         _client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{Port}/"), Timeout = ProgramRun.Patience };
         Assert.True(SpinWait.SpinUntil(IsUp, ProgramRun.Patience), $"{Process.Output}\n{Process.Error}");
 
