@@ -9,7 +9,7 @@ namespace KvShiftScale.Trainer.Planning;
 internal sealed class HeldParameters(ModelConfig model)
 {
     private readonly Dictionary<(int Tensor, int Stages, int Stage), double> _elements = [];
-    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), IReadOnlyList<HeldBucket>> _buckets = [];
+    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), HeldBuckets> _buckets = [];
 
     /// <summary>The parameters.</summary>
     public ParameterPlan Plan { get; } = ParameterPlan.Of(model);
@@ -30,7 +30,7 @@ internal sealed class HeldParameters(ModelConfig model)
     /// <param name="parallel">The division.</param>
     /// <param name="stage">From 0.</param>
     /// <param name="gradientBytes">Bytes of a gradient's element, by which buckets are measured.</param>
-    public IReadOnlyList<HeldBucket> Buckets(ParallelConfig parallel, int stage, int gradientBytes)
+    public HeldBuckets Buckets(ParallelConfig parallel, int stage, int gradientBytes)
     {
         var key = (parallel.Tensor, parallel.IsSequenceParallel, parallel.Pipeline, stage, parallel.BucketMebibytes);
         if (!_buckets.TryGetValue(key, out var buckets))
@@ -42,7 +42,9 @@ internal sealed class HeldParameters(ModelConfig model)
                     parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
             }
 
-            _buckets[key] = buckets = [.. packing.Buckets.Select(bucket => new HeldBucket(bucket.Capacity, bucket.Length, bucket.Traits.PartialBy is not null || bucket.Traits.IsTied))];
+            var isPartial = packing.Buckets.ToLookup(bucket => bucket.Traits.PartialBy is not null || bucket.Traits.IsTied);
+            _buckets[key] = buckets = new HeldBuckets(packing.Buckets.Sum(bucket => bucket.Capacity), isPartial[true].Sum(bucket => bucket.Capacity),
+                isPartial[true].Sum(bucket => bucket.Length), isPartial[false].Select(bucket => bucket.Length).OrderDescending().Take(3).Sum());
         }
 
         return buckets;

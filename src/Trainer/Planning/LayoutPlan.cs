@@ -11,7 +11,10 @@ internal sealed class LayoutPlan
     private const double BackwardShare = 2.0 / 3;
 
     private readonly HardwareProfile _hardware;
+    private readonly Cluster _cluster;
     private readonly LinkTime _links;
+    // Most layouts do not fit, and are not asked for their time.
+    private readonly Lazy<IReadOnlyList<PlanTerm>> _time;
 
     /// <param name="plan">The run in this layout; it keeps the rules of a launch.</param>
     /// <param name="held">What ranks hold of the model's parameters.</param>
@@ -21,14 +24,13 @@ internal sealed class LayoutPlan
         Plan = plan;
         _hardware = cluster.Hardware;
         _links = new LinkTime(cluster.Hardware, MeshLayout.Create(plan.Ranks, Parallel), cluster.RanksPerNode);
+        _time = new(TimeTerms);
         var stages = Parallel.Pipeline;
-        // The first stage has most micro-batches in flight, the second perhaps larger layers, the last the head.
-        (MemoryStage, Memory) = new[] { 0, Math.Min(1, stages - 1), stages - 1 }.Distinct()
+        // The first stage has most micro-batches in flight, the second perhaps larger layers where not all are alike, the last the head.
+        (MemoryStage, Memory) = new[] { 0, plan.Config.Model.SlidingWindow > 0 ? Math.Min(1, stages - 1) : 0, stages - 1 }.Distinct()
             .Select(stage => (stage, StageMemory.Terms(plan, held, stage, cluster.RanksPerNode))).MaxBy(stage => stage.Item2.Sum(term => term.Value));
         MemoryBytes = Memory.Sum(term => term.Value);
-        Time = TimeTerms();
-        StepSeconds = Time.Sum(term => term.Value);
-        Mfu = plan.TokensPerStep / StepSeconds * cluster.FlopsPerToken / (plan.Ranks * PassTime.Peak(_hardware, plan.Config.Precision));
+        _cluster = cluster;
         // A parameter and two moments, in float32 at least, each once.
         CheckpointBytes = 3.0 * ElementBytes.Of(plan.Config.Precision).Wide * cluster.Parameters;
         CheckpointSeconds = CheckpointBytes / cluster.Nodes / _hardware.DiskBytesPerSecond;
@@ -47,16 +49,16 @@ internal sealed class LayoutPlan
     public double MemoryBytes { get; }
 
     /// <summary>The terms of a step's seconds, those of the slowest stage.</summary>
-    public IReadOnlyList<PlanTerm> Time { get; }
+    public IReadOnlyList<PlanTerm> Time => _time.Value;
 
     /// <summary>Seconds of a step.</summary>
-    public double StepSeconds { get; }
+    public double StepSeconds => Time.Sum(term => term.Value);
 
     /// <summary>Tokens a second of all ranks.</summary>
     public double TokensPerSecond => Plan.TokensPerStep / StepSeconds;
 
     /// <summary>Share of the devices' peak, 0 to 1.</summary>
-    public double Mfu { get; }
+    public double Mfu => Plan.TokensPerStep / StepSeconds * _cluster.FlopsPerToken / (Plan.Ranks * PassTime.Peak(_hardware, Config.Precision));
 
     /// <summary>Days of all steps.</summary>
     public double Days => StepSeconds * Plan.Config.Run.Steps / 86_400;
@@ -71,7 +73,7 @@ internal sealed class LayoutPlan
 
     private ParallelConfig Parallel => Config.Parallel;
 
-    private List<PlanTerm> TimeTerms()
+    private IReadOnlyList<PlanTerm> TimeTerms()
     {
         var (stages, microBatches) = (Parallel.Pipeline, Plan.MicroSteps);
         var passes = Passes();
@@ -81,8 +83,8 @@ internal sealed class LayoutPlan
         var gradient = Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Wide;
         // Gradients that are kept in parts are summed in every micro-batch, beside its own backward.
         var sums = Parallel.OptimizerSharding == OptimizerSharding.Zero2 ? microBatches : 1;
-        var terms = new List<PlanTerm>
-        {
+        return
+        [
             Of("products", pass.Products, $"{_hardware.ProductEfficiency:0.###} of {PassTime.Peak(_hardware, Config.Precision):0.###e+0} operations/s"),
             Of("attention", pass.Attention, $"{_hardware.AttentionEfficiency:0.###} of the peak"),
             Of("kernels bound by memory", pass.Kernels, $"{PassTime.KernelRate(_hardware):0.###e+0} B/s"),
@@ -95,8 +97,7 @@ internal sealed class LayoutPlan
             Exposed("gathering of parameters", Parallel.OptimizerSharding == OptimizerSharding.None
                 ? 0 : _links.GatherOrScatter(Plan.ElementsOfStage(slowest) * ElementBytes.Of(Config.Precision).Narrow, MeshAxis.Data, MeshAxis.Context), (1 - BackwardShare) * pass.Total),
             Optimizer(slowest),
-        };
-        return terms;
+        ];
 
         PlanTerm Of(string name, double seconds, FormattableString rate)
             => new(name, microBatches * seconds, $"{microBatches} micro-batches x {seconds:0.###e+0} s, {rate}");
@@ -107,8 +108,8 @@ internal sealed class LayoutPlan
     // One for each stage.
     private PassTime[] Passes()
     {
-        // Every second layer slides, so that two layers are all kinds.
-        PassTime[] kinds = [.. Enumerable.Range(0, Math.Min(2, Config.Model.Layers)).Select(layer => PassTime.OfLayer(Config, layer, _hardware, _links))];
+        // Where layers slide every second one does, so that two are all kinds.
+        PassTime[] kinds = [.. Enumerable.Range(0, Config.Model.SlidingWindow > 0 ? Math.Min(2, Config.Model.Layers) : 1).Select(layer => PassTime.OfLayer(Config, layer, _hardware, _links))];
         var (embedding, head) = (PassTime.OfEmbedding(Config, _hardware, _links), PassTime.OfHead(Config, _hardware, _links));
         PassTime[] messages = [default, PassTime.OfMessages(Config, 1, _links), PassTime.OfMessages(Config, 2, _links)];
         var stages = Parallel.Pipeline;

@@ -19,19 +19,18 @@ internal static class StageMemory
         var memory = plan.MemoryOfStage(config.Precision, stage);
         var elements = plan.ElementsOfStage(stage);
         var buckets = held.Buckets(parallel, stage, bytes.Wide);
-        var unused = buckets.Sum(bucket => bucket.Capacity) - elements;
+        var unused = buckets.Capacity - elements;
         // Gradients that replicas of one machine sum where they lie have no room to spare.
         var hasOwnGradients = plan.Replicas == 1 || !parallel.Overlap || config.Run.Deterministic || plan.Ranks / parallel.Pipeline > ranksPerNode;
         // Of buckets whose gradients are kept in parts there are whole ones only in backward: one that is written to, and two on their way.
         var isDivided = parallel.OptimizerSharding == OptimizerSharding.Zero2 && plan.Replicas > 1;
-        var divided = isDivided ? buckets.Where(bucket => !bucket.IsPartial).Select(bucket => bucket.Length).OrderDescending().ToArray() : [];
-        var unusedGradients = isDivided ? buckets.Where(bucket => bucket.IsPartial).Sum(bucket => bucket.Capacity - bucket.Length) : unused;
+        var unusedGradients = isDivided ? buckets.PartialCapacity - buckets.PartialLength : unused;
         var unusedBytes = unused * bytes.Narrow + (hasOwnGradients ? unusedGradients * bytes.Wide : 0);
-        var wholeGradients = isDivided ? divided.Take(3).Sum() + buckets.Where(bucket => bucket.IsPartial).Sum(bucket => bucket.Length) * (1 - 1.0 / plan.Replicas) : 0;
+        var wholeGradients = isDivided ? buckets.LargestThree + buckets.PartialLength * (1 - 1.0 / plan.Replicas) : 0;
 
         var shift = ShiftPlan.Of(config.Model.KvShift);
-        // Every second layer slides, so that two layers are all kinds.
-        double[] keptOfKinds = [.. Enumerable.Range(0, Math.Min(2, config.Model.Layers)).Select(layer => Layer(layer).Kept(parallel.Recompute))];
+        // Where layers slide every second one does, so that two are all kinds.
+        double[] keptOfKinds = [.. Enumerable.Range(0, config.Model.SlidingWindow > 0 ? Math.Min(2, config.Model.Layers) : 1).Select(layer => Layer(layer).Kept(parallel.Recompute))];
         var (layers, kept) = (range.EndLayer - range.FirstLayer, 0.0);
         for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
         {

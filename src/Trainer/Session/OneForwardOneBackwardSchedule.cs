@@ -49,6 +49,7 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
                 next = number + 1 < passes.Length && passes[number + 1].IsForward ? Take(batches) : null;
                 if (!model.Stage.HasEmbedding)
                 {
+                    RunProgress.Enter(RunPhase.Backward);
                     using var gradient = oldest.From.Input.grad!;
                     model.Pipeline.SendGradient(gradient);
                 }
