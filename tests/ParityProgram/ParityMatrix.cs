@@ -102,6 +102,10 @@ internal static class ParityMatrix
             Case(new ParallelConfig(), microBatch: 1),
             Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.None }, microBatch: 2, tied: true),
             Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2 }, microBatch: 1, tied: true),
+            // Sums from within backward in the caller's time, between the collectives of each other axis.
+            Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2, Overlap = false }, microBatch: 1, tied: true),
+            Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2, Overlap = false, Tensor = 2, Sequence = true }, microBatch: 1, stages: 1),
+            Case(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2, Overlap = false, Context = 2 }, microBatch: 1, stages: 1),
             Case(new ParallelConfig { CanonicalLeaves = 4 }, microBatch: 1, tied: true),
             Case(new ParallelConfig { Tensor = 2, Recompute = Recompute.Full }, microBatch: 1, tied: true),
             Case(new ParallelConfig { Tensor = 2, Sequence = false }, microBatch: 2),

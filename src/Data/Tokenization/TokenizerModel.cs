@@ -93,6 +93,9 @@ public sealed class TokenizerModel : Tokenizer
             : throw new ArgumentException($"{_description.Source} has no token '{tokenOrId}'; wanted one as its vocabulary spells it, or an id");
     }
 
+    /// <summary>Whether an id has a token. Ids below <see cref="VocabularySize"/> may have none, where a vocabulary has gaps.</summary>
+    public bool HasId(int id) => _tokens.TryGet(id, out _);
+
     /// <summary>The vocabulary's spelling of an id.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     public string TokenOf(int id)

@@ -9,7 +9,8 @@ namespace KvShiftScale.Parallel.Gradients;
 /// </summary>
 /// <remarks>
 /// Buckets start in reverse order of allocation, which is about the order of backward and the same on every rank: one that is ready waits for those
-/// before it.
+/// before it. Those of which ranks keep their part come before the others: backward waits for them, and must not wait behind a sum over ranks that are
+/// at other layers.
 /// </remarks>
 internal sealed class BackwardReduction : IDisposable
 {
@@ -38,6 +39,7 @@ internal sealed class BackwardReduction : IDisposable
             bucket.Traits.PartialOver is { Size: > 1 } group ? partial(group) : null, counters, Open, StartReady))];
         Array.Reverse(_all);
         _ofEveryMicroBatch = [.. _all.Where(reduction => reduction.Bucket.KeepsOwnedGradientsOnly)];
+        _all = [.. _ofEveryMicroBatch, .. _all.Except(_ofEveryMicroBatch)];
         foreach (var reduction in _thread is null ? _ofEveryMicroBatch : _all)
         {
             reduction.Listen();
@@ -84,6 +86,11 @@ internal sealed class BackwardReduction : IDisposable
         foreach (var reduction in _all)
         {
             reduction.Ignore();
+            // What was given up may still be written to.
+            if (_thread?.HasGivenUp != true)
+            {
+                reduction.DisposeViews();
+            }
         }
     }
 
@@ -105,7 +112,7 @@ internal sealed class BackwardReduction : IDisposable
 
     private void Open(BucketReduction reduction)
     {
-        if (!reduction.Bucket.KeepsOwnedGradientsOnly || !_open.Add(reduction))
+        if (!reduction.Bucket.KeepsOwnedGradientsOnly || _open.Contains(reduction))
         {
             return;
         }
@@ -116,6 +123,7 @@ internal sealed class BackwardReduction : IDisposable
         }
 
         reduction.Bucket.OpenGradients();
+        _open.Add(reduction);
     }
 
     private void Start(BucketReduction reduction)

@@ -100,12 +100,18 @@ internal sealed class BucketReduction
     /// <summary>The sums are there.</summary>
     public void End()
     {
-        _whole?.Dispose();
-        _owned?.Dispose();
+        DisposeViews();
         if (Bucket.KeepsOwnedGradientsOnly)
         {
             Bucket.CloseGradients();
         }
+    }
+
+    /// <summary>Lets go of the gradients that the collectives had, whatever became of them.</summary>
+    public void DisposeViews()
+    {
+        _whole?.Dispose();
+        _owned?.Dispose();
     }
 
     // The gradients of one parameter in the backward that is under way.

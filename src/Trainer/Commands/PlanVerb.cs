@@ -39,6 +39,7 @@ internal static class PlanVerb
         {
             string[] settings = [.. parsed.GetValue(set)!, .. LayoutSettings(parsed.GetValue(explain))];
             var run = RunConfigReader.Read(parsed.GetRequiredValue(config), [.. settings.Select(ConfigOverride.Parse)]);
+            RunConfigRules.CheckNumbersOf(run, "");
             if (run.Precision == Precision.Fp64)
             {
                 throw new UsageException("found precision: fp64, which is for tests of numerics; wanted bf16 or fp32, for which devices have stated peaks: --set precision=bf16");

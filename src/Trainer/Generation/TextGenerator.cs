@@ -75,8 +75,10 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         try
         {
             var logits = new float[model.Config.VocabSize];
-            // A model may have more ids than its tokenizer, for the sake of a round number; those are never chosen.
+            // A model may have more ids than its tokenizer, for the sake of a round number, and that may have gaps; those are never chosen.
             var choices = Math.Min(logits.Length, tokenizer.VocabularySize);
+            int[] gaps = [.. Enumerable.Range(0, choices).Where(id => !tokenizer.HasId(id))];
+            var scores = new float[choices];
             var next = prompt;
             End = GenerationEnd.TokenLimit;
             for (var count = 0; count < Math.Max(1, options.MaxTokens); count++)
@@ -93,7 +95,13 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
                     yield break;
                 }
 
-                var id = sampler.Choose(logits.AsSpan(0, choices), count);
+                logits.AsSpan(0, choices).CopyTo(scores);
+                foreach (var gap in gaps)
+                {
+                    scores[gap] = float.NegativeInfinity;
+                }
+
+                var id = sampler.Choose(scores, count);
                 observer?.Invoke(logits, id);
                 if (id == tokenizer.EndOfTextId || stopIds?.Contains(id) == true)
                 {

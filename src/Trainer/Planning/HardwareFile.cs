@@ -18,7 +18,7 @@ internal static class HardwareFile
         {
             text = File.ReadAllText(path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new ConfigException(new ConfigFault("--gpu", path,
                 $"must be one of {string.Join(", ", KnownHardware.All.Keys)}, or a file that can be read ({error.Message})",

@@ -114,8 +114,14 @@ internal sealed class HardwareMeasurement(ParallelContext ranks, RunConfig confi
         var (large, small) = (zeros((long)_sizes.Inner, type), zeros(1, type));
         var messages = 2 * (ranks.World.Size - 1);
         var latency = Seconds(() => ranks.World.AllReduce(small)) / messages;
-        var transfer = Seconds(() => ranks.World.AllReduce(large)) - messages * latency;
-        return (messages * _sizes.Inner * large.element_size() / ranks.World.Size / Math.Max(transfer, 1e-9), latency);
+        var whole = Seconds(() => ranks.World.AllReduce(large));
+        // Where neighbours on the machine make a number take as long as activations, what is left between the two says nothing.
+        if (whole < 2 * messages * latency)
+        {
+            latency = 0;
+        }
+
+        return (messages * _sizes.Inner * large.element_size() / ranks.World.Size / (whole - messages * latency), latency);
     }
 
     private double Disk()

@@ -39,7 +39,7 @@ internal sealed class LayoutSearch
         var fitting = new List<LayoutPlan>();
         foreach (var divided in Divisions(config, cluster.Ranks))
         {
-            // What is shared and made again breaks no rule.
+            // What is shared and made again breaks no other rule than that of Variants.
             if (RunConfigRules.FaultsOf(divided, cluster.Ranks) is [var fault, ..])
             {
                 Count(search._refused, fault.Key, $"{fault.Value} {fault.Rule}");
@@ -73,12 +73,14 @@ internal sealed class LayoutSearch
            from microBatch in Divisors(config.Data.GlobalBatch)
            select config with
            {
-               Parallel = config.Parallel with { Tensor = tensor, Context = context, Pipeline = pipeline, Sequence = sequence },
+               Parallel = config.Parallel with { Tensor = tensor, Context = context, Pipeline = pipeline, Sequence = sequence, OptimizerSharding = OptimizerSharding.None },
                Data = config.Data with { MicroBatch = microBatch },
            };
 
+    // Canonical sums need whole gradients.
     private static IEnumerable<RunConfig> Variants(RunConfig config, int ranks)
         => from sharding in Enum.GetValues<OptimizerSharding>()
+           where sharding != OptimizerSharding.Zero2 || !config.Run.Deterministic
            where sharding == OptimizerSharding.None || ranks > (long)config.Parallel.Pipeline * config.Parallel.Tensor
            from recompute in Enum.GetValues<Recompute>()
            select config with { Parallel = config.Parallel with { OptimizerSharding = sharding, Recompute = recompute } };

@@ -25,7 +25,7 @@ internal sealed class Completion(TextGenerator generator, TokenizerModel tokeniz
     private int _offset;
     private int _observed;
 
-    // Of the id that was chosen last; where that ends the text, it is not shown.
+    // Of the id that was chosen last, until its text is known.
     private TokenScore? _chosen;
 
     /// <summary>Tokens generated so far.</summary>
@@ -46,7 +46,7 @@ internal sealed class Completion(TextGenerator generator, TokenizerModel tokeniz
         }
         else if (request.TopLogProbabilities is not null)
         {
-            Enqueue(new TokenScore(prompt.Ids[0], null, []));
+            EnqueueOfPrompt(new TokenScore(prompt.Ids[0], null, []), isLast: prompt.Ids.Length == 1);
         }
 
         foreach (var id in generator.GenerateIds(prompt.Ids, request.Sampling, request.TopLogProbabilities is null ? null : Observe))
@@ -56,6 +56,7 @@ internal sealed class Completion(TextGenerator generator, TokenizerModel tokeniz
             if (_chosen is { } chosen)
             {
                 Enqueue(chosen);
+                _chosen = null;
             }
 
             var text = scanner.Append(decoder.Append(id));
@@ -71,6 +72,12 @@ internal sealed class Completion(TextGenerator generator, TokenizerModel tokeniz
                 yield return new CompletionPiece(begin + text, [.. Before(shown)], null);
                 begin = "";
             }
+        }
+
+        // Evaluation harnesses count on a score for every token that was chosen, also for that which ends the text.
+        if (_chosen is { } end)
+        {
+            Enqueue(end);
         }
 
         // The rest may hold a stop, and a character that has lost its end.
@@ -91,11 +98,22 @@ internal sealed class Completion(TextGenerator generator, TokenizerModel tokeniz
         var score = TokenScore.Of(logits, next, request.TopLogProbabilities!.Value);
         if (isOfPrompt)
         {
-            Enqueue(score);
+            EnqueueOfPrompt(score, isLast: _observed == prompt.Ids.Length - 1);
         }
         else
         {
             _chosen = score;
+        }
+    }
+
+    // A prompt's ids may decode to another text: of an empty prompt, with a blank at the beginning, or normalized.
+    private void EnqueueOfPrompt(TokenScore score, bool isLast)
+    {
+        _offset = Math.Min(_offset, prompt.Text.Length);
+        Enqueue(score);
+        if (isLast)
+        {
+            _offset = prompt.Text.Length;
         }
     }
 

@@ -84,10 +84,10 @@ internal sealed class CompletionAnswer(string model, TokenizerModel tokenizer)
         return json;
     }
 
-    // A model may have more ids than its tokenizer.
+    // A model may have ids that its tokenizer lacks.
     private string TextOf(int id)
     {
-        if (id >= tokenizer.VocabularySize)
+        if (!tokenizer.HasId(id))
         {
             return FormattableString.Invariant($"<id {id}>");
         }

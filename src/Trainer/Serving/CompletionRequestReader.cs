@@ -18,6 +18,9 @@ internal sealed class CompletionRequestReader(TextGenerator generator, Tokenizer
     // Who asks, and for which model: there is one.
     private static readonly string[] Ignored = ["model", "user", "stream_options"];
 
+    // Some hundred megabytes, while the answer is made.
+    private const long MostScores = 4_000_000;
+
     private static readonly string[] Known =
         ["prompt", "max_tokens", "temperature", "top_p", "seed", "stop", "echo", "logprobs", "stream"];
 
@@ -65,6 +68,13 @@ internal sealed class CompletionRequestReader(TextGenerator generator, Tokenizer
         foreach (var prompt in request.Prompts)
         {
             generator.Require(prompt.Ids);
+        }
+
+        var scores = request.Prompts.Sum(prompt => (long)Math.Min(generator.Context, prompt.Ids.Length + sampling.MaxTokens)) * (1 + request.TopLogProbabilities ?? 0);
+        if (scores > MostScores)
+        {
+            throw new UsageException(FormattableString.Invariant(
+                $"found a request whose answer may hold {scores:N0} log-probabilities; wanted at most {MostScores:N0}: fewer prompts, max_tokens or logprobs"));
         }
 
         return request;
@@ -126,9 +136,9 @@ internal sealed class CompletionRequestReader(TextGenerator generator, Tokenizer
             throw new UsageException($"found the prompt {Shorten(item)}; wanted a text, or a list of one token id or more");
         }
 
-        var ids = item.EnumerateArray().Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && number >= 0 && number < tokenizer.VocabularySize
+        var ids = item.EnumerateArray().Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && tokenizer.HasId(number)
             ? number
-            : throw new UsageException($"found {Shorten(id)} among a prompt's ids; wanted numbers below {tokenizer.VocabularySize}, the tokenizer's")).ToArray();
+            : throw new UsageException($"found {Shorten(id)} among a prompt's ids; wanted ids of the tokenizer, which are below {tokenizer.VocabularySize}")).ToArray();
         return new CompletionPrompt(tokenizer.Decode(ids), ids);
     }
 

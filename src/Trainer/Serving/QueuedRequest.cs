@@ -23,9 +23,10 @@ internal sealed record QueuedRequest(IReadOnlyList<Completion> Completions, Chan
 
             Pieces.Complete();
         }
-        catch (Exception told) when (told is InvalidDataException or OperationCanceledException)
+        catch (Exception failure)
         {
-            Pieces.Complete(told);
+            // The handler that reads the pieces throws it, and answers for it; the next request may do.
+            Pieces.Complete(failure);
         }
     }
 }

@@ -95,7 +95,7 @@ internal static class OverlapScenario
         // in the bucket of what is not decayed, which is allocated second and complete last but one.
         var tied = parameters.Create("tied", weightDecay: true, ParameterShard.Whole(8, 7), uses: 2);
         var between = parameters.Create("between", weightDecay: false, 7);
-        var unused = parameters.Create("unused", weightDecay: true, ParameterShard.Whole(3, 3), uses: 0);
+        var unused = parameters.Create("unused", weightDecay: true, 3, 3);
         var middle = parameters.Create("middle", weightDecay: true, 7, 7);
         var large = parameters.Create("large", weightDecay: true, 7, 41);
         Expect.Equal(true, parameters.Buckets.Count >= 4, "four buckets or more");

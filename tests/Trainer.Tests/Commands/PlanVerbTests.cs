@@ -63,6 +63,8 @@ public sealed class PlanVerbTests : IDisposable
     [InlineData("--set", "precision=fp64", "wanted bf16 or fp32")]
     [InlineData("--gpus-per-node", "0", "wanted at least 1")]
     [InlineData("--gpu", "h300", "one of h100, h200, a100")]
+    [InlineData("--gpu", "", "a file that can be read")]
+    [InlineData("--set", "model.heads=0", "must be at least 1")]
     [InlineData("--gpus-per-node", "7", "found no layout of 7 ranks")]
     public void WhatCannotBeIsSaid(string option, string value, string said)
     {

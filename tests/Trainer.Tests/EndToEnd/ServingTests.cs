@@ -83,6 +83,30 @@ public sealed class ServingTests(TrainingFixture fixture)
         static JsonArray Ids(int[] ids) => new([.. ids.Select(id => (JsonNode)id)]);
     }
 
+    // What stands before a document is no part of its text.
+    [Fact]
+    public void AnEmptyPromptHasNoLength()
+    {
+        var choice = _server.Complete(new JsonObject { ["prompt"] = "", ["max_tokens"] = 3, ["temperature"] = 0, ["echo"] = true, ["logprobs"] = 0 })["choices"]![0]!;
+
+        Assert.Equal([0, 0], choice["logprobs"]!["text_offset"]!.AsArray().Take(2).Select(offset => (int)offset!));
+        Assert.DoesNotContain("<|", (string)choice["text"]!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AnAnswerThatNoMemoryHoldsIsRefused()
+    {
+        var (status, answer) = await _server.PostAsync(new JsonObject
+        {
+            ["prompt"] = new JsonArray([.. Enumerable.Repeat("a", 1000).Select(text => (JsonNode)text)]),
+            ["max_tokens"] = 47,
+            ["logprobs"] = 100,
+        }.ToJsonString());
+
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("wanted at most 4,000,000", (string?)JsonNode.Parse(answer)!["error"]!["message"]);
+    }
+
     [Fact]
     public void AStopEndsTheTextBeforeIt()
     {
@@ -130,7 +154,7 @@ public sealed class ServingTests(TrainingFixture fixture)
     [InlineData("{}", "found no 'prompt'")]
     [InlineData("{\"prompt\": []}", "found the prompt []")]
     [InlineData("{\"prompt\": [[1], \"a\", 3]}", "found the prompt 3")]
-    [InlineData("{\"prompt\": [1, 300]}", "found 300 among a prompt's ids; wanted numbers below 300")]
+    [InlineData("{\"prompt\": [1, 300]}", "found 300 among a prompt's ids; wanted ids of the tokenizer, which are below 300")]
     [InlineData("{\"prompt\": [-1]}", "found -1 among")]
     [InlineData("{\"prompt\": \"zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra zebra\"}", "the model's context of 48")]
     [InlineData("{\"prompt\": \"a\", \"max_tokens\": -1}", "'max_tokens': -1; wanted a whole number from 0")]

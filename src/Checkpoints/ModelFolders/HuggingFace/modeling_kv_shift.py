@@ -184,7 +184,11 @@ def build(owner, config):
 def logits_of(owner, ids, real):
     """[batch, tokens, vocab_size]."""
     hidden = owner.model(ids, real)
-    return functional.linear(hidden, owner.model.embed_tokens.weight) if owner.lm_head is None else owner.lm_head(hidden)
+    if owner.lm_head is not None:
+        return owner.lm_head(hidden)
+    # A model in parts may have its embedding on another device.
+    weight = owner.model.embed_tokens.weight
+    return functional.linear(hidden.to(weight.device), weight)
 
 
 class KvShiftTransformer(nn.Module):
