@@ -48,7 +48,7 @@ internal static class GradientSharding
         }
 
         var line = string.Create(CultureInfo.InvariantCulture,
-            $"rank {ranks.World.Rank}: gradient bytes {training.GradientBytes}, most resident bytes {MostResidentBytes()}, parameters {training.Parameters}");
+            $"rank {ranks.World.Rank}: gradient bytes {training.GradientBytes}, most resident bytes {ResidentMemory.Most}, parameters {training.Parameters}");
         var lines = ranks.World.AllGatherTexts(line);
         if (ranks.World.Rank == 0)
         {
@@ -63,12 +63,4 @@ internal static class GradientSharding
 
     private static DataConfig Data(ParallelContext ranks, int microBatches)
         => new() { Context = 256, GlobalBatch = ranks.World.Size * microBatches, MicroBatch = 1, DocumentMask = false };
-
-    private static long MostResidentBytes()
-    {
-        const string Key = "VmHWM:";
-        var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(Key, StringComparison.Ordinal));
-        // "VmHWM:     1234 kB"
-        return long.Parse(line[Key.Length..^2].Trim(), CultureInfo.InvariantCulture) << 10;
-    }
 }

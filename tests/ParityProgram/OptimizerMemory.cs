@@ -38,10 +38,10 @@ internal static class OptimizerMemory
         parameters.BeginStep();
         reducer.Reduce();
         GC.Collect();
-        var before = ResidentBytes();
+        var before = ResidentMemory.Now;
         using var optimizer = new AdamW(parameters, new OptimizerConfig());
         optimizer.Step(learningRate: 1e-3, gradientScale: 1, step: 1);
-        var grown = ResidentBytes() - before;
+        var grown = ResidentMemory.Now - before;
         reducer.GatherParameters();
         var line = string.Create(CultureInfo.InvariantCulture,
             $"rank {ranks.World.Rank}: optimizer bytes {optimizer.StateBytes}, resident bytes {grown}, parameters {parameters.GlobalElementCount}");
@@ -52,14 +52,5 @@ internal static class OptimizerMemory
         }
 
         return 0;
-    }
-
-    private static long ResidentBytes()
-    {
-        // Counted page by page, where VmRSS is a sum of counters that each processor adds to from time to time.
-        const string Key = "Rss:";
-        var line = File.ReadLines("/proc/self/smaps_rollup").First(line => line.StartsWith(Key, StringComparison.Ordinal));
-        // "Rss:     1234 kB"
-        return long.Parse(line[Key.Length..^2].Trim(), CultureInfo.InvariantCulture) << 10;
     }
 }

@@ -18,8 +18,10 @@ internal sealed class BackwardReduction : IDisposable
     private const int MostUnderWay = 2;
 
     private readonly CommunicationThread? _thread;
-    private readonly BucketReduction[] _all;
     private readonly BucketReduction[] _ofEveryMicroBatch;
+    private readonly BucketReduction[] _ofStep;
+    // Both, in this order.
+    private readonly BucketReduction[] _all;
     private readonly Queue<BucketReduction> _underWay = [];
     private readonly HashSet<BucketReduction> _open = [];
     // What the backward that is under way starts, and how much of that it has.
@@ -28,18 +30,18 @@ internal sealed class BackwardReduction : IDisposable
 
     /// <param name="parameters">Parameters of this rank.</param>
     /// <param name="replicas">The ranks that hold the same part of the parameters.</param>
-    /// <param name="partial">The group that a bucket's own is exchanged for; called in the order of the buckets.</param>
+    /// <param name="partial">The group that a bucket's own is exchanged for.</param>
     /// <param name="thread">Communicates beside backward; null: the caller does.</param>
     /// <param name="counters">Where its time is counted.</param>
     public BackwardReduction(ParameterBuckets parameters, ProcessGroup replicas, Func<ProcessGroup, ProcessGroup> partial, CommunicationThread? thread,
         OverlapCounters counters)
     {
         _thread = thread;
-        _all = [.. parameters.Buckets.Select(bucket => new BucketReduction(bucket, replicas,
-            bucket.Traits.PartialOver is { Size: > 1 } group ? partial(group) : null, counters, Open, StartReady))];
-        Array.Reverse(_all);
-        _ofEveryMicroBatch = [.. _all.Where(reduction => reduction.Bucket.KeepsOwnedGradientsOnly)];
-        _all = [.. _ofEveryMicroBatch, .. _all.Except(_ofEveryMicroBatch)];
+        var reductions = parameters.Buckets.Reverse().Select(bucket => new BucketReduction(bucket, replicas,
+            bucket.Traits.PartialOver is { Size: > 1 } group ? partial(group) : null, counters, Open, StartReady)).ToLookup(reduction => reduction.Bucket.KeepsOwnedGradientsOnly);
+        _ofEveryMicroBatch = [.. reductions[true]];
+        _ofStep = [.. reductions[false]];
+        _all = [.. _ofEveryMicroBatch, .. _ofStep];
         foreach (var reduction in _thread is null ? _ofEveryMicroBatch : _all)
         {
             reduction.Listen();
@@ -63,7 +65,7 @@ internal sealed class BackwardReduction : IDisposable
     {
         StartRest(_order);
         StartRest(_all);
-        foreach (var reduction in _all.Except(_ofEveryMicroBatch))
+        foreach (var reduction in _ofStep)
         {
             _thread?.Wait(reduction.Task);
             reduction.End();

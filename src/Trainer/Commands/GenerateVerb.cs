@@ -1,10 +1,7 @@
 using System.CommandLine;
 using System.Text;
-using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
-using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Trainer.Generation;
-using KvShiftScale.Trainer.Launch;
 
 namespace KvShiftScale.Trainer.Commands;
 
@@ -45,19 +42,9 @@ internal static class GenerateVerb
 
     private static int Run(string folder, string? prompt, SamplingOptions options, bool vanilla)
     {
-        TensorLibrary.Load();
-        using var source = ModelSource.Open(folder);
-        var tokenizer = TokenizerModel.Load(folder);
-        if (source.Note is { } note && !vanilla)
-        {
-            Console.Error.WriteLine($"kvshift: {note}");
-        }
-
-        ComputeThreads.Set(configured: 0);
-        // The last token generated is not fed back. Tables and caches need no more room than one text.
-        var room = prompt is null ? long.MaxValue : TextGenerator.PromptIds(tokenizer, prompt).Length + options.MaxTokens - 1L;
-        using var model = source.Build(vanilla, (int)Math.Min(source.Description.Context, room));
-        var generator = new TextGenerator(model, tokenizer, TokenIds.EndsOf(folder, source.Description));
+        // The last token generated is not fed back.
+        using var model = TextModel.Load(folder, vanilla, ids => prompt is null ? long.MaxValue : TextGenerator.PromptIds(ids, prompt).Length + options.MaxTokens - 1L);
+        var (generator, tokenizer) = (model.Generator, model.Tokenizer);
         // Text is UTF-8 whatever the terminal's language says, and each piece is shown at once.
         using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false)) { AutoFlush = true };
         if (prompt is not null)

@@ -1,10 +1,5 @@
 using System.CommandLine;
-using KvShiftScale.Checkpoints.ModelFolders;
 using KvShiftScale.Core;
-using KvShiftScale.Data.Tokenization;
-using KvShiftScale.Models;
-using KvShiftScale.Trainer.Generation;
-using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Serving;
 using KvShiftScale.Trainer.Signals;
 
@@ -28,32 +23,18 @@ internal static class ServeVerb
     private static int Run(string folder, string host, int port, bool vanilla)
     {
         using var stop = new SignalToken();
-        var (model, generator, tokenizer) = Load(folder, vanilla);
-        using (model)
-        {
-            var name = RunPath.NameOf(folder);
-            using var server = new CompletionServer(generator, tokenizer, name, host, port);
-            Console.WriteLine(FormattableString.Invariant($"{name}: http://{host}:{port}/v1/completions, context of {generator.Context} tokens; Ctrl-C ends it"));
-            server.Run(stop.Token);
-        }
-
+        using var model = Load(folder, vanilla);
+        var name = RunPath.NameOf(folder);
+        using var server = new CompletionServer(model.Generator, model.Tokenizer, name, host, port);
+        Console.WriteLine(FormattableString.Invariant($"{name}: http://{host}:{port}/v1/completions, context of {model.Generator.Context} tokens; Ctrl-C ends it"));
+        server.Run(stop.Token);
         return ExitCode.Done;
     }
 
-    private static (KvShiftTransformer Model, TextGenerator Generator, TokenizerModel Tokenizer) Load(string folder, bool vanilla)
+    private static TextModel Load(string folder, bool vanilla)
     {
         // Nothing is served yet that would have to end.
         using var ended = new SignalEnd();
-        TensorLibrary.Load();
-        using var source = ModelSource.Open(folder);
-        var tokenizer = TokenizerModel.Load(folder);
-        if (source.Note is { } note && !vanilla)
-        {
-            Console.Error.WriteLine($"kvshift: {note}");
-        }
-
-        ComputeThreads.Set(configured: 0);
-        var model = source.Build(vanilla);
-        return (model, new TextGenerator(model, tokenizer, TokenIds.EndsOf(folder, source.Description)), tokenizer);
+        return TextModel.Load(folder, vanilla, room: _ => long.MaxValue);
     }
 }

@@ -15,6 +15,10 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
     // A long prompt is fed in pieces: scores are [heads, piece, length so far] and logits [piece, vocabulary].
     private const int ChunkTokens = 128;
 
+    // A model may have more ids than its tokenizer, for the sake of a round number, and that may have gaps; those are never chosen.
+    private readonly int _choices = Math.Min(model.Config.VocabSize, tokenizer.VocabularySize);
+    private readonly int[] _gaps = [.. Enumerable.Range(0, Math.Min(model.Config.VocabSize, tokenizer.VocabularySize)).Where(id => !tokenizer.HasId(id))];
+
     /// <summary>The longest text, prompt included, in tokens.</summary>
     public int Context => model.Context;
 
@@ -75,10 +79,7 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
         try
         {
             var logits = new float[model.Config.VocabSize];
-            // A model may have more ids than its tokenizer, for the sake of a round number, and that may have gaps; those are never chosen.
-            var choices = Math.Min(logits.Length, tokenizer.VocabularySize);
-            int[] gaps = [.. Enumerable.Range(0, choices).Where(id => !tokenizer.HasId(id))];
-            var scores = new float[choices];
+            var scores = new float[_choices];
             var next = prompt;
             End = GenerationEnd.TokenLimit;
             for (var count = 0; count < Math.Max(1, options.MaxTokens); count++)
@@ -95,8 +96,8 @@ internal sealed class TextGenerator(KvShiftTransformer model, TokenizerModel tok
                     yield break;
                 }
 
-                logits.AsSpan(0, choices).CopyTo(scores);
-                foreach (var gap in gaps)
+                logits.AsSpan(0, _choices).CopyTo(scores);
+                foreach (var gap in _gaps)
                 {
                     scores[gap] = float.NegativeInfinity;
                 }

@@ -10,7 +10,6 @@ internal sealed class LayoutPlan
     // Of backward in a micro-batch's time where nothing is made again.
     private const double BackwardShare = 2.0 / 3;
 
-    private readonly HardwareProfile _hardware;
     private readonly Cluster _cluster;
     private readonly LinkTime _links;
     // Most layouts do not fit, and are not asked for their time.
@@ -22,7 +21,7 @@ internal sealed class LayoutPlan
     public LayoutPlan(RunPlan plan, HeldParameters held, Cluster cluster)
     {
         Plan = plan;
-        _hardware = cluster.Hardware;
+        _cluster = cluster;
         _links = new LinkTime(cluster.Hardware, MeshLayout.Create(plan.Ranks, Parallel), cluster.RanksPerNode);
         _time = new(TimeTerms);
         var stages = Parallel.Pipeline;
@@ -30,10 +29,9 @@ internal sealed class LayoutPlan
         (MemoryStage, Memory) = new[] { 0, plan.Config.Model.SlidingWindow > 0 ? Math.Min(1, stages - 1) : 0, stages - 1 }.Distinct()
             .Select(stage => (stage, StageMemory.Terms(plan, held, stage, cluster.RanksPerNode))).MaxBy(stage => stage.Item2.Sum(term => term.Value));
         MemoryBytes = Memory.Sum(term => term.Value);
-        _cluster = cluster;
         // A parameter and two moments, in float32 at least, each once.
         CheckpointBytes = 3.0 * ElementBytes.Of(plan.Config.Precision).Wide * cluster.Parameters;
-        CheckpointSeconds = CheckpointBytes / cluster.Nodes / _hardware.DiskBytesPerSecond;
+        CheckpointSeconds = CheckpointBytes / cluster.Nodes / Hardware.DiskBytesPerSecond;
     }
 
     /// <summary>The run.</summary>
@@ -58,7 +56,7 @@ internal sealed class LayoutPlan
     public double TokensPerSecond => Plan.TokensPerStep / StepSeconds;
 
     /// <summary>Share of the devices' peak, 0 to 1.</summary>
-    public double Mfu => Plan.TokensPerStep / StepSeconds * _cluster.FlopsPerToken / (Plan.Ranks * PassTime.Peak(_hardware, Config.Precision));
+    public double Mfu => Plan.TokensPerStep / StepSeconds * _cluster.FlopsPerToken / (Plan.Ranks * PassTime.Peak(Hardware, Config.Precision));
 
     /// <summary>Days of all steps.</summary>
     public double Days => StepSeconds * Plan.Config.Run.Steps / 86_400;
@@ -70,6 +68,8 @@ internal sealed class LayoutPlan
     public double CheckpointSeconds { get; }
 
     private RunConfig Config => Plan.Config;
+
+    private HardwareProfile Hardware => _cluster.Hardware;
 
     private ParallelConfig Parallel => Config.Parallel;
 
@@ -85,9 +85,9 @@ internal sealed class LayoutPlan
         var sums = Parallel.OptimizerSharding == OptimizerSharding.Zero2 ? microBatches : 1;
         return
         [
-            Of("products", pass.Products, $"{_hardware.ProductEfficiency:0.###} of {PassTime.Peak(_hardware, Config.Precision):0.###e+0} operations/s"),
-            Of("attention", pass.Attention, $"{_hardware.AttentionEfficiency:0.###} of the peak"),
-            Of("kernels bound by memory", pass.Kernels, $"{PassTime.KernelRate(_hardware):0.###e+0} B/s"),
+            Of("products", pass.Products, $"{Hardware.ProductEfficiency:0.###} of {PassTime.Peak(Hardware, Config.Precision):0.###e+0} operations/s"),
+            Of("attention", pass.Attention, $"{Hardware.AttentionEfficiency:0.###} of the peak"),
+            Of("kernels bound by memory", pass.Kernels, $"{PassTime.KernelRate(Hardware):0.###e+0} B/s"),
             Of("tensor collectives", pass.TensorLinks, $"over {Parallel.Tensor} ranks {Where(MeshAxis.Tensor)}"),
             Of("context collectives", pass.ContextLinks, $"over {Parallel.Context} ranks {Where(MeshAxis.Context)}"),
             Of("messages of the pipeline", pass.Messages, $"to neighbours {Where(MeshAxis.Pipeline)}"),
@@ -109,8 +109,8 @@ internal sealed class LayoutPlan
     private PassTime[] Passes()
     {
         // Where layers slide every second one does, so that two are all kinds.
-        PassTime[] kinds = [.. Enumerable.Range(0, Config.Model.SlidingWindow > 0 ? Math.Min(2, Config.Model.Layers) : 1).Select(layer => PassTime.OfLayer(Config, layer, _hardware, _links))];
-        var (embedding, head) = (PassTime.OfEmbedding(Config, _hardware, _links), PassTime.OfHead(Config, _hardware, _links));
+        PassTime[] kinds = [.. Enumerable.Range(0, Config.Model.SlidingWindow > 0 ? Math.Min(2, Config.Model.Layers) : 1).Select(layer => PassTime.OfLayer(Config, layer, Hardware, _links))];
+        var (embedding, head) = (PassTime.OfEmbedding(Config, Hardware, _links), PassTime.OfHead(Config, Hardware, _links));
         PassTime[] messages = [default, PassTime.OfMessages(Config, 1, _links), PassTime.OfMessages(Config, 2, _links)];
         var stages = Parallel.Pipeline;
         return [.. Enumerable.Range(0, stages).Select(stage =>
@@ -128,7 +128,7 @@ internal sealed class LayoutPlan
 
     private PlanTerm Exposed(string name, double seconds, double beside)
     {
-        var hidden = Parallel.Overlap && !Config.Run.Deterministic ? _hardware.OverlapShare * Math.Min(seconds, beside) : 0;
+        var hidden = Parallel.Overlap && !Config.Run.Deterministic ? Hardware.OverlapShare * Math.Min(seconds, beside) : 0;
         return new(name, seconds - hidden, $"{seconds:0.###e+0} s over {Plan.Replicas} replicas, {hidden:0.###e+0} s of it beside computation");
     }
 
@@ -138,6 +138,6 @@ internal sealed class LayoutPlan
         var bytes = ElementBytes.Of(Config.Precision);
         var owned = Plan.ElementsOfStage(stage) / (Parallel.OptimizerSharding == OptimizerSharding.None ? 1 : Plan.Replicas);
         var perElement = 8 * bytes.Wide + (bytes.Narrow < bytes.Wide ? bytes.Narrow : 0);
-        return new("optimizer", owned * perElement / PassTime.KernelRate(_hardware), $"{owned:N0} elements x {perElement} B");
+        return new("optimizer", owned * perElement / PassTime.KernelRate(Hardware), $"{owned:N0} elements x {perElement} B");
     }
 }

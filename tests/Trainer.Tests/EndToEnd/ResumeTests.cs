@@ -89,6 +89,25 @@ public sealed class ResumeTests(TrainingFixture fixture)
         Assert.Equal([fixture.RunOf(name).Checkpoint(stoppedAt)], Checkpoints(name));
     }
 
+    [Theory]
+    [InlineData(null, "found no file at --hostfile ''")]
+    [InlineData("node-a slots=2\nnode-b slot=1\n", "found 'node-b slot=1' in line 2 of")]
+    [InlineData("# none\n", "found no machine in")]
+    [InlineData("node-a\n", "found --ranks 3; wanted at most 1, its file has no more slots")]
+    public void LaunchScriptRefusesAFileOfMachinesThatIsNone(string? content, string said)
+    {
+        var path = content is null ? "" : fixture.PathOf("hosts");
+        if (content is not null)
+        {
+            File.WriteAllText(path, content);
+        }
+
+        using var run = ProgramRun.StartFile("bash", [LaunchScript(), "--ranks", "3", "--hostfile", path, .. fixture.TrainArguments("hosts").Skip(1)]);
+        run.WaitFor(ExitCode.Usage);
+
+        Assert.Contains(said, run.Error);
+    }
+
     [Fact]
     public void DamagedNewestCheckpointIsNamedAndTheOneBeforeIsUsed()
     {
