@@ -50,8 +50,8 @@ public sealed class AsyncSaveTests(TrainingFixture fixture)
     public void FourRanksSaveWhatTheyWouldHaveSavedAtOnce(string sharding)
     {
         string[] settings = ["parallel.tensor=2", $"parallel.optimizer_sharding={sharding}", "run.steps=6", "run.checkpoint_every=2", "run.validate_every=0"];
-        MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments($"beside-{sharding}", settings));
-        MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments($"at-once-{sharding}", [.. settings, "run.async_save=false"]));
+        MpiRun.Execute(4, ProgramRun.KvShift, fixture.TrainArguments($"beside-{sharding}", settings));
+        MpiRun.Execute(4, ProgramRun.KvShift, fixture.TrainArguments($"at-once-{sharding}", [.. settings, "run.async_save=false"]));
 
         foreach (var step in (long[])[2, 4, 6])
         {

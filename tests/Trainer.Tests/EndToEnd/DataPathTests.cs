@@ -71,7 +71,7 @@ public sealed class DataPathTests(TrainingFixture fixture)
         }
         else
         {
-            using var run = MpiRun.Start(ranks, "kvshift.dll", arguments);
+            using var run = MpiRun.Start(ranks, ProgramRun.KvShift, arguments);
             fixture.WaitForSteps(name, 3);
             Cut(path);
             Assert.True(run.WaitForExit() == ExitCode.Failed, run.Output);

@@ -25,7 +25,7 @@ public sealed class DoctorTests
     {
         using var folder = new TemporaryFolder();
 
-        var output = MpiRun.Execute(2, "kvshift.dll", ["doctor", "--directory", folder.Path]);
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, ["doctor", "--directory", folder.Path]);
 
         Assert.Contains("2 on 1 machine", output);
         Assert.Contains("seen by all ranks after", output);

@@ -35,7 +35,7 @@ public sealed class EvaluationTests(TrainingFixture fixture)
     {
         var expected = Evaluate();
 
-        var output = MpiRun.Execute(2, "kvshift.dll", ["eval", "--model", fixture.ModelPath, "--data", fixture.ValidationShard]);
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, ["eval", "--model", fixture.ModelPath, "--data", fixture.ValidationShard]);
 
         var (loss, tokens, _) = Parse(Assert.Single(output.Split('\n'), line => line.StartsWith('{')));
         Assert.Equal(expected.Tokens, tokens);

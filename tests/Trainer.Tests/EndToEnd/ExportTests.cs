@@ -66,7 +66,7 @@ public sealed class ExportTests(TrainingFixture fixture)
         var name = $"sum-{layout}";
 
         // Steps between lines count too.
-        MpiRun.Execute(ranks, "kvshift.dll", fixture.TrainArguments(name, ["run.log_every=7", "run.validate_every=0", .. settings, $"telemetry.otlp_endpoint={collector.Endpoint}"]));
+        MpiRun.Execute(ranks, ProgramRun.KvShift, fixture.TrainArguments(name, ["run.log_every=7", "run.validate_every=0", .. settings, $"telemetry.otlp_endpoint={collector.Endpoint}"]));
 
         var run = fixture.RunOf(name);
         Assert.Equal(run.Last.Tokens, collector.Metrics.SumOf("kvshift.train.tokens"));
@@ -84,7 +84,7 @@ public sealed class ExportTests(TrainingFixture fixture)
         string[] settings = ["run.log_every=3", "run.validate_every=0"];
         using (new InjectedEnvironment("poison@batch:3; poison@batch:5"))
         {
-            MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments(name, [.. settings, "run.steps=8", "optimizer.decay=constant"]));
+            MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments(name, [.. settings, "run.steps=8", "optimizer.decay=constant"]));
         }
 
         var before = fixture.RunOf(name).Last;
@@ -92,7 +92,7 @@ public sealed class ExportTests(TrainingFixture fixture)
         using var collector = new OtlpReceiver();
         using (new InjectedEnvironment("poison@batch:13"))
         {
-            MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments(
+            MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments(
                 name, [.. settings, "run.steps=16", "optimizer.decay=constant", $"telemetry.otlp_endpoint={collector.Endpoint}", "telemetry.export_interval_seconds=0.05"]));
         }
 
@@ -106,7 +106,7 @@ public sealed class ExportTests(TrainingFixture fixture)
     public void CollectorThatIsAwayDoesNotStopTraining()
     {
         using var away = new RefusingPort();
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("not-exported", $"telemetry.otlp_endpoint={away.Endpoint}"));
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments("not-exported", $"telemetry.otlp_endpoint={away.Endpoint}"));
 
         // One rank of a machine speaks for all of it.
         Assert.Equal(2, output.Split("nobody takes the connection").Length);

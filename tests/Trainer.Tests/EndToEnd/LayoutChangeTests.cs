@@ -35,7 +35,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         Train("probed", 1, 2, settings);
 
         // In double precision logits that are off by more than 1e-9 are refused.
-        var output = MpiRun.Execute(3, "kvshift.dll", fixture.TrainArguments("probed", [.. Short, "run.steps=4", "parallel.context=3", .. settings]));
+        var output = MpiRun.Execute(3, ProgramRun.KvShift, fixture.TrainArguments("probed", [.. Short, "run.steps=4", "parallel.context=3", .. settings]));
 
         Assert.Contains("verified and loaded", output);
         Assert.Equal(4, fixture.RunOf("probed").Last.Step);
@@ -140,7 +140,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
     // Trained once: validated and saved by four ranks that share model, samples and optimizer.
     private TrainedRun TwoByTwo() => fixture.Shared("two-by-two", () =>
     {
-        var output = MpiRun.Execute(4, "kvshift.dll", fixture.TrainArguments("two-by-two", [.. Short, "run.steps=10", "parallel.tensor=2",
+        var output = MpiRun.Execute(4, ProgramRun.KvShift, fixture.TrainArguments("two-by-two", [.. Short, "run.steps=10", "parallel.tensor=2",
             "parallel.optimizer_sharding=zero1"]));
         Assert.Contains("4 ranks: data 2 x tensor 2", output);
         Assert.Matches(@"(?m)^ +3 +0 +1 +0 +1 +\S+ +cpu", output);
@@ -175,7 +175,7 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         }
         else
         {
-            MpiRun.Execute(ranks, "kvshift.dll", arguments);
+            MpiRun.Execute(ranks, ProgramRun.KvShift, arguments);
         }
 
         return fixture.RunOf(name);

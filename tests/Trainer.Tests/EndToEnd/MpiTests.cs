@@ -41,7 +41,7 @@ public sealed class MpiTests(TrainingFixture fixture)
                 return [.. fixture.Train(name, settings).Records.Select(record => record.Loss)];
             }
 
-            MpiRun.Execute(ranks, "kvshift.dll", fixture.TrainArguments(name, settings), mpi: mpi);
+            MpiRun.Execute(ranks, ProgramRun.KvShift, fixture.TrainArguments(name, settings), mpi: mpi);
             return [.. fixture.RunOf(name).Records.Select(record => record.Loss)];
         }
     }
@@ -52,7 +52,7 @@ public sealed class MpiTests(TrainingFixture fixture)
     public void AnotherMpiThanTheLaunchersIsRefusedBeforeTheRunIsTouched(MpiFlavor launcher, MpiFlavor named)
     {
         var name = $"refused-{launcher.Key}";
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments(name), ExitCode.Usage, mpi: launcher,
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments(name), ExitCode.Usage, mpi: launcher,
             variables: new Dictionary<string, string> { [MpiLibrary.Variable] = named.Key });
 
         Assert.Contains($"kvshift: found KVSHIFT_MPI={named.Key} in a launch by {launcher.Title} (", output, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class MpiTests(TrainingFixture fixture)
     public void ARankThatDiesEndsTheLaunch(MpiFlavor mpi)
     {
         var name = $"died-{mpi.Key}";
-        using var run = MpiRun.Start(MpiLauncher.Find(mpi), 2, "kvshift.dll", fixture.TrainArguments(name),
+        using var run = MpiRun.Start(MpiLauncher.Find(mpi), 2, ProgramRun.KvShift, fixture.TrainArguments(name),
             new Dictionary<string, string> { ["KVSHIFT_INJECT"] = "kill@step:5,rank=1" });
 
         Assert.NotEqual(0, run.WaitForExit());
@@ -82,7 +82,7 @@ public sealed class MpiTests(TrainingFixture fixture)
     public void ARankThatFailsIsNamedAndEndsTheLaunchWithOne(MpiFlavor mpi)
     {
         var name = $"failed-{mpi.Key}";
-        using var run = MpiRun.Start(MpiLauncher.Find(mpi), 2, "kvshift.dll", fixture.TrainArguments(name),
+        using var run = MpiRun.Start(MpiLauncher.Find(mpi), 2, ProgramRun.KvShift, fixture.TrainArguments(name),
             new Dictionary<string, string> { ["KVSHIFT_INJECT"] = "throw@step:5,rank=1" });
 
         Assert.Equal(ExitCode.Failed, run.WaitForExit());

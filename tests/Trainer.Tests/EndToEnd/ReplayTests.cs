@@ -16,7 +16,7 @@ public sealed class ReplayTests(TrainingFixture fixture)
     {
         const string fault = "poison@batch:7,rank=1";
         using var faults = new InjectedEnvironment(fault);
-        MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("replay-poison", Settings));
+        MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments("replay-poison", Settings));
         var run = fixture.RunOf("replay-poison");
         var before = Directory.GetFiles(run.Path, "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc);
 

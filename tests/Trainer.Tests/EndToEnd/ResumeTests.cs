@@ -51,7 +51,7 @@ public sealed class ResumeTests(TrainingFixture fixture)
     {
         var name = $"two-then-one-{layout}";
         using (new InjectedEnvironment(NotTooFast))
-        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, [.. Long, .. settings])))
+        using (var run = MpiRun.Start(2, ProgramRun.KvShift, fixture.TrainArguments(name, [.. Long, .. settings])))
         {
             fixture.WaitForSteps(name, 3);
             ProgramRun.StartFile("kill", ["-USR2", $"{run.ProcessId}"]).WaitFor(0);

@@ -44,6 +44,7 @@ public sealed class TrainingFixture : IDisposable
               context: 48
               global_batch: 4
               micro_batch: 1
+            parallel: { threads_per_rank: 1 }
             optimizer: { lr: 3.0e-3, warmup_steps: 5, decay: cosine, weight_decay: 0.1, clip_norm: 1.0 }
             """);
         // A run that failed fails the test that wanted it, and not all of those that come later.
@@ -108,7 +109,7 @@ public sealed class TrainingFixture : IDisposable
 
     internal TrainedRun TrainOnTwoRanks(string name, params string[] settings)
     {
-        MpiRun.Execute(2, "kvshift.dll", TrainArguments(name, settings));
+        MpiRun.Execute(2, ProgramRun.KvShift, TrainArguments(name, settings));
         return RunOf(name);
     }
 

@@ -1,5 +1,6 @@
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
+using KvShiftScale.Trainer.Tests.EndToEnd;
 
 namespace KvShiftScale.Trainer.Tests.ModelFiles;
 
@@ -79,7 +80,7 @@ public sealed class ForeignEvaluationTests
     [Fact]
     public void RanksShareTheRowsAndAgree()
     {
-        var output = MpiRun.Execute(3, "kvshift.dll",
+        var output = MpiRun.Execute(3, ProgramRun.KvShift,
             ["eval", "--model", ReferenceFiles.PathOf("kvshift"), "--data", ReferenceFiles.PathOf("duckdb-int64.parquet"), "--set", "data.micro_batch=2"]);
 
         var line = Assert.Single(output.Split('\n'), line => line.StartsWith('{'));

@@ -8,7 +8,7 @@ using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Liveness;
 using Xunit.Abstractions;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>Four real ranks of which one stalls, dies, or calls another collective. Each test has the real program, mpirun and a bound of seconds.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -127,7 +127,7 @@ public sealed class StallTests(TrainingFixture fixture, ITestOutputHelper output
         var launcher = MpiLauncher.Find(mpi);
         using var faults = new InjectedEnvironment("throw@backward.collective:3,rank=1");
         var started = Stopwatch.GetTimestamp();
-        using var run = ProgramRun.StartFile(launcher.Program, [.. MpiRun.ArgumentsOf(launcher, 2, "kvshift.dll",
+        using var run = ProgramRun.StartFile(launcher.Program, [.. MpiRun.ArgumentsOf(launcher, 2, ProgramRun.KvShift,
             fixture.TrainArguments(name, [$"parallel.{layout}", $"parallel.{recompute}"]))]);
 
         run.WaitFor(ExitCode.Failed);

@@ -1,7 +1,7 @@
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>A launch that ends before it trains leaves the folder of a good earlier run as it was: not a file more, none changed.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -59,7 +59,7 @@ public sealed class RefusedLaunchTests(TrainingFixture fixture)
         string output;
         if (ranks > 1)
         {
-            output = MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+            output = MpiRun.Execute(ranks, ProgramRun.KvShift, arguments, exitCode);
         }
         else
         {

@@ -1,7 +1,7 @@
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>What cannot be run ends with exit code 2, says what to do, and leaves no trace in the folder of runs.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -90,7 +90,7 @@ public sealed class UsageFaultTests(TrainingFixture fixture)
     {
         var before = Snapshot();
 
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("uneven", "data.global_batch=5"), ExitCode.Usage);
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments("uneven", "data.global_batch=5"), ExitCode.Usage);
 
         Assert.Contains("data.global_batch = 5", output);
         Assert.Contains("must be a multiple of the 2 data-parallel ranks", output);

@@ -3,7 +3,7 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>A shard that cannot be read ends every rank with exit code 1; a hang would run into the time limit of the launch.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -50,7 +50,7 @@ public sealed class DamagedShardTests(TrainingFixture fixture)
             $"data.train=[{shard}]", "data.validation=[]", "run.validate_every=0");
         if (ranks > 1)
         {
-            return MpiRun.Execute(ranks, "kvshift.dll", arguments, ExitCode.Failed);
+            return MpiRun.Execute(ranks, ProgramRun.KvShift, arguments, ExitCode.Failed);
         }
 
         using var run = ProgramRun.Execute(ExitCode.Failed, arguments);

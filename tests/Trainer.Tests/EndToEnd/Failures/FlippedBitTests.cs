@@ -5,7 +5,7 @@ using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 [Collection(nameof(EndToEndGroup))]
 public sealed class FlippedBitTests(TrainingFixture fixture)
@@ -90,7 +90,7 @@ public sealed class FlippedBitTests(TrainingFixture fixture)
         bytes[place] ^= 1;
         File.WriteAllBytes(path, bytes);
 
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("flipped-on-two", Setting));
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments("flipped-on-two", Setting));
 
         Assert.Matches($@"checkpoint rejected: {run.Checkpoint(TrainingFixture.Steps)}: rank-00001\.safetensors: "
             + $"tensor '{Regex.Escape(TensorAt(bytes, path, place)!)}' is changed", output);

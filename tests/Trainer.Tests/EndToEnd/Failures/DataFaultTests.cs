@@ -3,7 +3,7 @@ using KvShiftScale.Data.Shards;
 using KvShiftScale.Data.Tokenization;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>
 /// What footers tell of the data is told before the first step. What they cannot tell ends a run on all ranks at the same step, with what was trained saved.
@@ -187,7 +187,7 @@ public sealed class DataFaultTests(TrainingFixture fixture)
     {
         if (ranks > 1)
         {
-            return MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+            return MpiRun.Execute(ranks, ProgramRun.KvShift, arguments, exitCode);
         }
 
         using var run = ProgramRun.Execute(exitCode, arguments);

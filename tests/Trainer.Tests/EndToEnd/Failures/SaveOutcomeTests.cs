@@ -2,7 +2,7 @@ using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>
 /// The exit code says whether the run is saved: 0 and 75 have a checkpoint of the last step, whatever went wrong on the way, and what goes wrong after
@@ -91,7 +91,7 @@ public sealed class SaveOutcomeTests(TrainingFixture fixture)
         var arguments = fixture.TrainArguments(name, ["run.validate_every=0", .. settings]);
         if (ranks > 1)
         {
-            return MpiRun.Execute(ranks, "kvshift.dll", arguments, exitCode);
+            return MpiRun.Execute(ranks, ProgramRun.KvShift, arguments, exitCode);
         }
 
         using var process = ProgramRun.Execute(exitCode, arguments);

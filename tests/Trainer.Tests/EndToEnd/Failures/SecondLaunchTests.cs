@@ -3,7 +3,7 @@ using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Launch;
 using KvShiftScale.Trainer.Liveness;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>Launches that should not be: a second one of a run that is being trained, and one whose processes MPI does not bring together.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -15,12 +15,12 @@ public sealed class SecondLaunchTests(TrainingFixture fixture)
     public void ASecondLaunchOfARunIsRefusedAndOneAfterAKillIsNot()
     {
         var arguments = fixture.TrainArguments("twice", "run.checkpoint_every=2", "run.validate_every=0", "run.stall_timeout_seconds=600");
-        using var first = ProgramRun.StartFile(MpiRun.Launcher.Program, ["-x", "KVSHIFT_INJECT=stall@step:6,rank=0", .. MpiRun.ArgumentsOf(1, "kvshift.dll", arguments)]);
+        using var first = ProgramRun.StartFile(MpiRun.Launcher.Program, ["-x", "KVSHIFT_INJECT=stall@step:6,rank=0", .. MpiRun.ArgumentsOf(1, ProgramRun.KvShift, arguments)]);
         fixture.WaitForSteps("twice", 5);
         var run = fixture.RunOf("twice");
         var heartbeats = HeartbeatsOf(run);
 
-        var refused = MpiRun.Execute(2, "kvshift.dll", arguments, ExitCode.Usage);
+        var refused = MpiRun.Execute(2, ProgramRun.KvShift, arguments, ExitCode.Usage);
 
         Assert.Matches(@"kvshift: \S+twice is in use by process \d+ on \S+ since .*; waiting up to 5 s for it to end", refused);
         Assert.Matches(@"kvshift: found \S+twice in use by process \d+ on \S+ since ", refused);

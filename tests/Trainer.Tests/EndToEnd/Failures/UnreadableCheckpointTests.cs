@@ -1,7 +1,7 @@
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>A checkpoint that cannot be read is rejected as a damaged one is, and an older good one serves.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -62,7 +62,7 @@ public sealed class UnreadableCheckpointTests(TrainingFixture fixture)
         using var faults = new InjectedEnvironment($"throw@{point},rank=1");
 
         // 1, not 2: another launch may well see it.
-        var output = MpiRun.Execute(2, "kvshift.dll", [.. fixture.TrainArguments(Path.GetFileName(run.Path), "run.steps=24"), "--accept-changed-schedule"],
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, [.. fixture.TrainArguments(Path.GetFileName(run.Path), "run.steps=24"), "--accept-changed-schedule"],
             ExitCode.Failed);
 
         Assert.Contains($"kvshift: rank 1 on {Environment.MachineName}: injected fault at {point[..^2]}", output);

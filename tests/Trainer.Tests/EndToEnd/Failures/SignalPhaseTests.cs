@@ -3,7 +3,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Launch;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>
 /// A signal to stop is answered whatever a launch is doing: until it has made a step it ends, later it says so. The thread that trains is held at the moment in
@@ -93,7 +93,7 @@ public sealed class SignalPhaseTests(TrainingFixture fixture)
     {
         using var faults = new InjectedEnvironment(fault);
         var name = $"held-ranks-{fault.Length}-{fault[^1]}";
-        using var run = ProgramRun.StartFile("mpirun", [.. MpiRun.ArgumentsOf(2, "kvshift.dll", fixture.TrainArguments(name))]);
+        using var run = ProgramRun.StartFile("mpirun", [.. MpiRun.ArgumentsOf(2, ProgramRun.KvShift, fixture.TrainArguments(name))]);
         WaitUntilHeld(run);
 
         var started = Stopwatch.GetTimestamp();

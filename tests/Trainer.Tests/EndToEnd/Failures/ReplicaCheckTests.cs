@@ -1,7 +1,7 @@
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>One bit of one rank's memory: it is found, named, and not saved.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -20,7 +20,7 @@ public sealed class ReplicaCheckTests(TrainingFixture fixture)
     {
         using var faults = new InjectedEnvironment(fault);
         // The checkpoint of step 5 is due, too, and is not written.
-        var output = MpiRun.Execute(ranks, "kvshift.dll", fixture.TrainArguments(name,
+        var output = MpiRun.Execute(ranks, ProgramRun.KvShift, fixture.TrainArguments(name,
             ["run.steps=8", "run.validate_every=0", "run.checkpoint_every=1", "run.keep_checkpoints=9", "run.replica_check_every=5", .. settings]), ExitCode.Failed);
 
         Assert.Contains($"after step 5 copies that have to be the same are not: {tensor}", output, StringComparison.Ordinal);

@@ -2,7 +2,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.Liveness;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>A run's folder that takes nothing more while training goes on, or does not.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -59,7 +59,7 @@ public sealed class FullFolderTests(TrainingFixture fixture)
     public void ALaunchThatStandsStillEndsWhereItsFolderCannotBeWritten()
     {
         using var faults = new InjectedEnvironment("throw@liveness.write; stall@step:5,rank=1");
-        var output = MpiRun.Execute(2, "kvshift.dll", fixture.TrainArguments("blind", "run.validate_every=0", "run.stall_timeout_seconds=2"), ExitCode.Failed);
+        var output = MpiRun.Execute(2, ProgramRun.KvShift, fixture.TrainArguments("blind", "run.validate_every=0", "run.stall_timeout_seconds=2"), ExitCode.Failed);
 
         Assert.Matches(@"kvshift \(rank \d\): phase \w+, step 5: no progress for \d+ s, and the run's folder, by which ranks see each other, cannot be used "
             + @"\(injected fault at liveness\.write\); the rank ends", output);

@@ -2,7 +2,7 @@ using KvShiftScale.Core;
 using KvShiftScale.Testing;
 using KvShiftScale.Trainer.BadNumbers;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>One bad micro-batch of one rank: all ranks skip the same step, and what comes after does not depend on the layout.</summary>
 [Collection(nameof(EndToEndGroup))]
@@ -136,7 +136,7 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
     public void TooManyInARowStopTheRunAndTheCheckpointStays()
     {
         using var faults = new InjectedEnvironment("poison@batch:4;poison@batch:5;poison@batch:6;poison@batch:2");
-        var output = MpiRun.Execute(2, "kvshift.dll",
+        var output = MpiRun.Execute(2, ProgramRun.KvShift,
             fixture.TrainArguments("too-many-skips", [.. Settings, "run.max_skips=3", "run.checkpoint_every=3"]), ExitCode.Failed);
 
         Assert.Contains("3 steps in a row had bad numbers, and run.max_skips is 3", output, StringComparison.Ordinal);
@@ -179,7 +179,7 @@ public sealed class SkippedStepTests(TrainingFixture fixture)
         }
         else
         {
-            MpiRun.Execute(ranks, "kvshift.dll", arguments);
+            MpiRun.Execute(ranks, ProgramRun.KvShift, arguments);
         }
 
         return fixture.RunOf(name);

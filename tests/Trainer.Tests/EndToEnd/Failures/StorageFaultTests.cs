@@ -2,7 +2,7 @@ using KvShiftScale.Checkpoints.Verification;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
-namespace KvShiftScale.Trainer.Tests.EndToEnd;
+namespace KvShiftScale.Trainer.Tests.EndToEnd.Failures;
 
 /// <summary>
 /// Saves that fail while training goes on: the checkpoint before stays the newest and good, all ranks end with exit code 1 and a message
@@ -154,7 +154,7 @@ public sealed class StorageFaultTests(TrainingFixture fixture)
     private string Faulty(string fault, int exitCode, TrainedRun run, params string[] more)
     {
         var arguments = fixture.TrainArguments(Path.GetFileName(run.Path), [.. Settings, .. more]);
-        using var process = ProgramRun.StartFile("env", [$"KVSHIFT_INJECT={fault}", MpiRun.Launcher.Program, .. MpiRun.ArgumentsOf(2, "kvshift.dll", arguments)]);
+        using var process = ProgramRun.StartFile("env", [$"KVSHIFT_INJECT={fault}", MpiRun.Launcher.Program, .. MpiRun.ArgumentsOf(2, ProgramRun.KvShift, arguments)]);
         process.WaitFor(exitCode);
         return process.Output + process.Error;
     }
