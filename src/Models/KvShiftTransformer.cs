@@ -12,14 +12,15 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Models;
 
 /// <summary>
-/// A decoder-only transformer with KV shifting attention, or the consecutive layers of one that a stage of a pipeline computes. Parameters carry the
-/// names of Llama checkpoints.
+/// A decoder-only transformer with KV shifting attention, or the layers of one that a stage of a pipeline computes, in one chunk or several. Parameters
+/// carry the names of Llama checkpoints.
 /// </summary>
 public sealed class KvShiftTransformer : nn.Module
 {
     private readonly TensorRegion _region;
     private readonly Embedding? _embedding;
-    private readonly List<TransformerBlock> _blocks = [];
+    // By chunk.
+    private readonly TransformerBlock[][] _blocks;
     private readonly RmsNorm? _norm;
     private readonly ParameterSlot? _head;
     private readonly Dictionary<int, RotaryTable> _rotary = [];
@@ -36,8 +37,8 @@ public sealed class KvShiftTransformer : nn.Module
         Pipeline = pipeline ?? PipelineRegion.Whole();
         Config = config;
         Plan = ParameterPlan.Of(config);
-        Stage = StageRange.Of(config.Layers, Pipeline.Stage, Pipeline.Stages);
-        var slots = new ModelParameters(Plan, parameters, _region, Pipeline);
+        Stage = StageChunks.Of(config.Layers, Pipeline.Stage, Pipeline.Stages, Pipeline.Chunks);
+        var slots = new ModelParameters(Plan, parameters, _region, Pipeline, Stage);
         Parameters = parameters;
         Context = context;
         // A tied head on a stage of its own is allocated first there too: both ends come to its reduction last, and wait for each other least.
@@ -48,18 +49,7 @@ public sealed class KvShiftTransformer : nn.Module
             register_module("embed_tokens", _embedding);
         }
 
-        for (var layer = Stage.FirstLayer; layer < Stage.EndLayer; layer++)
-        {
-            var shape = config.Attention(layer);
-            if (!_rotary.TryGetValue(shape.HeadSize, out var rotary))
-            {
-                rotary = new RotaryTable(context, shape.HeadSize, config.RopeBase, parameters.DataType, parameters.Device);
-                _rotary.Add(shape.HeadSize, rotary);
-            }
-            var block = new TransformerBlock(slots, layer, config, shape, rotary);
-            _blocks.Add(block);
-            register_module($"layers_{layer}", block);
-        }
+        _blocks = [.. Stage.Chunks.Select(chunk => Enumerable.Range(chunk.FirstLayer, chunk.EndLayer - chunk.FirstLayer).Select(Block).ToArray())];
         if (!Stage.HasHead)
         {
             return;
@@ -76,6 +66,19 @@ public sealed class KvShiftTransformer : nn.Module
             _head = slots.Create("lm_head.weight");
             register_parameter("lm_head", _head.Parameter);
         }
+
+        TransformerBlock Block(int layer)
+        {
+            var shape = config.Attention(layer);
+            if (!_rotary.TryGetValue(shape.HeadSize, out var rotary))
+            {
+                rotary = new RotaryTable(context, shape.HeadSize, config.RopeBase, parameters.DataType, parameters.Device);
+                _rotary.Add(shape.HeadSize, rotary);
+            }
+            var block = new TransformerBlock(slots, layer, config, shape, rotary);
+            register_module($"layers_{layer}", block);
+            return block;
+        }
     }
 
     /// <summary>Shape.</summary>
@@ -88,7 +91,7 @@ public sealed class KvShiftTransformer : nn.Module
     public long ParameterCount => ParameterCounts.Of(Plan).Total;
 
     /// <summary>The layers of this stage: all of them without a pipeline.</summary>
-    public StageRange Stage { get; }
+    public StageChunks Stage { get; }
 
     /// <summary>The stages of the model.</summary>
     public PipelineRegion Pipeline { get; }
@@ -111,14 +114,14 @@ public sealed class KvShiftTransformer : nn.Module
                 return;
             }
 
-            foreach (var block in _blocks)
+            foreach (var block in _blocks.SelectMany(chunk => chunk))
             {
                 block.RecomputeSelectively();
             }
         }
     }
 
-    /// <summary>Sum over valid targets of the negative log-likelihood, in nats. On the stage with the head alone.</summary>
+    /// <summary>Sum over valid targets of the negative log-likelihood, in nats. On the stage with the head alone, of its last chunk.</summary>
     /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
     /// <param name="targets">int32 [batch * tokens]; -100 where there is no target.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
@@ -127,13 +130,16 @@ public sealed class KvShiftTransformer : nn.Module
         => LinearCrossEntropyOperation.Apply(Hidden(input, layout, observer), OutputHead, targets, _region.Group);
 
     /// <summary>
-    /// What this stage gives the next: the residual stream after its layers, [batch * own tokens, hidden_size] or this rank's part of the tokens.
+    /// What a chunk of this stage gives the next stage: the residual stream after its layers, [batch * own tokens, hidden_size] or this rank's part of
+    /// the tokens.
     /// </summary>
     /// <param name="input">int32 [batch * own tokens] ids, or what the stage before gives.</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    public Tensor Activation(Tensor input, TokenLayout layout)
+    /// <param name="chunk">From 0; not the last of the stage with the head.</param>
+    /// <param name="observer">Shown every part on the way.</param>
+    public Tensor Activation(Tensor input, TokenLayout layout, int chunk, ForwardObserver? observer = null)
     {
-        var (residual, pending) = Blocks(input, layout);
+        var (residual, pending) = Blocks(input, layout, chunk, observer: observer);
         return pending is null ? residual : residual + pending;
     }
 
@@ -151,23 +157,28 @@ public sealed class KvShiftTransformer : nn.Module
     /// </summary>
     /// <param name="ids">int32 [batch * own tokens].</param>
     /// <param name="layout">Rows, tokens and documents.</param>
-    /// <param name="last">What the last stage does, for example <see cref="LossSum"/>.</param>
+    /// <param name="last">What the last stage does in the end, for example <see cref="LossSum"/>.</param>
+    /// <param name="observer">Shown every part on the way to that.</param>
     /// <returns>What that gives; null on the other stages.</returns>
-    public Tensor? ThroughStages(Tensor ids, TokenLayout layout, Func<Tensor, Tensor> last)
+    public Tensor? ThroughStages(Tensor ids, TokenLayout layout, Func<Tensor, Tensor> last, ForwardObserver? observer = null)
     {
-        var input = ids;
-        if (!Stage.HasEmbedding)
+        foreach (var (chunk, range) in Stage.Chunks.Index())
         {
-            Pipeline.ReceiveActivation(input = EmptyActivation(layout));
+            var input = ids;
+            if (!range.HasEmbedding)
+            {
+                Pipeline.ReceiveActivation(input = EmptyActivation(layout));
+            }
+
+            if (range.HasHead)
+            {
+                return last(input);
+            }
+
+            using var activation = Activation(input, layout, chunk, observer);
+            Pipeline.SendActivation(activation);
         }
 
-        if (Stage.HasHead)
-        {
-            return last(input);
-        }
-
-        using var activation = Activation(input, layout);
-        Pipeline.SendActivation(activation);
         return null;
     }
 
@@ -191,13 +202,20 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>
     /// [ids, hidden_size]: the product of a row with what is added to the residual stream is what that adds to the id's logit, up to the
-    /// positive factor of the final norm. Collective over the ranks that divide the model.
+    /// positive factor of the final norm. Collective over the ranks that divide the model, those of all its stages.
     /// </summary>
     internal Tensor UnembeddingRows(Tensor ids)
     {
-        var rows = Embedding.Rows(OutputHead, ids);
-        _region.Group.AllReduce(rows);
-        return rows * _norm!.Weight.Parameter;
+        var rows = empty([ids.size(0), Config.HiddenSize], Parameters.DataType, Parameters.Device);
+        if (Stage.HasHead)
+        {
+            rows = Embedding.Rows(OutputHead, ids);
+            _region.Group.AllReduce(rows);
+            rows = rows * _norm!.Weight.Parameter;
+        }
+
+        Pipeline.BroadcastFromLast(rows);
+        return rows;
     }
 
     /// <summary>
@@ -231,7 +249,7 @@ public sealed class KvShiftTransformer : nn.Module
 
     /// <summary>Empty caches for one sequence of at most <see cref="Context"/> tokens.</summary>
     public IReadOnlyList<LayerCache> NewCaches()
-        => [.. _blocks.Select((_, layer) => new LayerCache(Context, Config.Attention(layer), ShiftPlan.Of(Config.KvShift),
+        => [.. _blocks.SelectMany(chunk => chunk).Select((_, layer) => new LayerCache(Context, Config.Attention(layer), ShiftPlan.Of(Config.KvShift),
             Parameters.DataType, Parameters.Device))];
 
     protected override void Dispose(bool disposing)
@@ -254,14 +272,14 @@ public sealed class KvShiftTransformer : nn.Module
 
     private Tensor Normalised(Tensor input, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null, ForwardObserver? observer = null)
     {
-        var (residual, pending) = Blocks(input, layout, caches, observer);
+        var (residual, pending) = Blocks(input, layout, _blocks.Length - 1, caches, observer);
         var hidden = pending is null ? _norm!.call(residual).Value : _norm!.NormOfSum(residual, pending);
         observer?.Part?.Invoke("model.norm", hidden);
         return hidden;
     }
 
-    // The residual stream after the blocks, and what is still to be added to it.
-    private (Tensor Residual, Tensor? Pending) Blocks(Tensor input, TokenLayout layout, IReadOnlyList<LayerCache>? caches = null,
+    // The residual stream after the blocks of a chunk, and what is still to be added to it.
+    private (Tensor Residual, Tensor? Pending) Blocks(Tensor input, TokenLayout layout, int chunk, IReadOnlyList<LayerCache>? caches = null,
         ForwardObserver? observer = null)
     {
         if (layout.Tokens > Context)
@@ -270,7 +288,7 @@ public sealed class KvShiftTransformer : nn.Module
         }
 
         Tensor residual;
-        if (_embedding is not null)
+        if (_embedding is not null && chunk == 0)
         {
             residual = _region.Leave(_embedding.call(input));
             observer?.Part?.Invoke("model.embed_tokens", residual);
@@ -283,13 +301,14 @@ public sealed class KvShiftTransformer : nn.Module
 
         Tensor? pending = null;
         var recompute = Recompute == Recompute.Full && is_grad_enabled() && observer is null;
-        for (var layer = 0; layer < _blocks.Count; layer++)
+        var blocks = _blocks[chunk];
+        for (var layer = 0; layer < blocks.Length; layer++)
         {
             // What backward needs is kept by the graph; nothing else of a block outlives it.
             using var scope = NewDisposeScope();
             var (nextResidual, nextPending) = recompute
-                ? RecomputedBlock.Apply(_blocks[layer], residual, pending, layout)
-                : _blocks[layer].Forward(residual, pending, layout, caches?[layer], observer);
+                ? RecomputedBlock.Apply(blocks[layer], residual, pending, layout)
+                : blocks[layer].Forward(residual, pending, layout, caches?[layer], observer);
             residual.Dispose();
             pending?.Dispose();
             residual = nextResidual.MoveToOuterDisposeScope();

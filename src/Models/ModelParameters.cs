@@ -10,7 +10,8 @@ namespace KvShiftScale.Models;
 /// <param name="buckets">Where they are allocated; not initialised here.</param>
 /// <param name="region">How tensor-parallel ranks divide each layer.</param>
 /// <param name="pipeline">How stages divide the layers.</param>
-internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets buckets, TensorRegion region, PipelineRegion pipeline)
+/// <param name="chunks">The layers of this stage.</param>
+internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets buckets, TensorRegion region, PipelineRegion pipeline, StageChunks chunks)
 {
     /// <summary>How tensor-parallel ranks divide each layer.</summary>
     public TensorRegion Region => region;
@@ -23,7 +24,7 @@ internal sealed class ModelParameters(ParameterPlan plan, ParameterBuckets bucke
     {
         var planned = plan[name];
         var part = region.PartOf(planned.Shape, planned.Shard);
-        var isTied = planned.Stages == (ParameterStages.First | ParameterStages.Last);
-        return buckets.Create(name, planned.WeightDecay, isTied ? pipeline.OnBothEnds(part) : part, uses: isTied && pipeline.Stages == 1 ? 2 : 1);
+        return buckets.Create(name, planned.WeightDecay, planned.IsTied ? pipeline.OnBothEnds(part) : part, uses: planned.IsTied && pipeline.Stages == 1 ? 2 : 1,
+            chunks.ChunkOf(planned));
     }
 }

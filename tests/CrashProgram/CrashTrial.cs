@@ -14,6 +14,7 @@ internal sealed partial class CrashTrial
     private readonly string _folder;
     private readonly RunTraces _traces;
     private readonly int _tensor;
+    private readonly int _pipeline;
     private readonly List<string> _done = [];
 
     // Checkpoints that this trial has damaged: path, when its manifest was written, and the file's name.
@@ -25,8 +26,8 @@ internal sealed partial class CrashTrial
         _random = new Random(unchecked(seed * 1_000_003 + number));
         _folder = workshop.NewFolder(number.ToString("D6", CultureInfo.InvariantCulture));
         _traces = new RunTraces(Path.Combine(_folder, "r"));
-        // Bits depend on the tensor degree, so that it stays; all else may change from launch to launch.
-        _tensor = _random.Next(6) == 0 ? 2 : 1;
+        // Bits depend on the tensor degree and on the stages, so that these stay; all else may change from launch to launch.
+        (_tensor, _pipeline) = _random.Next(6) switch { 0 => (2, 1), 1 => (1, 2), _ => (1, 1) };
     }
 
     /// <summary>What has been done so far, for the table.</summary>
@@ -62,7 +63,7 @@ internal sealed partial class CrashTrial
         }
 
         Launch(ChooseLayout(), null, launch => Require(launch.Wait() == 0, "the last launch failed", launch));
-        var (bits, curve) = _workshop.CrashReference(_tensor);
+        var (bits, curve) = _workshop.CrashReference(_tensor, _pipeline);
         Require(_traces.Bits(Workshop.CrashSteps) == bits, "parameters and moments have other bits than those of an undisturbed run");
         Require(_traces.Curve() == curve, "metrics.jsonl has other numbers than that of an undisturbed run:\n"
             + string.Join('\n', _traces.Curve().Split('\n').Except(curve.Split('\n')).Take(3)));
@@ -74,8 +75,9 @@ internal sealed partial class CrashTrial
     private RunLayout ChooseLayout()
     {
         // Four ranks on two cores take as long as eight launches of one, so they are rare.
-        var replicas = _random.Next(20) switch { < 5 => 1, < 19 => _tensor == 1 || _random.Next(4) == 0 ? 2 : 1, _ => 4 };
-        return new RunLayout(Math.Min(4, _tensor * replicas), _tensor, _random.Next(3) == 0);
+        var sharing = _tensor * _pipeline;
+        var replicas = _random.Next(20) switch { < 5 => 1, < 19 => sharing == 1 || _random.Next(4) == 0 ? 2 : 1, _ => 4 };
+        return new RunLayout(Math.Min(4, sharing * replicas), _tensor, _random.Next(3) == 0, _pipeline);
     }
 
     private void CrashOnce()

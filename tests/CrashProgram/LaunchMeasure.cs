@@ -14,7 +14,7 @@ internal sealed partial class LaunchMeasure
 
     public LaunchMeasure(Workshop workshop, RunLayout layout)
     {
-        var folder = workshop.NewFolder($"measure-{layout.Ranks}-{layout.Tensor}");
+        var folder = workshop.NewFolder($"measure-{layout.Ranks}-{layout.Tensor}-{layout.Pipeline}");
         var started = Stopwatch.GetTimestamp();
         using var launch = RunningLaunch.Start(Workshop.Command(workshop.CrashConfig, folder, layout), folder,
             string.Join(';', Points.Select(point => $"count@{point}")));

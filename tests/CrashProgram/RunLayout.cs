@@ -4,11 +4,13 @@ namespace KvShiftScale.CrashProgram;
 /// <param name="Ranks">Processes.</param>
 /// <param name="Tensor">Ranks that share a copy of the parameters.</param>
 /// <param name="Zero1">Whether replicas share the optimizer.</param>
-internal sealed record RunLayout(int Ranks, int Tensor, bool Zero1)
+/// <param name="Pipeline">Stages that divide the layers.</param>
+internal sealed record RunLayout(int Ranks, int Tensor, bool Zero1, int Pipeline = 1)
 {
     /// <summary>What is set for it.</summary>
-    public string[] Settings => [$"parallel.tensor={Tensor}", $"parallel.optimizer_sharding={(Zero1 ? "zero1" : "none")}"];
+    public string[] Settings => [$"parallel.tensor={Tensor}", $"parallel.pipeline={Pipeline}", $"parallel.optimizer_sharding={(Zero1 ? "zero1" : "none")}"];
 
-    /// <summary>For example <c>4 ranks 2x2 zero1</c>: data x tensor.</summary>
-    public override string ToString() => $"{Ranks} rank{(Ranks == 1 ? "" : "s")} {Ranks / Tensor}x{Tensor}{(Zero1 ? " zero1" : "")}";
+    /// <summary>For example <c>4 ranks 2x2 zero1</c>: data x tensor; a pipeline stands before it.</summary>
+    public override string ToString()
+        => $"{Ranks} rank{(Ranks == 1 ? "" : "s")} {(Pipeline > 1 ? $"{Pipeline} stages x " : "")}{Ranks / Tensor / Pipeline}x{Tensor}{(Zero1 ? " zero1" : "")}";
 }

@@ -27,7 +27,7 @@ internal sealed partial class SignalTrial
 
     private readonly int _number;
     private readonly MpiFlavor? _mpi;
-    private int _tensor;
+    private RunLayout _layout = new(2, 1, false);
     private readonly Workshop _workshop;
     private readonly Random _random;
     private readonly string _folder;
@@ -55,9 +55,15 @@ internal sealed partial class SignalTrial
     /// <exception cref="TrialFault">The run did not come through it.</exception>
     public void Run()
     {
-        var layout = _random.Next(4) switch { 0 => new RunLayout(2, 2, false), 1 => new RunLayout(2, 1, true), _ => new RunLayout(2, 1, false) };
+        var layout = _random.Next(5) switch
+        {
+            0 => new RunLayout(2, 2, false),
+            1 => new RunLayout(2, 1, true),
+            2 => new RunLayout(2, 1, false, Pipeline: 2),
+            _ => new RunLayout(2, 1, false),
+        };
         var (target, name, number) = Kinds[(_number - 1) % Kinds.Length];
-        _tensor = layout.Tensor;
+        _layout = layout;
         var isSave = number == SystemProcesses.SigUsr1;
         var arguments = Workshop.Arguments(_workshop.SignalConfig, _folder, layout);
         string[] command = target switch
@@ -111,7 +117,7 @@ internal sealed partial class SignalTrial
         }
 
         // Without a signal, and on one rank where the bits allow that.
-        var next = layout.Tensor == 1 ? new RunLayout(1, 1, false) : layout;
+        var next = layout is { Tensor: 1, Pipeline: 1 } ? new RunLayout(1, 1, false) : layout;
         var unfinished = _traces.Unfinished().Count;
         var newest = _traces.Finished() is [var (step, _), ..] ? step : (long?)null;
         using var again = RunningLaunch.Start(Workshop.Command(_workshop.SignalConfig, _folder, next), _folder);
@@ -119,7 +125,7 @@ internal sealed partial class SignalTrial
         Require(again.Output.Split("checkpoint rejected: ").Length - 1 == unfinished, "the next launch finds a checkpoint that is not good", again);
         Require(again.Output.Contains(newest is null ? "r: starting;" : FormattableString.Invariant($"going on from the checkpoint of step {newest},"),
             StringComparison.Ordinal), $"the next launch does not go on from {newest}", again);
-        var (bits, curve) = _workshop.SignalReference(layout.Tensor);
+        var (bits, curve) = _workshop.SignalReference(layout.Tensor, layout.Pipeline);
         Require(_traces.Bits(Workshop.SignalSteps) == bits, "parameters and moments have other bits than those of an undisturbed run");
         Require(_traces.Curve() == curve, "metrics.jsonl has other numbers than that of an undisturbed run:\n"
             + string.Join('\n', _traces.Curve().Split('\n').Except(curve.Split('\n')).Take(3)));
@@ -171,7 +177,7 @@ internal sealed partial class SignalTrial
         var finished = _traces.Finished();
         Require(finished.Exists(checkpoint => checkpoint.Step == step), $"there is no checkpoint of step {step}, which was asked for", launch);
         Require(finished is [(Workshop.SignalSteps, _), ..], "the run did not go on to its end", launch);
-        Require(_traces.Bits(Workshop.SignalSteps) == _workshop.SignalReference(_tensor).Bits, "a run that saved as asked has other bits than an undisturbed one");
+        Require(_traces.Bits(Workshop.SignalSteps) == _workshop.SignalReference(_layout.Tensor, _layout.Pipeline).Bits, "a run that saved as asked has other bits than an undisturbed one");
         foreach (var (_, path) in finished.Where(checkpoint => checkpoint.Step > step))
         {
             Directory.Delete(path, recursive: true);

@@ -20,9 +20,9 @@ internal sealed class Workshop : IDisposable
 
     private static readonly string[] Words = "shifting attention mixes every key and value with the one before so that a single layer can copy".Split(' ');
 
-    private readonly Dictionary<int, (string Bits, string Curve)> _crashReferences = [];
-    private readonly Dictionary<int, (string Bits, string Curve)> _signalReferences = [];
-    private readonly Dictionary<(int Ranks, int Tensor), LaunchMeasure> _measures = [];
+    private readonly Dictionary<(int Tensor, int Pipeline), (string Bits, string Curve)> _crashReferences = [];
+    private readonly Dictionary<(int Tensor, int Pipeline), (string Bits, string Curve)> _signalReferences = [];
+    private readonly Dictionary<(int Ranks, int Tensor, int Pipeline), LaunchMeasure> _measures = [];
 
     public Workshop()
     {
@@ -67,10 +67,10 @@ internal sealed class Workshop : IDisposable
     }
 
     /// <summary>Bits and curve of the run that is to be killed, on so many ranks to a copy of the parameters.</summary>
-    public (string Bits, string Curve) CrashReference(int tensor) => Reference(_crashReferences, CrashConfig, CrashSteps, tensor);
+    public (string Bits, string Curve) CrashReference(int tensor, int pipeline = 1) => Reference(_crashReferences, CrashConfig, CrashSteps, tensor, pipeline);
 
     /// <summary>The same of the run that is to be signalled.</summary>
-    public (string Bits, string Curve) SignalReference(int tensor) => Reference(_signalReferences, SignalConfig, SignalSteps, tensor);
+    public (string Bits, string Curve) SignalReference(int tensor, int pipeline = 1) => Reference(_signalReferences, SignalConfig, SignalSteps, tensor, pipeline);
 
     /// <summary>The command of one launch of a run in <paramref name="folder"/>.</summary>
     public static string[] Command(string config, string folder, RunLayout layout, bool asRanks = false)
@@ -96,11 +96,11 @@ internal sealed class Workshop : IDisposable
     /// <summary>How long an undisturbed launch of a crash run takes on so many ranks, and how often each comes to the points of faults.</summary>
     public LaunchMeasure Measure(RunLayout layout)
     {
-        var key = (layout.Ranks, layout.Tensor);
+        var key = (layout.Ranks, layout.Tensor, layout.Pipeline);
         if (!_measures.TryGetValue(key, out var measure))
         {
             _measures.Add(key, measure = new LaunchMeasure(this, layout with { Zero1 = false }));
-            if (measure.Outcome != CrashReference(layout.Tensor))
+            if (measure.Outcome != CrashReference(layout.Tensor, layout.Pipeline))
             {
                 throw new TrialFault($"an undisturbed run on {layout} has other bits or another curve");
             }
@@ -132,11 +132,11 @@ internal sealed class Workshop : IDisposable
 
     private string In(string name) => Path.Combine(Folder, name);
 
-    private (string Bits, string Curve) Reference(Dictionary<int, (string Bits, string Curve)> known, string config, int steps, int tensor)
+    private (string Bits, string Curve) Reference(Dictionary<(int Tensor, int Pipeline), (string Bits, string Curve)> known, string config, int steps, int tensor, int pipeline)
     {
-        if (!known.TryGetValue(tensor, out var reference))
+        if (!known.TryGetValue((tensor, pipeline), out var reference))
         {
-            known.Add(tensor, reference = Undisturbed(config, steps, new RunLayout(tensor, tensor, false)));
+            known.Add((tensor, pipeline), reference = Undisturbed(config, steps, new RunLayout(tensor * pipeline, tensor, false, pipeline)));
         }
 
         return reference;
@@ -144,7 +144,7 @@ internal sealed class Workshop : IDisposable
 
     private (string Bits, string Curve) Undisturbed(string config, int steps, RunLayout layout)
     {
-        var folder = NewFolder($"reference-{Path.GetFileNameWithoutExtension(config)}-{layout.Tensor}");
+        var folder = NewFolder($"reference-{Path.GetFileNameWithoutExtension(config)}-{layout.Tensor}-{layout.Pipeline}");
         using var launch = RunningLaunch.Start(Command(config, folder, layout), folder);
         if (launch.Wait() is not 0 and var code)
         {

@@ -86,6 +86,28 @@ public sealed class ParameterPlanTests
         Assert.Throws<ArgumentOutOfRangeException>(() => StageRange.Of(layers, 0, layers + 1));
     }
 
+    // Two stages of two chunks: layers 0 1 | 2 | 3 | 4 go to stages 0, 1, 0 and 1.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ChunksOfAStageHaveTheOtherStagesBetween(bool tied)
+    {
+        var plan = ParameterPlan.Of(ModelFixture.Config with { Layers = 5, TieEmbeddings = tied });
+        var (first, last) = (StageChunks.Of(5, 0, 2, 2), StageChunks.Of(5, 1, 2, 2));
+
+        Assert.Equal([(0, 2), (3, 4)], first.Chunks.Select(chunk => (chunk.FirstLayer, chunk.EndLayer)));
+        Assert.Equal([(2, 3), (4, 5)], last.Chunks.Select(chunk => (chunk.FirstLayer, chunk.EndLayer)));
+        Assert.Equal((true, false, false, true), (first.HasEmbedding, first.HasHead, last.HasEmbedding, last.HasHead));
+        Assert.Equal([0, 0, 1], Layers(first).Distinct().Select(layer => first.ChunkOf(plan[$"model.layers.{layer}.mlp.up_proj.weight"])));
+        Assert.Equal([2, 4], Layers(last).Distinct());
+        Assert.Equal(0, first.ChunkOf(plan["model.embed_tokens.weight"]));
+        Assert.Equal(1, last.ChunkOf(plan["model.norm.weight"]));
+        // Both ends sum a tied embedding's gradient, when the first has it: with the backward of its first chunk.
+        Assert.Equal(tied ? 0 : 1, last.ChunkOf(plan[tied ? "model.embed_tokens.weight" : "lm_head.weight"]));
+
+        IEnumerable<int> Layers(StageChunks stage) => plan.Parameters.Where(stage.Holds).Select(parameter => parameter.Layer).OfType<int>();
+    }
+
     [Fact]
     public void ARankHoldsWhatTheRuleSays()
     {

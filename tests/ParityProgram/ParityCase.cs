@@ -25,7 +25,7 @@ internal sealed record ParityCase(ParallelConfig Layout, int MicroBatch, ModelCo
     public override string ToString()
     {
         var m = Model;
-        var layout = $"{(Layout.Pipeline > 1 ? $"pipeline {Layout.Pipeline} " : "")}tensor {Layout.Tensor} context {Layout.Context}{(Layout.IsSequenceParallel ? " sequence" : "")}{(Layout.OptimizerSharding == OptimizerSharding.None ? "" : $" {Layout.OptimizerSharding}".ToLowerInvariant())}{(Layout.Recompute == Recompute.None ? "" : $" recompute {Layout.Recompute}")}"
+        var layout = $"{(Layout.Pipeline > 1 ? $"pipeline {Layout.Pipeline} " : "")}{(Layout.VirtualStages > 1 ? $"virtual {Layout.VirtualStages} " : "")}tensor {Layout.Tensor} context {Layout.Context}{(Layout.IsSequenceParallel ? " sequence" : "")}{(Layout.OptimizerSharding == OptimizerSharding.None ? "" : $" {Layout.OptimizerSharding}".ToLowerInvariant())}{(Layout.Recompute == Recompute.None ? "" : $" recompute {Layout.Recompute}")}"
             + (Layout.Overlap ? "" : " in turn") + (Layout.CanonicalLeaves > 0 ? $" leaves {Layout.CanonicalLeaves}" : "");
         return $"{layout}, batch {GlobalBatch} in {MicroBatch}, vocabulary {m.VocabSize}, hidden {m.HiddenSize}, layers {m.Layers}, heads {m.Heads}/{m.ResolvedKvHeads}, "
             + $"ffn {m.FfnSize}, {m.KvShift} {m.KvShiftInit}{(m.TieEmbeddings ? ", tied" : "")}, context {Context}{(DocumentMask ? "" : " unmasked")}"

@@ -87,6 +87,10 @@ internal static class ParityMatrix
             Case(new ParallelConfig { Recompute = Recompute.Selective }, microBatch: 4),
             Case(new ParallelConfig(), microBatch: 1, layers: 3, tied: true),
             Case(new ParallelConfig { CanonicalLeaves = 2 }, microBatch: 1, tied: true),
+            Virtual(new ParallelConfig(), microBatch: 1, tied: true),
+            Virtual(new ParallelConfig { Recompute = Recompute.Full }, microBatch: 2, chunks: 3),
+            // Messages of 192 KiB both ways between two stages, which wait for who takes them.
+            Virtual(new ParallelConfig { Recompute = Recompute.Selective }, microBatch: 1) with { Context = 1536, Steps = 2 },
         ],
         3 =>
         [
@@ -110,12 +114,22 @@ internal static class ParityMatrix
             Case(new ParallelConfig { Tensor = 2, Recompute = Recompute.Full }, microBatch: 1, tied: true),
             Case(new ParallelConfig { Tensor = 2, Sequence = false }, microBatch: 2),
             Case(new ParallelConfig { Context = 2 }, microBatch: 1, tied: true),
+            Virtual(new ParallelConfig(), microBatch: 1, stages: 4, tied: true),
+            Virtual(new ParallelConfig(), microBatch: 1, tied: true),
+            Virtual(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2, Recompute = Recompute.Full }, microBatch: 1, tied: true),
+            Virtual(new ParallelConfig { OptimizerSharding = OptimizerSharding.Zero2, Overlap = false }, microBatch: 1),
+            Virtual(new ParallelConfig { Tensor = 2 }, microBatch: 1, tied: true),
+            Virtual(new ParallelConfig { Context = 2, Recompute = Recompute.Selective }, microBatch: 1),
         ],
         _ => [],
     };
 
     private static ParityCase Case(ParallelConfig layout, int microBatch, int stages = 2, int layers = 2, bool tied = false)
         => new(layout with { Pipeline = stages }, microBatch, Model(2) with { Layers = layers, TieEmbeddings = tied }) { Context = 24 };
+
+    // A layer for each chunk, and one more that they cannot share evenly.
+    private static ParityCase Virtual(ParallelConfig layout, int microBatch, int stages = 2, int chunks = 2, bool tied = false)
+        => Case(layout with { VirtualStages = chunks }, microBatch, stages, stages * chunks + 1, tied);
 
     private static IEnumerable<int> Divisors(int number) => Enumerable.Range(1, number).Where(divisor => number % divisor == 0);
 }

@@ -25,27 +25,12 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
     /// <summary>Trains with the product's own step.</summary>
     public static ParityRun Train(ParityCase test, ParallelContext ranks, string shard, Precision precision, KernelChoice kernels = KernelChoice.Auto)
     {
-        var config = new RunConfig
-        {
-            Run = new RunSection { Name = "parity", Steps = test.Steps, Deterministic = test.Layout.CanonicalLeaves > 0, Kernels = kernels },
-            Model = test.Model,
-            Data = new DataConfig
-            {
-                Context = test.Context,
-                GlobalBatch = test.GlobalBatch,
-                MicroBatch = test.MicroBatch,
-                DocumentMask = test.DocumentMask,
-            },
-            Parallel = test.Layout,
-            Optimizer = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 },
-            Precision = precision,
-        };
+        var config = ConfigOf(test, precision, kernels);
         // Buckets that end in the middle of a layer.
         using var session = TrainingSession.Create(config, ranks, bucketBytes: 4096);
         var (model, parameters) = (session.Model, session.Model.Parameters);
         session.Initialize(Seed);
-        using var batches = new TrainingBatches(ShardCatalog.Open([new DataSource(shard)]), config.Data, Seed, test.Model.VocabSize,
-            new DataShare(ranks.Data.Rank, ranks.Data.Size));
+        using var batches = BatchesOf(config, ranks, shard);
         var (losses, norms) = (new double[test.Steps], new double[test.Steps]);
         for (var i = 0; i < test.Steps; i++)
         {
@@ -59,11 +44,32 @@ internal sealed record ParityRun(double[] Losses, double[] GradientNorms, IReadO
             probe);
     }
 
-    // Stages of a pipeline have no probe. Sequence-parallel ranks that do not divide a probe's tokens look at shorter copies than one rank, and a short context has no room for two.
+    /// <summary>What a case trains with.</summary>
+    public static RunConfig ConfigOf(ParityCase test, Precision precision, KernelChoice kernels) => new()
+    {
+        Run = new RunSection { Name = "parity", Steps = test.Steps, Deterministic = test.Layout.CanonicalLeaves > 0, Kernels = kernels },
+        Model = test.Model,
+        Data = new DataConfig
+        {
+            Context = test.Context,
+            GlobalBatch = test.GlobalBatch,
+            MicroBatch = test.MicroBatch,
+            DocumentMask = test.DocumentMask,
+        },
+        Parallel = test.Layout,
+        Optimizer = new OptimizerConfig { Lr = 3e-3, WarmupSteps = 4, ClipNorm = 0.5 },
+        Precision = precision,
+    };
+
+    /// <summary>This rank's batches of a case.</summary>
+    public static TrainingBatches BatchesOf(RunConfig config, ParallelContext ranks, string shard)
+        => new(ShardCatalog.Open([new DataSource(shard)]), config.Data, Seed, config.Model.VocabSize, new DataShare(ranks.Data.Rank, ranks.Data.Size));
+
+    // Sequence-parallel ranks that do not divide a probe's tokens look at shorter copies than one rank, and a short context has no room for two.
     private static bool CanProbe(ParityCase test, ParallelContext ranks)
     {
         var length = Math.Min(InductionProbe.MaximumLength, Math.Min(test.Context / 2, test.Model.VocabSize));
-        return ranks.Pipeline.Size == 1 && length >= 2 && (!(ranks.Tensor.Size > 1 && test.Layout.IsSequenceParallel) || InductionProbe.Sequences * 2 * length % ranks.Tensor.Size == 0);
+        return length >= 2 && (!(ranks.Tensor.Size > 1 && test.Layout.IsSequenceParallel) || InductionProbe.Sequences * 2 * length % ranks.Tensor.Size == 0);
     }
 
     private static double[] NumbersOf(InductionScores scores)

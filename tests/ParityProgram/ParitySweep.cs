@@ -17,18 +17,22 @@ internal static class ParitySweep
             var tensor = Pick(random, Divisors(ranks / pipeline));
             var context = Pick(random, Divisors(ranks / pipeline / tensor));
             var data = ranks / pipeline / tensor / context;
-            var rows = data * random.Next(1, 4);
+            var chunks = pipeline > 1 ? random.Next(1, 4) : 1;
+            // Chunks want a multiple of the stages of micro-batches.
+            var round = chunks > 1 ? pipeline : 1;
+            var rows = data * round * random.Next(1, 4);
             yield return new ParityCase(
                 new ParallelConfig
                 {
                     Pipeline = pipeline,
+                    VirtualStages = chunks,
                     Tensor = tensor,
                     Context = context,
                     Sequence = tensor > 1 && random.Next(3) > 0,
                     OptimizerSharding = Pick(random, Enum.GetValues<OptimizerSharding>()),
                     Recompute = Pick(random, Enum.GetValues<Recompute>()),
                 },
-                Pick(random, Divisors(rows / data)), Shape(random, pipeline, tensor))
+                Pick(random, Divisors(rows / data / round)), Shape(random, pipeline * chunks, tensor))
             {
                 Context = 2 * context * tensor * random.Next(1, 4) * Pick(random, [1, 2]),
                 GlobalBatch = rows,
@@ -38,7 +42,7 @@ internal static class ParitySweep
         }
     }
 
-    private static ModelConfig Shape(Random random, int pipeline, int tensor)
+    private static ModelConfig Shape(Random random, int virtualStages, int tensor)
     {
         var heads = tensor * random.Next(1, 3) * Pick(random, [1, 2]);
         int[] kvHeads = [.. Divisors(heads).Where(kv => kv % tensor == 0 || tensor % kv == 0)];
@@ -49,7 +53,7 @@ internal static class ParitySweep
         {
             VocabSize = random.Next(11, 62),
             HiddenSize = random.Next(3, 13) * 2,
-            Layers = random.Next(pipeline, pipeline + 3),
+            Layers = random.Next(virtualStages, virtualStages + 3),
             Heads = heads,
             KvHeads = Pick(random, kvHeads),
             HeadSize = Pick(random, [2, 4, 6, 8]),

@@ -6,12 +6,15 @@ using KvShiftScale.Parallel.Mesh;
 
 namespace KvShiftScale.ParityProgram;
 
-/// <summary>What a pipeline costs against data parallelism of as many ranks: a step of each in turn, over the same rows in the same micro-batches.</summary>
+/// <summary>
+/// What a pipeline costs against data parallelism of as many ranks, with one chunk a stage and with two: a step of each in turn, over the same rows in the
+/// same micro-batches.
+/// </summary>
 internal static class PipelineCost
 {
     private const int WarmUp = 2;
 
-    /// <summary>Prints a line for each number of micro-batches a step: as many as stages, and two and four times as many.</summary>
+    /// <summary>Prints a line for each number of micro-batches a step and of chunks: as many micro-batches as stages, and two and four times as many.</summary>
     public static int Run(ParallelContext ranks, string folder, int steps)
     {
         var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, TimedTraining.Model.VocabSize, 100_000) : "");
@@ -19,28 +22,36 @@ internal static class PipelineCost
         foreach (var microBatches in (int[])[stages, 2 * stages, 4 * stages])
         {
             var data = new DataConfig { Context = 512, GlobalBatch = microBatches, MicroBatch = 1, DocumentMask = false };
-            var layout = new ParallelConfig { Pipeline = stages };
-            using var divided = ranks.Divide(layout);
+            using var divided = ranks.Divide(new ParallelConfig { Pipeline = stages });
             using var replicas = new TimedTraining(ranks, shard, data, new ParallelConfig());
-            using var pipeline = new TimedTraining(divided, shard, data, layout);
-            var waited = 0.0;
+            using var whole = new TimedTraining(divided, shard, data, new ParallelConfig { Pipeline = stages });
+            using var interleaved = new TimedTraining(divided, shard, data, new ParallelConfig { Pipeline = stages, VirtualStages = 2 });
+            (int Chunks, TimedTraining Training)[] pipelines = [(1, whole), (2, interleaved)];
+            var waited = new double[pipelines.Length];
             for (var step = 1; step <= WarmUp + steps; step++)
             {
-                replicas.Run(step, timed: step > WarmUp);
-                var before = WaitOf(divided);
-                pipeline.Run(step, timed: step > WarmUp);
-                waited += step > WarmUp ? WaitOf(divided) - before : 0;
+                var isTimed = step > WarmUp;
+                replicas.Run(step, isTimed);
+                foreach (var (number, pipeline) in pipelines.Index())
+                {
+                    var before = WaitOf(divided);
+                    pipeline.Training.Run(step, isTimed);
+                    waited[number] += isTimed ? WaitOf(divided) - before : 0;
+                }
             }
 
-            var waits = ranks.World.Gather<double>([waited / steps / pipeline.Median]);
-            if (ranks.World.Rank != 0)
+            foreach (var (number, (chunks, pipeline)) in pipelines.Index())
             {
-                continue;
-            }
+                var waits = ranks.World.Gather<double>([waited[number] / steps / pipeline.Median]);
+                if (ranks.World.Rank != 0)
+                {
+                    continue;
+                }
 
-            var tokens = (double)data.GlobalBatch * data.Context;
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{stages} ranks, {microBatches} micro-batches: data {tokens / replicas.Median:F0} tokens/s, pipeline {tokens / pipeline.Median:F0}, ratio {replicas.Median / pipeline.Median:F3}, of the fastest {replicas.Fastest / pipeline.Fastest:F3}; bubble by formula {(stages - 1.0) / (microBatches + stages - 1):P0}, stages waited {string.Join(", ", waits.Select(wait => wait[0].ToString("P0", CultureInfo.InvariantCulture)))}"));
+                var tokens = (double)data.GlobalBatch * data.Context;
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{stages} ranks, {microBatches} micro-batches, {chunks} chunk(s) a stage: data {tokens / replicas.Median:F0} tokens/s, pipeline {tokens / pipeline.Median:F0}, ratio {replicas.Median / pipeline.Median:F3}, of the fastest {replicas.Fastest / pipeline.Fastest:F3}; bubble by formula {(stages - 1.0) / (chunks * microBatches + stages - 1):P0}, stages waited {string.Join(", ", waits.Select(wait => wait[0].ToString("P0", CultureInfo.InvariantCulture)))}"));
+            }
         }
         return 0;
     }

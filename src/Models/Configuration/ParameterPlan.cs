@@ -57,6 +57,9 @@ public sealed record PlannedParameter(string Name, IReadOnlyList<long> Shape, Sh
     /// <summary>Where it lives; a tied embedding on two stages.</summary>
     public ParameterStages Stages { get; init; } = ParameterStages.OfLayer;
 
+    /// <summary>It is the embedding and the output head.</summary>
+    public bool IsTied => Stages == (ParameterStages.First | ParameterStages.Last);
+
     /// <summary>Whether the optimizer lets it decay: matrices and embeddings.</summary>
     public bool WeightDecay => Part is not (ParameterPart.Norms or ParameterPart.ShiftScalars);
 

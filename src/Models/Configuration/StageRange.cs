@@ -1,8 +1,8 @@
 namespace KvShiftScale.Models.Configuration;
 
 /// <summary>
-/// Consecutive layers of a model, as one stage of a pipeline computes them: the first stage begins with the embedding, the last ends with the final
-/// norm and the output head.
+/// Consecutive layers of a model, as one stage of a pipeline computes them, or a chunk of one: the first begins with the embedding, the last ends with
+/// the final norm and the output head.
 /// </summary>
 /// <param name="FirstLayer">Its first layer, from 0.</param>
 /// <param name="EndLayer">The layer after its last.</param>

@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using KvShiftScale.Models.Layout;
+using KvShiftScale.Parallel.Control;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Models.Probing;
@@ -15,6 +18,9 @@ public sealed class InductionProbe
 
     /// <summary>Upper bound on the tokens of one copy.</summary>
     public const int MaximumLength = 64;
+
+    // A model that has gone wrong has scores that are no numbers.
+    private static readonly JsonSerializerOptions AnyFloat = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     private readonly KvShiftTransformer _model;
     private readonly int[] _ids;
@@ -47,7 +53,9 @@ public sealed class InductionProbe
     /// <summary>Tokens of one copy.</summary>
     public int Length { get; }
 
-    /// <summary>Looks at the model as it is now. Collective over the ranks that divide it; all of them get the same scores.</summary>
+    /// <summary>
+    /// Looks at the model as it is now. Collective over the ranks that divide it, those of all its stages; all of them get the same scores.
+    /// </summary>
     public InductionScores Run()
     {
         using var mode = no_grad();
@@ -56,9 +64,24 @@ public sealed class InductionProbe
         var ids = tensor(_ids, device: device);
         using var layout = new TokenLayout(Sequences, 2 * Length, tensor(_positions));
         var heads = new HeadScores(_model.UnembeddingRows(tensor(FirstCopies(), device: device)), Length, _model.Region.Group);
-        var layers = new LayerScores[_model.Config.Layers];
-        var hidden = _model.Hidden(ids, layout, new ForwardObserver { Attention = (layer, view) => layers[layer] = heads.Of(view) });
+        var layers = new SortedDictionary<int, LayerScores>();
+        var observer = new ForwardObserver { Attention = (layer, view) => layers[layer] = heads.Of(view) };
+        var hidden = _model.ThroughStages(ids, layout, input => _model.Hidden(input, layout, observer), observer);
+        if (_model.Pipeline.Stages == 1)
+        {
+            return Scores(Predict(hidden!), layers.Values);
+        }
 
+        var sums = hidden is null ? new double[3] : Predict(hidden);
+        _model.Pipeline.Group.Sum<double>(sums);
+        var ofStages = _model.Pipeline.Group.AllGatherTexts(JsonSerializer.Serialize(layers, AnyFloat));
+        return Scores(sums, ofStages.SelectMany(text => JsonSerializer.Deserialize<Dictionary<int, LayerScores>>(text, AnyFloat)!)
+            .OrderBy(layer => layer.Key).Select(layer => layer.Value));
+    }
+
+    // Sums of the losses in the first and in the second copies, and how many predictions in the second are right.
+    private double[] Predict(Tensor hidden)
+    {
         var (first, second, correct) = (0.0, 0.0, 0);
         var predictions = new NextTokenScores(_model.OutputHead, _model.Region.Group);
         for (var row = 0; row < Sequences; row++)
@@ -71,8 +94,14 @@ public sealed class InductionProbe
             second += lossSum;
             correct += right;
         }
+
+        return [first, second, correct];
+    }
+
+    private InductionScores Scores(double[] sums, IEnumerable<LayerScores> layers)
+    {
         var count = (double)Sequences * (Length - 1);
-        return new InductionScores(correct / count, first / count, second / count, layers);
+        return new InductionScores(sums[2] / count, sums[0] / count, sums[1] / count, [.. layers]);
     }
 
     private int[] FirstCopies() => [.. _ids.Chunk(2 * Length).SelectMany(row => row[..Length])];

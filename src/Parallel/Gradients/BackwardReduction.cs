@@ -48,16 +48,18 @@ internal sealed class BackwardReduction : IDisposable
         }
     }
 
-    /// <summary>Begins a micro-batch of a step, and ends what the one before has left.</summary>
-    public void BeginMicroBatch(bool isLast)
+    /// <summary>Begins the backward of a chunk in a micro-batch of a step, and ends what the one before has left.</summary>
+    public void BeginMicroBatch(bool isLast, int chunk)
     {
         StartRest(_order);
-        foreach (var reduction in _all)
+        foreach (var reduction in OfChunk(_all))
         {
             reduction.BeginMicroBatch();
         }
 
-        (_order, _started) = (isLast && _thread is not null ? _all : _ofEveryMicroBatch, 0);
+        (_order, _started) = ([.. OfChunk(isLast && _thread is not null ? _all : _ofEveryMicroBatch)], 0);
+
+        IEnumerable<BucketReduction> OfChunk(BucketReduction[] reductions) => reductions.Where(reduction => reduction.Bucket.Traits.Chunk == chunk);
     }
 
     /// <summary>Starts what backward has not, and returns when all sums are there.</summary>

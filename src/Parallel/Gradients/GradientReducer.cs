@@ -76,10 +76,13 @@ public sealed class GradientReducer : IDisposable
     public void EndLeaf() => _canonical?.EndLeaf();
 
     /// <summary>
-    /// Begins the next micro-batch of a step. In the backward of the last one a bucket is reduced as soon as all its gradients are in, in that of
-    /// any one if ranks keep their part of it only; a caller that never says which is the last has the others reduced by <see cref="Reduce"/>.
+    /// Begins the next micro-batch of a step, or its backward through a part of the layers. In the backward of the last one a bucket is reduced as soon
+    /// as all its gradients are in, in that of any one if ranks keep their part of it only; a caller that never says which is the last has the others
+    /// reduced by <see cref="Reduce"/>.
     /// </summary>
-    public void BeginMicroBatch(bool isLast) => _inBackward?.BeginMicroBatch(isLast);
+    /// <param name="isLast">Whether it is the last micro-batch.</param>
+    /// <param name="chunk">Which part of the layers, where each has a backward of its own.</param>
+    public void BeginMicroBatch(bool isLast, int chunk = 0) => _inBackward?.BeginMicroBatch(isLast, chunk);
 
     /// <summary>
     /// Returns when the gradients that this rank updates hold the sum over all ranks. A parameter that no forward pass used counts as

@@ -40,6 +40,9 @@ public sealed record ParallelConfig
     /// <summary>Pipeline-parallel degree: stages, ranks that hold consecutive layers each.</summary>
     public int Pipeline { get; init; } = 1;
 
+    /// <summary>Chunks of consecutive layers that each stage of a pipeline has, interleaved: chunk c of stage p is virtual stage c * pipeline + p.</summary>
+    public int VirtualStages { get; init; } = 1;
+
     /// <summary>Ranks that compute the same samples together, whatever each does of it.</summary>
     public long RanksPerSample => (long)Pipeline * Context * Tensor;
 

@@ -6,4 +6,5 @@ namespace KvShiftScale.Parallel.Parameters;
 /// <param name="WeightDecay">The optimizer decays them.</param>
 /// <param name="PartialOver">Ranks over which their gradients are summed before the replicas'; null: none.</param>
 /// <param name="IsPrimary">This rank's copy counts in norms and is saved.</param>
-public sealed record BucketTraits(bool WeightDecay, ProcessGroup? PartialOver, bool IsPrimary);
+/// <param name="Chunk">The part of the rank's layers whose backward gives their gradients, where each part has a backward of its own.</param>
+public sealed record BucketTraits(bool WeightDecay, ProcessGroup? PartialOver, bool IsPrimary, int Chunk);

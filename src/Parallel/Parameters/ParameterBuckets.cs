@@ -62,14 +62,15 @@ public sealed class ParameterBuckets : IDisposable
     /// <param name="weightDecay">Whether the optimizer decays it.</param>
     /// <param name="shard">The part.</param>
     /// <param name="uses">Gradients that one backward gives it. Fewer delay the sum over ranks, more are refused once that has begun.</param>
-    public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard, int uses = 1)
+    /// <param name="chunk">The part of the rank's layers with whose backward they come, where each part has a backward of its own.</param>
+    public ParameterSlot Create(string name, bool weightDecay, ParameterShard shard, int uses = 1, int chunk = 0)
     {
         if (!_names.Add(name))
         {
             throw new ArgumentException($"parameter {name} is created twice", nameof(name));
         }
 
-        var traits = new BucketTraits(weightDecay, shard.PartialOver, shard.IsPrimary);
+        var traits = new BucketTraits(weightDecay, shard.PartialOver, shard.IsPrimary, chunk);
         var number = _packing.Place(traits, shard.ElementCount);
         if (number == _buckets.Count)
         {

@@ -57,6 +57,7 @@ internal static class NumberBounds
         ["parallel.tensor"] = new Whole(1, 8192, "set parallel.tensor: 1"),
         ["parallel.context"] = new Whole(1, 8192, "set parallel.context: 1"),
         ["parallel.pipeline"] = new Whole(1, 8192, "set parallel.pipeline: 1"),
+        ["parallel.virtual_stages"] = new Whole(1, 8192, "set parallel.virtual_stages: 1"),
         ["parallel.canonical_leaves"] = new Whole(0, 1 << 24, "use 0 for one leaf for each micro-batch"),
         ["parallel.bucket_mebibytes"] = new Whole(1, 65_536, "set the size of a gradient bucket, for example 32"),
         ["parallel.threads_per_rank"] = new Whole(0, MostThreads, "use 0 to divide the cores among the ranks of the machine"),

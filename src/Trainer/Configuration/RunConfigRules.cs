@@ -117,6 +117,8 @@ public sealed partial class RunConfigRules
         _faults.Require(_ranks % sharing == 0, "--ranks", _ranks,
             Format($"must be a multiple of {KeysOfSharing(parallel)} = {sharing}, so that every copy of the model and of a sequence is whole"),
             Format($"start {NearestMultiples(sharing, _ranks)} ranks, or change {KeysOfSharing(parallel).Replace(" x ", " or ", StringComparison.Ordinal)}"));
+        _faults.Require(parallel.VirtualStages == 1 || parallel.Pipeline > 1, "parallel.virtual_stages", parallel.VirtualStages,
+            "divides the layers of a pipeline's stage into chunks, and parallel.pipeline is 1", "set parallel.virtual_stages: 1, or parallel.pipeline");
         if (parallel.Pipeline == 1)
         {
             return;
@@ -124,8 +126,13 @@ public sealed partial class RunConfigRules
 
         _faults.Require(parallel.Pipeline <= _config.Model.Layers, "parallel.pipeline", parallel.Pipeline,
             Format($"must be at most model.layers = {_config.Model.Layers}, so that every stage has a layer"), Format($"set at most {_config.Model.Layers}"));
-        _faults.Require(_config.Run.ProbeEvery == 0, "run.probe_every", _config.Run.ProbeEvery,
-            "needs every layer on one rank, and parallel.pipeline divides the layers among stages", "set run.probe_every: 0, or parallel.pipeline: 1");
+        var most = _config.Model.Layers / parallel.Pipeline;
+        _faults.Require(parallel.VirtualStages == 1 || parallel.VirtualStages <= most, "parallel.virtual_stages", parallel.VirtualStages,
+            Format($"must be at most model.layers / parallel.pipeline = {_config.Model.Layers} / {parallel.Pipeline}, so that every chunk of a stage has a layer"),
+            Format($"set at most {Math.Max(1, most)}"));
+        _faults.Require(parallel.VirtualStages == 1 || !_config.Run.Deterministic, "parallel.virtual_stages", parallel.VirtualStages,
+            "has chunks of a stage at micro-batches of several leaves at a time, and run.deterministic sums the gradients of one leaf after the other",
+            "set parallel.virtual_stages: 1, or run.deterministic: false");
     }
 
     private static string KeysOfSharing(ParallelConfig parallel) => $"parallel.tensor x parallel.context{(parallel.Pipeline > 1 ? " x parallel.pipeline" : "")}";
@@ -206,10 +213,21 @@ public sealed partial class RunConfigRules
         _faults.Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
             Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
             Format($"set {NearestDivisors(share, data.MicroBatch)}"));
+        CheckRounds(data, parallel, dataRanks);
         if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0)
         {
             CheckLeaves(data, parallel, dataRanks);
         }
+    }
+
+    // Chunks take as many micro-batches one after the other as there are stages.
+    private void CheckRounds(DataConfig data, ParallelConfig parallel, int dataRanks)
+    {
+        var microBatches = data.GlobalBatch / dataRanks / data.MicroBatch;
+        var multiple = dataRanks * data.MicroBatch * parallel.Pipeline;
+        _faults.Require(parallel.VirtualStages == 1 || microBatches % parallel.Pipeline == 0, "data.global_batch", data.GlobalBatch,
+            Format($"makes {microBatches} micro-batches of a step, and parallel.virtual_stages needs a multiple of parallel.pipeline = {parallel.Pipeline}"),
+            Format($"set {NearestMultiples(multiple, data.GlobalBatch)}, another data.micro_batch, or parallel.virtual_stages: 1"));
     }
 
     private void CheckLeaves(DataConfig data, ParallelConfig parallel, int dataRanks)

@@ -8,8 +8,8 @@ namespace KvShiftScale.Trainer.Planning;
 /// <param name="model">Shape of the model.</param>
 internal sealed class HeldParameters(ModelConfig model)
 {
-    private readonly Dictionary<(int Tensor, int Stages, int Stage), double> _elements = [];
-    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Stage, int Mebibytes), HeldBuckets> _buckets = [];
+    private readonly Dictionary<(int Tensor, int Stages, int Chunks, int Stage), double> _elements = [];
+    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Chunks, int Stage, int Mebibytes), HeldBuckets> _buckets = [];
 
     /// <summary>The parameters.</summary>
     public ParameterPlan Plan { get; } = ParameterPlan.Of(model);
@@ -17,10 +17,10 @@ internal sealed class HeldParameters(ModelConfig model)
     /// <summary>Elements of a rank of one stage.</summary>
     public double Elements(ParallelConfig parallel, int stage)
     {
-        var key = (parallel.Tensor, parallel.Pipeline, stage);
+        var key = (parallel.Tensor, parallel.Pipeline, parallel.VirtualStages, stage);
         if (!_elements.TryGetValue(key, out var elements))
         {
-            _elements[key] = elements = OfStage(parallel, stage).Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
+            _elements[key] = elements = OfStage(parallel, stage).Parameters.Sum(parameter => parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
         }
 
         return elements;
@@ -32,13 +32,14 @@ internal sealed class HeldParameters(ModelConfig model)
     /// <param name="gradientBytes">Bytes of a gradient's element, by which buckets are measured.</param>
     public HeldBuckets Buckets(ParallelConfig parallel, int stage, int gradientBytes)
     {
-        var key = (parallel.Tensor, parallel.IsSequenceParallel, parallel.Pipeline, stage, parallel.BucketMebibytes);
+        var key = (parallel.Tensor, parallel.IsSequenceParallel, parallel.Pipeline, parallel.VirtualStages, stage, parallel.BucketMebibytes);
         if (!_buckets.TryGetValue(key, out var buckets))
         {
-            var packing = new BucketPacking<(bool Decays, ShardRule? PartialBy, bool IsTied)>(((long)parallel.BucketMebibytes << 20) / gradientBytes);
-            foreach (var parameter in OfStage(parallel, stage))
+            var packing = new BucketPacking<(bool Decays, ShardRule? PartialBy, bool IsTied, int Chunk)>(((long)parallel.BucketMebibytes << 20) / gradientBytes);
+            var (chunks, parameters) = OfStage(parallel, stage);
+            foreach (var parameter in parameters)
             {
-                packing.Place((parameter.WeightDecay, PartialBy(parameter.Shard, parallel), IsOnBothEnds(parameter, parallel)),
+                packing.Place((parameter.WeightDecay, PartialBy(parameter.Shard, parallel), parallel.Pipeline > 1 && parameter.IsTied, chunks.ChunkOf(parameter)),
                     parameter.Shard.HeldElements(parameter.Shape, parallel.Tensor));
             }
 
@@ -50,8 +51,11 @@ internal sealed class HeldParameters(ModelConfig model)
         return buckets;
     }
 
-    private IEnumerable<PlannedParameter> OfStage(ParallelConfig parallel, int stage)
-        => Plan.Parameters.Where(StageRange.Of(model.Layers, stage, parallel.Pipeline).Holds);
+    private (StageChunks Chunks, IEnumerable<PlannedParameter> Parameters) OfStage(ParallelConfig parallel, int stage)
+    {
+        var chunks = StageChunks.Of(model.Layers, stage, parallel.Pipeline, parallel.VirtualStages);
+        return (chunks, Plan.Parameters.Where(chunks.Holds));
+    }
 
     // What all but the first of tensor-parallel ranks have apart: copies that do not count in norms, and gradients that neighbours sum.
     private static ShardRule? PartialBy(ShardRule rule, ParallelConfig parallel) => rule switch
@@ -60,7 +64,4 @@ internal sealed class HeldParameters(ModelConfig model)
         ShardRule.DividedByHead(var heads) when parallel.Tensor > heads => rule,
         _ => null,
     };
-
-    private static bool IsOnBothEnds(PlannedParameter parameter, ParallelConfig parallel)
-        => parallel.Pipeline > 1 && parameter.Stages == (ParameterStages.First | ParameterStages.Last);
 }

@@ -91,7 +91,7 @@ internal sealed class LayoutPlan
             Of("tensor collectives", pass.TensorLinks, $"over {Parallel.Tensor} ranks {Where(MeshAxis.Tensor)}"),
             Of("context collectives", pass.ContextLinks, $"over {Parallel.Context} ranks {Where(MeshAxis.Context)}"),
             Of("messages of the pipeline", pass.Messages, $"to neighbours {Where(MeshAxis.Pipeline)}"),
-            new("bubble", others, $"a micro-batch through the other {stages - 1} stages; slowest is stage {slowest}"),
+            new("bubble", others / Parallel.VirtualStages, $"a micro-batch through {(Parallel.VirtualStages > 1 ? "a chunk of " : "")}the other {stages - 1} stages; slowest is stage {slowest}"),
             Exposed("sums of gradients", Parallel.OptimizerSharding == OptimizerSharding.None
                 ? _links.Sum(gradient, MeshAxis.Data, MeshAxis.Context) : sums * _links.GatherOrScatter(gradient, MeshAxis.Data, MeshAxis.Context), sums * BackwardShare * pass.Total),
             Exposed("gathering of parameters", Parallel.OptimizerSharding == OptimizerSharding.None
@@ -111,18 +111,22 @@ internal sealed class LayoutPlan
         // Where layers slide every second one does, so that two are all kinds.
         PassTime[] kinds = [.. Enumerable.Range(0, Config.Model.SlidingWindow > 0 ? Math.Min(2, Config.Model.Layers) : 1).Select(layer => PassTime.OfLayer(Config, layer, Hardware, _links))];
         var (embedding, head) = (PassTime.OfEmbedding(Config, Hardware, _links), PassTime.OfHead(Config, Hardware, _links));
-        PassTime[] messages = [default, PassTime.OfMessages(Config, 1, _links), PassTime.OfMessages(Config, 2, _links)];
-        var stages = Parallel.Pipeline;
+        var (stages, chunks) = (Parallel.Pipeline, Parallel.VirtualStages);
+        // Each chunk has one before it and one after it, but for the first of all and the last.
+        var (atEnds, between) = (PassTime.OfMessages(Config, 2 * chunks - 1, _links), PassTime.OfMessages(Config, 2 * chunks, _links));
         return [.. Enumerable.Range(0, stages).Select(stage =>
         {
-            var range = StageRange.Of(Config.Model.Layers, stage, stages);
-            var pass = messages[(stage > 0 ? 1 : 0) + (stage < stages - 1 ? 1 : 0)];
-            for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
+            var own = StageChunks.Of(Config.Model.Layers, stage, stages, chunks);
+            var pass = stages == 1 ? default : own.HasEmbedding || own.HasHead ? atEnds : between;
+            foreach (var range in own.Chunks)
             {
-                pass += kinds[layer % kinds.Length];
+                for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
+                {
+                    pass += kinds[layer % kinds.Length];
+                }
             }
 
-            return pass + (range.HasEmbedding ? embedding : default) + (range.HasHead ? head : default);
+            return pass + (own.HasEmbedding ? embedding : default) + (own.HasHead ? head : default);
         })];
     }
 

@@ -21,7 +21,7 @@ internal static class LayoutPlanJson
     private static Layout Of(LayoutPlan plan)
     {
         var (config, parallel) = (plan.Plan.Config, plan.Plan.Config.Parallel);
-        return new Layout(plan.Plan.DataRanks, parallel.Tensor, parallel.IsSequenceParallel, parallel.Context, parallel.Pipeline, config.Data.MicroBatch, parallel.OptimizerSharding,
+        return new Layout(plan.Plan.DataRanks, parallel.Tensor, parallel.IsSequenceParallel, parallel.Context, parallel.Pipeline, parallel.VirtualStages, config.Data.MicroBatch, parallel.OptimizerSharding,
             parallel.Recompute, plan.MemoryBytes, Terms(plan.Memory), plan.StepSeconds, Terms(plan.Time), plan.TokensPerSecond, plan.Mfu, plan.Days, plan.CheckpointBytes,
             plan.CheckpointSeconds);
     }
@@ -30,7 +30,7 @@ internal static class LayoutPlanJson
 
     private sealed record Document(int Nodes, int GpusPerNode, HardwareProfile Hardware, int Fitting, Layout[] Layouts, IReadOnlyList<LeftOut> TooLarge, IReadOnlyList<LeftOut> Refused);
 
-    private sealed record Layout(int Data, int Tensor, bool Sequence, int Context, int Pipeline, int MicroBatch, OptimizerSharding OptimizerSharding, Recompute Recompute,
+    private sealed record Layout(int Data, int Tensor, bool Sequence, int Context, int Pipeline, int VirtualStages, int MicroBatch, OptimizerSharding OptimizerSharding, Recompute Recompute,
         double MemoryBytes, Term[] Memory, double StepSeconds, Term[] Time, double TokensPerSecond, double Mfu, double Days, double CheckpointBytes, double CheckpointSeconds);
 
     private sealed record Term(string Name, double Value, string Formula);

@@ -17,12 +17,12 @@ internal static class LayoutPlanText
     {
         console.WriteLine(Quantity.Format(
             $"{search.Layouts.Count:N0} layouts of {cluster.Ranks:N0} ranks fit, {cluster.Nodes:N0} nodes of {cluster.RanksPerNode:N0}; the fastest, reckoned and not tried:"));
-        var table = Columns(["data", "tensor", "sequence", "context", "pipeline", "micro", "optimizer", "recompute", "memory", "step", "tokens/s", "MFU", "days"]);
+        var table = Columns(["data", "tensor", "sequence", "context", "pipeline", "virtual", "micro", "optimizer", "recompute", "memory", "step", "tokens/s", "MFU", "days"]);
         foreach (var plan in search.Layouts.Take(top))
         {
             var parallel = plan.Plan.Config.Parallel;
             table.AddRow(Quantity.Whole(plan.Plan.DataRanks), Quantity.Whole(parallel.Tensor), parallel.IsSequenceParallel ? "yes" : "", Quantity.Whole(parallel.Context),
-                Quantity.Whole(parallel.Pipeline), Quantity.Whole(plan.Plan.Config.Data.MicroBatch), Name(parallel.OptimizerSharding), Name(parallel.Recompute),
+                Quantity.Whole(parallel.Pipeline), parallel.VirtualStages > 1 ? Quantity.Whole(parallel.VirtualStages) : "", Quantity.Whole(plan.Plan.Config.Data.MicroBatch), Name(parallel.OptimizerSharding), Name(parallel.Recompute),
                 Quantity.Bytes(plan.MemoryBytes), Seconds(plan.StepSeconds), Quantity.Short(plan.TokensPerSecond), Quantity.Percent(plan.Mfu), Quantity.Format($"{plan.Days:0.0}"));
         }
 
@@ -60,7 +60,8 @@ internal static class LayoutPlanText
         var parallel = config.Parallel;
         return string.Join(',', [
             Quantity.Format($"tensor={parallel.Tensor}"), .. parallel.Tensor > 1 ? [$"sequence={(parallel.IsSequenceParallel ? "true" : "false")}"] : Array.Empty<string>(),
-            Quantity.Format($"context={parallel.Context}"), Quantity.Format($"pipeline={parallel.Pipeline}"), Quantity.Format($"micro_batch={config.Data.MicroBatch}"),
+            Quantity.Format($"context={parallel.Context}"), Quantity.Format($"pipeline={parallel.Pipeline}"),
+            .. parallel.VirtualStages > 1 ? [Quantity.Format($"virtual_stages={parallel.VirtualStages}")] : Array.Empty<string>(), Quantity.Format($"micro_batch={config.Data.MicroBatch}"),
             $"optimizer_sharding={Name(parallel.OptimizerSharding)}", $"recompute={Name(parallel.Recompute)}",
         ]);
     }

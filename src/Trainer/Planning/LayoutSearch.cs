@@ -13,6 +13,9 @@ internal sealed record LeftOut(string Reason, string Example, int Count);
 /// <summary>Every layout of a run on a cluster, the fastest first, and why others fall out.</summary>
 internal sealed class LayoutSearch
 {
+    // More would make messages of little work each.
+    private static readonly int[] Chunks = [1, 2, 4];
+
     private readonly Dictionary<string, LeftOut> _refused = [];
     private readonly Dictionary<string, LeftOut> _tooLarge = [];
 
@@ -69,11 +72,12 @@ internal sealed class LayoutSearch
         => from tensor in Divisors(ranks)
            from context in Divisors(ranks / tensor)
            from pipeline in Divisors(ranks / tensor / context)
+           from chunks in pipeline == 1 ? [1] : Chunks.Where(chunks => chunks == 1 || chunks * (long)pipeline <= config.Model.Layers)
            from sequence in tensor == 1 || config.Parallel.Sequence is not null ? [config.Parallel.Sequence] : new bool?[] { true, false }
            from microBatch in Divisors(config.Data.GlobalBatch)
            select config with
            {
-               Parallel = config.Parallel with { Tensor = tensor, Context = context, Pipeline = pipeline, Sequence = sequence, OptimizerSharding = OptimizerSharding.None },
+               Parallel = config.Parallel with { Tensor = tensor, Context = context, Pipeline = pipeline, VirtualStages = chunks, Sequence = sequence, OptimizerSharding = OptimizerSharding.None },
                Data = config.Data with { MicroBatch = microBatch },
            };
 

@@ -86,7 +86,7 @@ internal readonly record struct PassTime(double Products, double Attention, doub
     }
 
     /// <summary>Activations to the neighbours of a stage, and gradients back.</summary>
-    /// <param name="neighbours">Stages before and after it.</param>
+    /// <param name="neighbours">Stages before and after it, for each of its chunks.</param>
     public static PassTime OfMessages(RunConfig config, int neighbours, LinkTime links)
         => default(PassTime) with { Messages = 2 * neighbours * links.Message(LayerSizes.Of(config, 0).Outer * ElementBytes.Of(config.Precision).Narrow, MeshAxis.Pipeline) };
 

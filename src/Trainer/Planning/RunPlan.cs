@@ -41,9 +41,13 @@ internal sealed class RunPlan(RunConfig config, int ranks, HeldParameters? held 
 
     /// <summary>
     /// The share of a step's time that a stage of the pipeline waits where all passes take the same, while the pipeline fills and empties:
-    /// (stages - 1) / (micro-batches + stages - 1).
+    /// (stages - 1) / (chunks of a stage x micro-batches + stages - 1).
     /// </summary>
-    public double BubbleShare => (config.Parallel.Pipeline - 1.0) / (MicroSteps + config.Parallel.Pipeline - 1);
+    public double BubbleShare => (config.Parallel.Pipeline - 1.0) / ((double)config.Parallel.VirtualStages * MicroSteps + config.Parallel.Pipeline - 1);
+
+    /// <summary>The pipeline in words: <c>4 stages of 2 chunks</c>.</summary>
+    public string Stages => FormattableString.Invariant(
+        $"{config.Parallel.Pipeline} stages{(config.Parallel.VirtualStages > 1 ? FormattableString.Invariant($" of {config.Parallel.VirtualStages} chunks") : "")}");
 
     /// <summary>What a rank holds of parameters, gradients and AdamW's state, on the stage that holds most.</summary>
     public MemoryEstimate MemoryOfRank(Precision precision)

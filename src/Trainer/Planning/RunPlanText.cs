@@ -97,7 +97,7 @@ internal sealed class RunPlanText(RunPlan plan, IAnsiConsole console)
         if (plan.Config.Parallel.Pipeline > 1)
         {
             facts.AddRow("pipeline", Quantity.Format(
-                $"{plan.Config.Parallel.Pipeline} stages, each waits {plan.BubbleShare:0.0 %} of a step while the pipeline fills and empties"));
+                $"{plan.Stages}, each waits {plan.BubbleShare:0.0 %} of a step while the pipeline fills and empties"));
         }
 
         facts.AddRow("steps", Quantity.Whole(run.Steps));

@@ -1,5 +1,6 @@
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Pipelines;
 
 namespace KvShiftScale.Trainer.Planning;
 
@@ -15,13 +16,14 @@ internal static class StageMemory
     {
         var (config, parallel) = (plan.Config, plan.Config.Parallel);
         var bytes = ElementBytes.Of(config.Precision);
-        var range = StageRange.Of(config.Model.Layers, stage, parallel.Pipeline);
+        var (stages, chunks) = (parallel.Pipeline, parallel.VirtualStages);
+        var own = StageChunks.Of(config.Model.Layers, stage, stages, chunks);
         var memory = plan.MemoryOfStage(config.Precision, stage);
         var elements = plan.ElementsOfStage(stage);
         var buckets = held.Buckets(parallel, stage, bytes.Wide);
         var unused = buckets.Capacity - elements;
         // Gradients that replicas of one machine sum where they lie have no room to spare.
-        var hasOwnGradients = plan.Replicas == 1 || !parallel.Overlap || config.Run.Deterministic || plan.Ranks / parallel.Pipeline > ranksPerNode;
+        var hasOwnGradients = plan.Replicas == 1 || !parallel.Overlap || config.Run.Deterministic || plan.Ranks / stages > ranksPerNode;
         // Of buckets whose gradients are kept in parts there are whole ones only in backward: one that is written to, and two on their way.
         var isDivided = parallel.OptimizerSharding == OptimizerSharding.Zero2 && plan.Replicas > 1;
         var unusedGradients = isDivided ? buckets.PartialCapacity - buckets.PartialLength : unused;
@@ -31,32 +33,29 @@ internal static class StageMemory
         var shift = ShiftPlan.Of(config.Model.KvShift);
         // Where layers slide every second one does, so that two are all kinds.
         double[] keptOfKinds = [.. Enumerable.Range(0, config.Model.SlidingWindow > 0 ? Math.Min(2, config.Model.Layers) : 1).Select(layer => Layer(layer).Kept(parallel.Recompute))];
-        var (layers, kept) = (range.EndLayer - range.FirstLayer, 0.0);
-        for (var layer = range.FirstLayer; layer < range.EndLayer; layer++)
-        {
-            kept += keptOfKinds[layer % keptOfKinds.Length];
-        }
-
-        var (sizes, last) = (LayerSizes.Of(config, range.EndLayer - 1), Layer(range.EndLayer - 1));
-        // A block's first input is the sum of the two that come from the block before; the first block of a stage has one.
+        int[] layers = [.. own.Chunks.SelectMany(range => Enumerable.Range(range.FirstLayer, range.EndLayer - range.FirstLayer))];
+        var kept = layers.Sum(layer => keptOfKinds[layer % keptOfKinds.Length]);
+        var (sizes, last) = (LayerSizes.Of(config, layers[^1]), Layer(layers[^1]));
+        // A block's first input is the sum of the two that come from the block before; the first block of a chunk has one.
         var outer = sizes.Outer * bytes.Narrow;
         if (parallel.Recompute == Recompute.Full)
         {
-            kept -= outer;
+            kept -= chunks * outer;
         }
 
-        var inFlight = Math.Min(parallel.Pipeline - stage, plan.MicroSteps);
-        var boundaries = parallel.Pipeline == 1 ? 0 : outer * ((range.HasHead ? 0 : inFlight) + (range.HasEmbedding ? 0 : 1));
+        // Of chunks of unequal size an average one.
+        var inFlight = PipelineOrder.MostHeld(stage, stages, chunks, plan.MicroSteps);
+        // Outputs that wait for their gradients, and inputs that have come: with several chunks a few are ahead.
+        var boundaries = stages == 1 ? 0 : chunks == 1 ? outer * ((own.HasHead ? 0 : inFlight) + (own.HasEmbedding ? 0 : 1)) : outer * (inFlight + 2 + stages / 4);
         // What stays of the embedding until all blocks are done.
-        var embedding = range.HasEmbedding ? outer * (parallel.Tensor > 1 ? 2 : 1) : 0;
-        var head = range.HasHead ? HeadBytes(config.Model, sizes, parallel, bytes) + embedding : 0;
+        var embedding = own.HasEmbedding ? outer * (parallel.Tensor > 1 ? 2 : 1) : 0;
+        var head = own.HasHead ? HeadBytes(config.Model, sizes, parallel, bytes) + embedding : 0;
         // What is alive beside what all micro-batches have kept: at the end of the last block, in the loss, or in the last block's backward.
         var forward = last.Forward - last.Kept(parallel.Recompute) + outer + embedding;
-        var backward = last.Backward(parallel.Recompute) + (range.HasHead ? outer : 0);
+        var backward = last.Backward(parallel.Recompute) + (own.HasHead ? outer : 0);
         var working = Math.Max(forward, Math.Max(head, backward));
         var phase = working == head ? "the loss" : working == forward ? "forward of the last block" : "backward of the last block";
-        var rotary = (double)config.Data.Context * bytes.Narrow * Enumerable.Range(range.FirstLayer, Math.Min(2, layers))
-            .Select(layer => config.Model.Attention(layer).HeadSize).Distinct().Sum();
+        var rotary = (double)config.Data.Context * bytes.Narrow * layers.Select(layer => config.Model.Attention(layer).HeadSize).Distinct().Sum();
         return
         [
             new("parameters", memory.Parameters, $"{elements:N0} elements x {bytes.Narrow} B"),
@@ -64,7 +63,7 @@ internal static class StageMemory
             new("whole gradients", wholeGradients * bytes.Wide, $"{wholeGradients:N0} elements of buckets that are kept in parts, beside these parts"),
             new("optimizer", memory.Optimizer, $"{parallel.OptimizerSharding} over {plan.Replicas} replicas"),
             new("unused room of buckets", unusedBytes, $"{unused:N0} elements in buckets of {parallel.BucketMebibytes} MiB"),
-            new("activations", inFlight * kept, $"{inFlight} micro-batches in flight x {layers} layers x {kept / layers:N0} B, recompute {parallel.Recompute}"),
+            new("activations", inFlight * kept / chunks, $"{inFlight} micro-batches in flight x {(double)layers.Length / chunks:0.##} layers x {kept / layers.Length:N0} B, recompute {parallel.Recompute}"),
             new("activations between stages", boundaries, $"{boundaries / outer:N0} x {sizes.OuterTokens:N0} tokens x {sizes.Hidden:N0} x {bytes.Narrow} B"),
             new("working memory", working, $"{phase} has most: loss {head:N0} B, forward {forward:N0} B, backward {backward:N0} B"),
             new("rotary tables", rotary, $"{config.Data.Context:N0} positions"),

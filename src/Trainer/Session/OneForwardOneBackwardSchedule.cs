@@ -1,28 +1,34 @@
+using KvShiftScale.Core.Faults;
 using KvShiftScale.Core.Progress;
 using KvShiftScale.Data.Loading;
 using KvShiftScale.Models;
+using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Autograd;
 using KvShiftScale.Parallel.Gradients;
 using KvShiftScale.Parallel.Mesh;
+using KvShiftScale.Parallel.Pipelines;
 using KvShiftScale.Parallel.Regions;
 using static TorchSharp.torch;
 
 namespace KvShiftScale.Trainer.Session;
 
 /// <summary>
-/// Micro-batches through the stages of a pipeline, in <see cref="PipelineOrder"/>. Every stage reads the same batches, so activations and their
+/// Micro-batches through the stages of a pipeline, by <see cref="PipelineTimetable"/>. Every stage reads the same batches, so activations and their
 /// gradients are all that neighbours exchange. Only the last stage has losses; those of the others are zeros.
 /// </summary>
 /// <remarks>
-/// Nothing is under way while a stage computes, since MPI moves large messages only while both sides are inside it. A stage takes its next activation
-/// before it gives back a gradient: the stage before has sent the one and waits for the other, so neither waits for a neighbour that computes.
+/// Nothing is under way while a stage computes, since MPI moves large messages only while both sides are inside it: who sends waits until the other
+/// takes it.
 /// </remarks>
 internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, ParallelContext ranks, GradientReducer reducer) : IMicroBatchSchedule
 {
     private readonly ContextRegion _region = new(ranks.Context);
     private readonly List<ComputedBatch> _batches = [];
     private readonly List<Tensor> _lossSums = [];
-    private readonly Queue<InFlight> _inFlight = [];
+    private readonly Dictionary<int, Taken> _taken = [];
+    private readonly Dictionary<(int Chunk, int MicroBatch), InFlight> _inFlight = [];
+    private IReadOnlyList<StageStep> _steps = [];
+    private int _stepsAreFor;
 
     public StepSums Run(long step, IMicroBatches batches)
     {
@@ -30,32 +36,47 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
         _batches.Clear();
         _lossSums.Clear();
         var microBatches = batches.MicroBatchesPerStep;
-        var ofLeaf = microBatches / reducer.LeavesPerRank;
-        Taken? next = null;
-        StagePass[] passes = [.. PipelineOrder.Of(model.Pipeline.Stage, model.Pipeline.Stages, microBatches)];
-        foreach (var (number, pass) in passes.Index())
+        if (_stepsAreFor != microBatches)
         {
-            if (pass.IsForward)
+            _steps = PipelineTimetable.Of(model.Pipeline.Stages, model.Pipeline.Chunks, microBatches)[model.Pipeline.Stage];
+            _stepsAreFor = microBatches;
+        }
+
+        var ofLeaf = microBatches / reducer.LeavesPerRank;
+        foreach (var (action, pass) in _steps)
+        {
+            var passage = Passage(pass, batches);
+            RunProgress.Enter(pass.IsForward ? RunPhase.Forward : RunPhase.Backward);
+            if (action == StageAction.Compute)
             {
-                Forward(next ?? Take(batches), step);
-                next = null;
+                InjectedFaults.Reach("pipeline.pass");
+            }
+
+            switch (action)
+            {
+                case StageAction.Receive:
+                    Receive(pass, passage);
+                    break;
+                case StageAction.Send:
+                    Send(pass, passage);
+                    break;
+                case StageAction.Compute when pass.IsForward:
+                    Forward(passage, pass, step);
+                    break;
+                default:
+                    reducer.BeginMicroBatch(isLast: pass.MicroBatch == microBatches - 1, pass.Chunk);
+                    Backward(passage);
+                    break;
+            }
+
+            // The stage before waits for the gradient, and the sums of a leaf may wait for that stage.
+            if (pass.IsForward || action != (passage.Range.HasEmbedding ? StageAction.Compute : StageAction.Send))
+            {
                 continue;
             }
 
-            reducer.BeginMicroBatch(isLast: pass.MicroBatch == microBatches - 1);
-            using (var oldest = _inFlight.Dequeue())
-            {
-                Backward(oldest);
-                next = number + 1 < passes.Length && passes[number + 1].IsForward ? Take(batches) : null;
-                if (!model.Stage.HasEmbedding)
-                {
-                    RunProgress.Enter(RunPhase.Backward);
-                    using var gradient = oldest.From.Input.grad!;
-                    model.Pipeline.SendGradient(gradient);
-                }
-            }
-
-            if ((pass.MicroBatch + 1) % ofLeaf == 0)
+            End(pass, passage);
+            if (pass.Chunk == 0 && (pass.MicroBatch + 1) % ofLeaf == 0)
             {
                 reducer.EndLeaf();
             }
@@ -64,81 +85,125 @@ internal sealed class OneForwardOneBackwardSchedule(KvShiftTransformer model, Pa
         return new StepSums(stack(_lossSums).view(reducer.LeavesPerRank, ofLeaf).MoveToOuterDisposeScope(), _batches);
     }
 
-    private Taken Take(IMicroBatches batches)
+    // The first pass of a micro-batch takes it; a stage's first chunk has them in their order.
+    private InFlight Passage(StagePass pass, IMicroBatches batches)
     {
-        RunProgress.Enter(RunPhase.Data);
-        var batch = batches.Next();
-        var inputs = new BatchTensors(batch, model.Parameters.Device, _region);
-        if (model.Stage.HasEmbedding)
+        if (_inFlight.TryGetValue((pass.Chunk, pass.MicroBatch), out var known))
         {
-            return new Taken(batch, inputs, inputs.Ids);
+            return known;
         }
 
-        RunProgress.Enter(RunPhase.Forward);
-        var activation = model.EmptyActivation(inputs.Layout);
-        model.Pipeline.ReceiveActivation(activation);
-        return new Taken(batch, inputs, activation.requires_grad_());
+        if (!_taken.TryGetValue(pass.MicroBatch, out var taken))
+        {
+            RunProgress.Enter(RunPhase.Data);
+            var batch = batches.Next();
+            _batches.Add(new ComputedBatch(batch.FirstRow, batch.Rows, batch.ValidTargets, batch.TokenCount));
+            _taken.Add(pass.MicroBatch, taken = new Taken(batch, new BatchTensors(batch, model.Parameters.Device, _region)));
+        }
+
+        return _inFlight[(pass.Chunk, pass.MicroBatch)] = new InFlight(taken, model.Stage.Chunks[pass.Chunk]);
     }
 
-    private void Forward(Taken from, long step)
+    private void Receive(StagePass pass, InFlight passage)
     {
-        RunProgress.Enter(RunPhase.Forward);
+        if (pass.IsForward)
+        {
+            passage.Input = model.EmptyActivation(passage.From.Inputs.Layout);
+            model.Pipeline.ReceiveActivation(passage.Input);
+            passage.Input.requires_grad_();
+            return;
+        }
+
+        passage.Gradient = empty_like(passage.Output!);
+        model.Pipeline.ReceiveGradient(passage.Gradient);
+    }
+
+    private void Send(StagePass pass, InFlight passage)
+    {
+        if (pass.IsForward)
+        {
+            model.Pipeline.SendActivation(passage.Output!);
+            return;
+        }
+
+        using var gradient = passage.Input!.grad!;
+        model.Pipeline.SendGradient(gradient);
+    }
+
+    private void Forward(InFlight passage, StagePass pass, long step)
+    {
+        var (batch, inputs) = passage.From;
         Tensor output;
         // What forward made and backward does not need is gone before the next pass begins.
         using (NewDisposeScope())
         {
-            output = (model.Stage.HasHead
-                ? model.LossSum(from.Input, from.Inputs.Targets, from.Inputs.Layout)
-                : model.Activation(from.Input, from.Inputs.Layout)).MoveToOuterDisposeScope();
+            var input = passage.Input ?? inputs.Ids;
+            output = (passage.Range.HasHead
+                ? model.LossSum(input, inputs.Targets, inputs.Layout)
+                : model.Activation(input, inputs.Layout, pass.Chunk)).MoveToOuterDisposeScope();
         }
 
-        if (model.Stage.HasHead && PoisonedBatch.Strikes(from.Batch, isFirst: _batches.Count == 0, step))
+        if (passage.Range.HasHead && PoisonedBatch.Strikes(batch, isFirst: pass.MicroBatch == 0, step))
         {
             output = output * double.PositiveInfinity;
         }
 
-        if (!model.Stage.HasHead)
+        passage.Output = output;
+        if (pass.Chunk == model.Stage.Chunks.Count - 1)
         {
-            model.Pipeline.SendActivation(output);
+            _lossSums.Add(passage.Range.HasHead ? output.detach().to(ScalarType.Float64, copy: true) : zeros([], ScalarType.Float64, output.device));
         }
-
-        _inFlight.Enqueue(new InFlight(from, output));
-        _batches.Add(new ComputedBatch(from.Batch.FirstRow, from.Batch.Rows, from.Batch.ValidTargets, from.Batch.TokenCount));
-        _lossSums.Add(model.Stage.HasHead ? output.detach().to(ScalarType.Float64, copy: true) : zeros([], ScalarType.Float64, output.device));
     }
 
-    private void Backward(InFlight oldest)
+    private static void Backward(InFlight passage)
     {
         using var scope = NewDisposeScope();
-        RunProgress.Enter(RunPhase.Backward);
-        if (model.Stage.HasHead)
+        if (passage.Gradient is null)
         {
-            BackwardPass.Run(oldest.Output);
-            return;
+            BackwardPass.Run(passage.Output!);
+        }
+        else
+        {
+            BackwardPass.Run([passage.Output!], [passage.Gradient]);
         }
 
-        var gradient = empty_like(oldest.Output);
-        model.Pipeline.ReceiveGradient(gradient);
-        BackwardPass.Run([oldest.Output], [gradient]);
+        passage.Output!.Dispose();
+        passage.Gradient?.Dispose();
     }
 
-    /// <summary>What a micro-batch's forward begins with.</summary>
-    /// <param name="Batch">Its memory.</param>
-    /// <param name="Inputs">What the graph refers to of it.</param>
-    /// <param name="Input">Ids, or the activation that the stage before gave.</param>
-    private sealed record Taken(TokenBatch Batch, BatchTensors Inputs, Tensor Input);
-
-    /// <summary>A micro-batch between its forward and its backward on this stage.</summary>
-    /// <param name="From">What its forward began with.</param>
-    /// <param name="Output">The loss, or the activation that the next stage got.</param>
-    private sealed record InFlight(Taken From, Tensor Output) : IDisposable
+    private void End(StagePass pass, InFlight passage)
     {
-        public void Dispose()
+        passage.Input?.Dispose();
+        _inFlight.Remove((pass.Chunk, pass.MicroBatch));
+        if (pass.Chunk == 0)
         {
-            Output.Dispose();
-            From.Input.Dispose();
-            From.Inputs.Dispose();
-            From.Batch.Dispose();
+            passage.From.Inputs.Dispose();
+            passage.From.Batch.Dispose();
+            _taken.Remove(pass.MicroBatch);
         }
+    }
+
+    /// <summary>A micro-batch from its first forward to its last backward on this stage.</summary>
+    /// <param name="Batch">Its memory.</param>
+    /// <param name="Inputs">What the graphs refer to of it.</param>
+    private sealed record Taken(TokenBatch Batch, BatchTensors Inputs);
+
+    /// <summary>A micro-batch in a chunk of this stage, from its forward to its backward.</summary>
+    /// <param name="from">The micro-batch.</param>
+    /// <param name="range">The chunk's layers.</param>
+    private sealed class InFlight(Taken from, StageRange range)
+    {
+        public Taken From => from;
+
+        public StageRange Range => range;
+
+        /// <summary>The activation that the stage before gave; null where forward begins with ids.</summary>
+        public Tensor? Input { get; set; }
+
+        /// <summary>The loss, or the activation that the next stage gets.</summary>
+        public Tensor? Output { get; set; }
+
+        /// <summary>The gradient of that activation, from when the next stage has given it.</summary>
+        public Tensor? Gradient { get; set; }
     }
 }

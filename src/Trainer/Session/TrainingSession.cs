@@ -97,7 +97,7 @@ internal sealed class TrainingSession : IDisposable
         };
         var parameters = new ParameterBuckets(ComputeDevice.Host(dtype, config.Run.Kernels), bucketBytes, share);
         return new KvShiftTransformer(config.Model, parameters, config.Data.Context,
-            new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel), new PipelineRegion(ranks.Pipeline, config.Model.TieEmbeddings))
+            new TensorRegion(ranks.Tensor, config.Parallel.IsSequenceParallel), new PipelineRegion(ranks.Pipeline, config.Model.TieEmbeddings, config.Parallel.VirtualStages))
         {
             Recompute = config.Parallel.Recompute,
         };

@@ -89,7 +89,7 @@ internal sealed class Measurement
 
     private bool IsDue(long step, int every) => step == _run.Config.Run.Steps || FinishedStep.IsDue(step, every);
 
-    // Every rank probes its own copy: nothing to communicate, and no rank waits for another.
+    // Every copy of the model is probed where it is: nobody waits for the ranks of another.
     private ProbeRecord Probe()
     {
         RunProgress.Enter(RunPhase.Probe);

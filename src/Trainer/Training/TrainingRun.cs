@@ -192,7 +192,7 @@ internal sealed class TrainingRun(LaunchedRun run, int threadsPerRank, Resumptio
         if (run.Config.Parallel.Pipeline > 1)
         {
             var plan = new RunPlan(run.Config, run.Ranks.World.Size);
-            var stages = FormattableString.Invariant($"{run.Config.Parallel.Pipeline} stages and {plan.MicroSteps} micro-batches a step");
+            var stages = FormattableString.Invariant($"{plan.Stages} and {plan.MicroSteps} micro-batches a step");
             run.Reporter.Say(FormattableString.Invariant($"{stages}: each stage waits {plan.BubbleShare:0 %} of a step while the pipeline fills and empties"));
         }
 

@@ -51,7 +51,7 @@ public sealed class PlanVerbTests : IDisposable
         Assert.Equal(141e9, root.GetProperty("hardware").GetProperty("memory_bytes").GetDouble());
         Assert.Equal(2, root.GetProperty("layouts").GetArrayLength());
         var layout = root.GetProperty("layouts")[0];
-        Assert.Equal(["data", "tensor", "sequence", "context", "pipeline", "micro_batch", "optimizer_sharding", "recompute", "memory_bytes", "memory", "step_seconds", "time",
+        Assert.Equal(["data", "tensor", "sequence", "context", "pipeline", "virtual_stages", "micro_batch", "optimizer_sharding", "recompute", "memory_bytes", "memory", "step_seconds", "time",
             "tokens_per_second", "mfu", "days", "checkpoint_bytes", "checkpoint_seconds"], layout.EnumerateObject().Select(property => property.Name));
         Assert.Equal(layout.GetProperty("step_seconds").GetDouble(), layout.GetProperty("time").EnumerateArray().Sum(term => term.GetProperty("value").GetDouble()), 1e-12);
     }

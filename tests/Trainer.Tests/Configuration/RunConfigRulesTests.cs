@@ -84,7 +84,10 @@ public sealed class RunConfigRulesTests
     [InlineData("parallel.context=0", "parallel.context", "0", "parallel.context: 1")]
     [InlineData("parallel.pipeline=0", "parallel.pipeline", "0", "parallel.pipeline: 1")]
     [InlineData("parallel.pipeline=2;model.layers=1", "parallel.pipeline", "2", "at most 1")]
-    [InlineData("parallel.pipeline=2;run.probe_every=5", "run.probe_every", "5", "parallel.pipeline: 1")]
+    [InlineData("parallel.virtual_stages=2", "parallel.virtual_stages", "2", "parallel.pipeline")]
+    [InlineData("parallel.pipeline=2;parallel.virtual_stages=3;model.layers=5", "parallel.virtual_stages", "3", "set at most 2")]
+    [InlineData("parallel.pipeline=2;parallel.virtual_stages=2;model.layers=4;run.deterministic=true", "parallel.virtual_stages", "2", "run.deterministic: false")]
+    [InlineData("parallel.pipeline=2;parallel.virtual_stages=2;model.layers=4;data.global_batch=6;data.micro_batch=2", "data.global_batch", "6", "set 4 or 8")]
     [InlineData("parallel.optimizer_sharding=zero2;run.deterministic=true", "parallel.optimizer_sharding", "zero2", "zero1, or run.deterministic to false")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]
@@ -128,6 +131,7 @@ public sealed class RunConfigRulesTests
     [InlineData(2, "parallel.tensor=2;parallel.recompute=selective")]
     [InlineData(2, "precision=bf16;parallel.optimizer_sharding=zero1")]
     [InlineData(4, "parallel.pipeline=2;parallel.optimizer_sharding=zero2;model.layers=2")]
+    [InlineData(4, "parallel.pipeline=2;parallel.virtual_stages=2;model.layers=5;data.global_batch=8;data.micro_batch=2;run.probe_every=5")]
     [InlineData(2, "run.keep_every=1500")]
     public void LayoutsThatFitPass(int ranks, string settings) => RunConfigRules.Check(Read([.. settings.Split(';').Select(ConfigOverride.Parse)]), ranks);
 

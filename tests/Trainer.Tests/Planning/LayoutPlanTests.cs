@@ -96,6 +96,22 @@ public sealed class LayoutPlanTests
         Assert.True(Term(plan.Time, "bubble").Value > 0);
     }
 
+    // Two stages of four layers, with one chunk and with two.
+    [Fact]
+    public void ChunksShortenTheBubbleAndKeepMore()
+    {
+        var (whole, chunks) = (Of(With(Small, new ParallelConfig { Pipeline = 2 }), 2), Of(With(Small, new ParallelConfig { Pipeline = 2, VirtualStages = 2 }), 2));
+
+        Assert.Equal(1.0 / (whole.Plan.MicroSteps + 1), whole.Plan.BubbleShare);
+        Assert.Equal(1.0 / (2 * chunks.Plan.MicroSteps + 1), chunks.Plan.BubbleShare);
+        // A stage has three messages with each micro-batch where it had one, and so has the other that it waits for.
+        var messages = Term(whole.Time, "messages of the pipeline").Value;
+        Assert.Equal(3 * messages, Term(chunks.Time, "messages of the pipeline").Value, 1e-12);
+        Assert.Equal((Term(whole.Time, "bubble").Value + (2 * messages / whole.Plan.MicroSteps)) / 2, Term(chunks.Time, "bubble").Value, 1e-12);
+        // Two micro-batches of two layers; five of one.
+        Assert.Equal(5.0 / 4, Term(chunks.Memory, "activations").Value / Term(whole.Memory, "activations").Value, 1e-12);
+    }
+
     [Fact]
     public void TermsAddUpAndDaysFollow()
     {
