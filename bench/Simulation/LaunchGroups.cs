@@ -80,6 +80,18 @@ internal sealed class LaunchGroups
     /// <summary>Name and members of the group that a rank is in.</summary>
     public GroupIdentity IdentityOf(int group, int rank) => _divisions[group].Identities[_divisions[group].Place[rank].Group];
 
+    /// <summary>The group of an operation, as a rank's ledger has it: of a message, the two ranks.</summary>
+    public GroupIdentity CalledIn(in Operation operation, int rank)
+    {
+        var group = IdentityOf(operation.Group, rank);
+        return operation.Kind switch
+        {
+            OperationKind.Send => group.Between(rank, group.Members[operation.Call.Variant]),
+            OperationKind.Receive => group.Between(group.Members[operation.Call.Variant], rank),
+            _ => group,
+        };
+    }
+
     private int Along(string name, IReadOnlyList<MeshAxis> axes) => Form(name, axes, rank => Layout.PlaceAlong([.. axes], rank).Group);
 
     private int Form(string name, IReadOnlyList<MeshAxis> axes, Func<int, int> color, int key = 0)

@@ -40,7 +40,7 @@ internal sealed class LaunchSimulation
     }
 
     /// <summary>Runs steps until all ranks have ended.</summary>
-    /// <param name="steps">At least two; the last ones are measured, which begin as steps do that follow others.</param>
+    /// <param name="steps">At least two; the first is not measured, since nothing of a step before it is under way.</param>
     /// <exception cref="StandstillException">Ranks wait for each other.</exception>
     /// <exception cref="CollectiveMismatchException">Ranks of a group have come to different collectives.</exception>
     /// <exception cref="MessageMismatchException">A message is not what its receiver has room for.</exception>
@@ -68,7 +68,7 @@ internal sealed class LaunchSimulation
         return new SimulationResult((ends[^1] - ends[0]) / (steps - 1), Mean(worker => worker.ComputeSeconds), Mean(worker => worker.TransferSeconds),
             Mean(worker => worker.LateSeconds), Mean(worker => worker.ExposedSeconds), _operations);
 
-        double Mean(Func<RankWorker, double> seconds) => _computing.Average(seconds) / steps;
+        double Mean(Func<RankWorker, double> seconds) => _computing.Average(seconds) / (steps - 1);
     }
 
     private void Advance(RankWorker worker, double[] ends)
@@ -119,6 +119,11 @@ internal sealed class LaunchSimulation
 
         var step = ends.Length - worker.StepsLeft--;
         ends[step] = Math.Max(ends[step], worker.Time);
+        if (step == 0)
+        {
+            worker.ForgetSeconds();
+        }
+
         worker.Next = 0;
         return worker.StepsLeft > 0 && worker.Operations.Length > 0;
     }

@@ -52,4 +52,7 @@ internal sealed class RankWorker(int rank, bool isBeside)
     public double LateSeconds { get; set; }
 
     public double ExposedSeconds { get; set; }
+
+    /// <summary>Begins to measure anew.</summary>
+    public void ForgetSeconds() => (ComputeSeconds, TransferSeconds, LateSeconds, ExposedSeconds) = (0, 0, 0, 0);
 }

@@ -41,8 +41,28 @@ internal sealed class SimulateCommand
     {
     }
 
-    /// <summary>The command.</summary>
-    public static RootCommand Build()
+    /// <summary>Parses, runs, and returns the exit code. 0: no order stands still; 1: one does, or ranks disagree; 2: bad arguments or configuration.</summary>
+    public static int Run(string[] arguments)
+    {
+        var parsed = Build().Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            Console.Error.WriteLine($"simulate: {string.Join("\nsimulate: ", parsed.Errors.Select(error => error.Message))}\nRun 'bench/simulate --help' for the usage.");
+            return ExitCode.Usage;
+        }
+
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (KvShiftException exception)
+        {
+            Console.Error.WriteLine($"simulate: {exception.Message}");
+            return exception.Code;
+        }
+    }
+
+    private static RootCommand Build()
     {
         var options = new SimulateCommand();
         var command = new RootCommand("Runs the mesh, the schedule, the buckets and the ledger of a large launch in one process, with a clock instead of tensors.")
@@ -62,6 +82,11 @@ internal sealed class SimulateCommand
     {
         CheckNumbers(parsed);
         var configs = parsed.GetValue(_configs)!;
+        if (Array.Find(configs, config => config.StartsWith('-')) is { } unknown)
+        {
+            throw new UsageException($"found the option {unknown}, which there is not; bench/simulate --help has those that there are");
+        }
+
         if (parsed.GetValue(_random) is > 0 and var count)
         {
             return Random((int)count, parsed.GetValue(_seed));

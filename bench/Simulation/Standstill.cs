@@ -46,17 +46,7 @@ internal sealed class Standstill(LaunchGroups groups, IReadOnlyList<RankWorker> 
     }
 
     private CollectiveEntry Entry(RankWorker worker, in Operation operation)
-    {
-        var group = groups.IdentityOf(operation.Group, worker.Rank);
-        var peer = operation.Call.IsMessage ? group.Members[operation.Call.Variant] : -1;
-        var identity = operation.Kind switch
-        {
-            OperationKind.Send => group.Between(worker.Rank, peer),
-            OperationKind.Receive => group.Between(peer, worker.Rank),
-            _ => group,
-        };
-        return new CollectiveEntry(worker.Call.Number, identity, worker.Call.Sequence, operation.Call, CollectiveState.Running, 0, 0);
-    }
+        => new(worker.Call.Number, groups.CalledIn(operation, worker.Rank), worker.Call.Sequence, operation.Call, CollectiveState.Running, 0, 0);
 
     // Ranks that have not come to where the worker is, or its own that communicates beside it.
     private IEnumerable<int> Missing(RankWorker worker)
