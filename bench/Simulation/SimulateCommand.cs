@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Diagnostics;
 using KvShiftScale.Core;
 using KvShiftScale.Core.Configuration;
@@ -47,7 +48,10 @@ internal sealed class SimulateCommand
         var parsed = Build().Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            Console.Error.WriteLine($"simulate: {string.Join("\nsimulate: ", parsed.Errors.Select(error => error.Message))}\nRun 'bench/simulate --help' for the usage.");
+            // What the library says of a number names a type of the program.
+            var faults = parsed.Errors.Select(error => error.SymbolResult is OptionResult { Tokens: [var value, ..] } option and { Option.Arity.MaximumNumberOfValues: 1 }
+                ? $"found {option.Option.Name} {value}; wanted a number" : error.Message);
+            Console.Error.WriteLine($"simulate: {string.Join("\nsimulate: ", faults)}\nRun 'bench/simulate --help' for the usage.");
             return ExitCode.Usage;
         }
 
@@ -201,13 +205,18 @@ internal sealed class SimulateCommand
         }
 
         var ranksPerNode = (int)parsed.GetValue(_ranks);
+        if (ScalingCurve.Sizes.Any(size => size % ranksPerNode != 0))
+        {
+            throw new UsageException($"found --gpus-per-node {ranksPerNode} with --scaling, whose sizes are {string.Join(", ", ScalingCurve.Sizes)}; wanted 1, 2, 4 or 8");
+        }
+
         var curves = new List<(string, IReadOnlyList<ScalingPoint>)>();
         foreach (var path in paths)
         {
             var config = ReadRun(parsed, path, []);
             Console.WriteLine($"\n{config.Run.Name}, {parsed.GetValue(_gpu)}:\n\n{ScalingCurve.Head}");
             var points = new List<ScalingPoint>();
-            foreach (var size in ScalingCurve.Sizes.Where(size => size % ranksPerNode == 0))
+            foreach (var size in ScalingCurve.Sizes)
             {
                 var plan = FastestOf(config, Cluster.For(config, hardware, size / ranksPerNode, ranksPerNode));
                 points.Add(ScalingCurve.Of(plan, hardware, ranksPerNode, StragglersOf(parsed), (int)parsed.GetValue(_steps), parsed.GetValue(_eager)));

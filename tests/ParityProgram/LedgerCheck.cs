@@ -40,7 +40,7 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
             if (ranks.World.Rank == 0)
             {
                 var rank = Array.FindIndex(told, text => text.Length > 0);
-                Console.WriteLine($"{layout}, {model}: rank {rank} {told[rank]}");
+                Console.WriteLine($"rank {rank} {told[rank]}: {layout}, {model}");
             }
         }
 
@@ -68,7 +68,12 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
         var shard = ranks.BroadcastText(ranks.World.Rank == 0 ? ParityCorpus.Write(folder, model.VocabSize, 20_000) : "");
         var found = Trained(config, divided, shard);
         var launch = new SimulatedLaunch(config, KnownHardware.All["h200"], ranks.World.Size, ranks.World.Size);
-        var wanted = Simulated(launch, ranks.World.Rank);
+        var wanted = Simulated(launch, ranks.World.Rank).ToList();
+        if (found.Count == 0 || wanted.Count == 0)
+        {
+            return FormattableString.Invariant($"calls {found.Count} times, simulated {wanted.Count} times");
+        }
+
         // Of the two threads each has an order.
         foreach (var isBeside in (bool[])[false, true])
         {
