@@ -33,6 +33,13 @@ public sealed partial class ParityTests
     public void Random_shapes_in_random_layouts_train_as_one_rank_does(int ranks)
         => Assert.Contains("10 cases, 0 failed", MpiRun.Execute(ranks, Program, ["sweep", "10", "1"], timeout: Timeout), StringComparison.Ordinal);
 
+    // What docs/simulation.md calls modelled, held against real ledgers.
+    [Theory]
+    [InlineData(2, 37)]
+    [InlineData(4, 52)]
+    public void Simulated_ranks_call_what_ranks_in_training_call(int ranks, int layouts)
+        => Assert.Contains($"{layouts} layouts, 0 differ", MpiRun.Execute(ranks, Program, ["ledger"], timeout: Timeout), StringComparison.Ordinal);
+
     [Fact]
     public void Steps_of_a_pipeline_leave_no_tensor_behind()
         => Assert.Equal(2, MpiRun.Execute(2, Program, ["pipeline-tensors"], timeout: Timeout).Split("the same number of tensors").Length - 1);

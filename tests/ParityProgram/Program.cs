@@ -8,7 +8,7 @@ using KvShiftScale.ParityProgram;
 using static TorchSharp.torch;
 
 // Compares training on the launched ranks, in every layout, with one rank. 0: all within their bounds; 1: not; 2: bad arguments.
-const string Usage = "Pass: matrix fp64|fp32|bf16 [--stop-at-first] [--composed], sweep COUNT SEED [--composed], deterministic THREADS TENSOR CONTEXT PIPELINE, deterministic-cost STEPS, pipeline-cost STEPS, pipeline-tensors, sharding-cost STEPS, optimizer-memory, or gradient-memory zero1|zero2";
+const string Usage = "Pass: matrix fp64|fp32|bf16 [--stop-at-first] [--composed], sweep COUNT SEED [--composed], deterministic THREADS TENSOR CONTEXT PIPELINE, deterministic-cost STEPS, pipeline-cost STEPS, pipeline-tensors, sharding-cost STEPS, optimizer-memory, ledger, or gradient-memory zero1|zero2";
 var kernels = KernelChoice.Auto;
 if (args is ["matrix" or "sweep", .. var others, "--composed"])
 {
@@ -16,7 +16,7 @@ if (args is ["matrix" or "sweep", .. var others, "--composed"])
     args = [args[0], .. others];
 }
 if (args is not (["matrix", "fp64" or "fp32" or "bf16"] or ["matrix", "fp64" or "fp32" or "bf16", "--stop-at-first"] or ["sweep", _, _]
-    or ["deterministic", _, _, _, _] or ["deterministic-cost" or "pipeline-cost" or "sharding-cost", _] or ["optimizer-memory"] or ["pipeline-tensors"] or ["gradient-memory", "zero1" or "zero2"]))
+    or ["deterministic", _, _, _, _] or ["deterministic-cost" or "pipeline-cost" or "sharding-cost", _] or ["optimizer-memory"] or ["ledger"] or ["pipeline-tensors"] or ["gradient-memory", "zero1" or "zero2"]))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -30,7 +30,7 @@ if (args[0] is "deterministic-cost" or "pipeline-cost" or "sharding-cost")
 }
 
 MpiLibrary.Load(Environment.GetEnvironmentVariable);
-using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true);
+using var ranks = ParallelContext.Create(new ParallelConfig(), launchedByMpi: true, checkCollectives: args[0] == "ledger");
 var folder = ranks.BroadcastText(ranks.World.Rank == 0 ? Directory.CreateTempSubdirectory("kvshift-parity-").FullName : "");
 try
 {
@@ -43,6 +43,7 @@ try
         "pipeline-cost" => PipelineCost.Run(ranks, folder, Number(1)),
         "pipeline-tensors" => PipelineTensors.Run(ranks, folder),
         "sharding-cost" => GradientSharding.RunCost(ranks, folder, Number(1)),
+        "ledger" => new LedgerCheck(ranks, folder).Run(),
         "gradient-memory" => GradientSharding.RunMemory(ranks, folder, Enum.Parse<OptimizerSharding>(args[1], ignoreCase: true)),
         _ => OptimizerMemory.Run(ranks),
     };

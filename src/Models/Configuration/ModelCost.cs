@@ -45,6 +45,6 @@ public static class ModelCost
 
     /// <summary>Of the rows of a batch, those whose logits exist at a time.</summary>
     /// <param name="rows">Rows of the batch.</param>
-    /// <param name="vocabulary">Logits of a row that a rank has.</param>
-    public static long LogitRows(long rows, long vocabulary) => Math.Max(1, Math.Min(rows, MostLogits / Math.Max(1, vocabulary)));
+    /// <param name="vocabulary">Logits of a row that a rank has room for, padding included: as many on every rank.</param>
+    public static long LogitRows(long rows, long vocabulary) => Math.Max(1, Math.Min(rows, MostLogits / vocabulary));
 }

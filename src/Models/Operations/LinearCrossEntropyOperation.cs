@@ -32,7 +32,8 @@ internal sealed class LinearCrossEntropyOperation : SingleResultFunction<LinearC
         // Rows of padding have no logits.
         var (rows, vocabulary) = (hidden.size(0), slot.Shard.ValidExtent);
         var weight = ((Tensor)arguments[1]).narrow(0, 0, vocabulary);
-        var chunkRows = ModelCost.LogitRows(rows, vocabulary);
+        // By what every rank holds, padding included: ranks join each chunk, and so need the same.
+        var chunkRows = ModelCost.LogitRows(rows, slot.Shard.Extent);
         var dhidden = withGradient ? empty(rows, hidden.size(1), hidden.dtype, hidden.device) : null;
         var dweight = withGradient ? zeros([.. slot.Shape], slot.GradientType, hidden.device) : null;
         var lossSum = zeros([], ScalarType.Float64, hidden.device);

@@ -23,10 +23,22 @@ internal static class CollectiveAgreement
             CollectivesLibrary.AllGather(handle, CollectiveDataType.Int64, (nint)(&own), (nint)gathered, sizeof(Record) / sizeof(long));
         }
 
-        var bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in own));
+        RequireSame(group, all);
+    }
+
+    /// <summary>The same comparison of calls that are all known here, where ranks are simulated.</summary>
+    /// <param name="group">The ranks.</param>
+    /// <param name="calls">What each of them asks for, and the call's number in the group.</param>
+    /// <exception cref="CollectiveMismatchException">They ask for different things.</exception>
+    public static void RequireSame(GroupIdentity group, IReadOnlyList<(long Sequence, CollectiveCall Call)> calls)
+        => RequireSame(group, [.. calls.Select(call => RecordOf(call.Sequence, call.Call))]);
+
+    private static void RequireSame(GroupIdentity group, Record[] all)
+    {
+        var first = MemoryMarshal.AsBytes(all.AsSpan(0, 1));
         foreach (ref var other in all.AsSpan())
         {
-            if (!MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in other)).SequenceEqual(bytes))
+            if (!MemoryMarshal.AsBytes(new ReadOnlySpan<Record>(in other)).SequenceEqual(first))
             {
                 throw new CollectiveMismatchException(Describe(group, all));
             }

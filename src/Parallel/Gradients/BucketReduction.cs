@@ -5,10 +5,12 @@ using static TorchSharp.torch;
 namespace KvShiftScale.Parallel.Gradients;
 
 /// <summary>The sum of one bucket's gradients over ranks, and the count of its parameters' gradients, to know when backward has no more of them.</summary>
-internal sealed class BucketReduction
+internal sealed class BucketReduction : IBucketSum
 {
     private readonly SlotArrivals[] _slots;
-    private readonly Action<BucketReduction> _gradientComes;
+    private readonly CommunicationThread? _thread;
+    private readonly CommunicationTask _task;
+    private readonly Action<IBucketSum> _gradientComes;
     private readonly Action _isReady;
     private int _completeSlots;
     // Views, made by the thread that computes: every thread that does gets compute threads of its own in libtorch.
@@ -18,14 +20,16 @@ internal sealed class BucketReduction
     /// <param name="bucket">Gets no more parameters.</param>
     /// <param name="replicas">The ranks that hold the same part of the parameters.</param>
     /// <param name="partialOver">Ranks over which gradients are summed before; null: none.</param>
+    /// <param name="thread">Communicates beside backward; null: the caller does.</param>
     /// <param name="counters">Where its time is counted.</param>
-    /// <param name="gradientComes">Called before the first gradient of a micro-batch is written.</param>
+    /// <param name="gradientComes">Called before each gradient is written.</param>
     /// <param name="isReady">Called when it <see cref="IsReady"/>.</param>
-    public BucketReduction(ParameterBucket bucket, ProcessGroup replicas, ProcessGroup? partialOver, OverlapCounters counters,
-        Action<BucketReduction> gradientComes, Action isReady)
+    public BucketReduction(ParameterBucket bucket, ProcessGroup replicas, ProcessGroup? partialOver, CommunicationThread? thread, OverlapCounters counters,
+        Action<IBucketSum> gradientComes, Action isReady)
     {
         bucket.Seal();
         Bucket = bucket;
+        _thread = thread;
         (_gradientComes, _isReady) = (gradientComes, isReady);
         _slots = [.. bucket.Slots.Where(slot => slot.Uses > 0).Select(slot => new SlotArrivals(this, slot))];
         List<(ProcessGroup, Action)> parts = [];
@@ -37,19 +41,22 @@ internal sealed class BucketReduction
         parts.Add((replicas, bucket.OwnedLength == bucket.PaddedLength
             ? () => replicas.AllReduce(_whole!)
             : () => replicas.Collectives.ReduceScatter(_whole!, _owned!)));
-        Task = new CommunicationTask(parts, counters);
+        _task = new CommunicationTask(parts, counters);
     }
 
     /// <summary>Whose gradients these are.</summary>
     public ParameterBucket Bucket { get; }
 
-    /// <summary>The bucket's collectives.</summary>
-    public CommunicationTask Task { get; }
+    /// <inheritdoc/>
+    public bool IsOfEveryMicroBatch => Bucket.KeepsOwnedGradientsOnly;
 
-    /// <summary>Every parameter that gets gradients in a backward has had all of this one's.</summary>
+    /// <inheritdoc/>
+    public int Chunk => Bucket.Traits.Chunk;
+
+    /// <inheritdoc/>
     public bool IsReady => _completeSlots == _slots.Length;
 
-    /// <summary>The gradients of the micro-batch belong to <see cref="Task"/>.</summary>
+    /// <inheritdoc/>
     public bool IsClosed { get; private set; }
 
     /// <summary>Takes notice of gradients from here on.</summary>
@@ -73,7 +80,7 @@ internal sealed class BucketReduction
         }
     }
 
-    /// <summary>Counts gradients from zero, and allows them.</summary>
+    /// <inheritdoc/>
     public void BeginMicroBatch()
     {
         IsClosed = false;
@@ -84,7 +91,10 @@ internal sealed class BucketReduction
         }
     }
 
-    /// <summary>The bucket's gradients belong to its collectives from here on. Parameters without one have zeros.</summary>
+    /// <inheritdoc/>
+    public void Open() => Bucket.OpenGradients();
+
+    /// <inheritdoc/>
     public void Close()
     {
         foreach (var slot in Bucket.Slots)
@@ -97,7 +107,23 @@ internal sealed class BucketReduction
         _owned = _whole.narrow(0, Bucket.OwnedStart, Bucket.OwnedLength).DetachFromDisposeScope();
     }
 
-    /// <summary>The sums are there.</summary>
+    /// <inheritdoc/>
+    public void Start()
+    {
+        if (_thread is null)
+        {
+            _task.RunHere();
+        }
+        else
+        {
+            _thread.Start(_task);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Wait() => _thread?.Wait(_task);
+
+    /// <inheritdoc/>
     public void End()
     {
         DisposeViews();

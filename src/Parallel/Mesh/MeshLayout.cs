@@ -16,6 +16,12 @@ public sealed class MeshLayout
     /// <summary>The axes, outermost first.</summary>
     public IReadOnlyList<MeshAxis> Axes { get; }
 
+    /// <summary>The axes along which ranks differ that hold the same part of the parameters.</summary>
+    public IReadOnlyCollection<MeshAxis> ReplicaAxes => [.. Axes.Where(axis => !axis.DividesParameters)];
+
+    /// <summary>The axes along which ranks differ that hold one copy of all parameters together.</summary>
+    public IReadOnlyCollection<MeshAxis> CopyAxes => [.. Axes.Where(axis => axis.DividesParameters)];
+
     /// <summary>The layout of <paramref name="worldSize"/> ranks along <see cref="MeshAxis.All"/>.</summary>
     /// <exception cref="MeshLayoutException">The configured degrees do not divide the ranks.</exception>
     public static MeshLayout Create(int worldSize, ParallelConfig config) => Create(worldSize, config, MeshAxis.All);

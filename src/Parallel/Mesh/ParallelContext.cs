@@ -27,12 +27,12 @@ public sealed class ParallelContext : IDisposable
         // The order of these is the same on every rank: each forms its groups by one collective over the world.
         foreach (var axis in layout.Axes)
         {
-            _groups.Add(Formed(axis.Name, axis));
+            _groups.Add(Formed(axis.Name, [axis]));
         }
 
-        Replicas = Formed("replicas", [.. layout.Axes.Where(axis => !axis.DividesParameters)]);
+        Replicas = Formed("replicas", layout.ReplicaAxes);
         _groups.Add(Replicas);
-        Copy = Formed("copy", [.. layout.Axes.Where(axis => axis.DividesParameters)]);
+        Copy = Formed("copy", layout.CopyAxes);
         _groups.Add(Copy);
         AllowsOverlap = world.Size > 1 && MpiAllowsThreads;
     }
@@ -195,7 +195,7 @@ public sealed class ParallelContext : IDisposable
 
     private static ParallelContext Alone(ParallelConfig config) => new(MeshLayout.Create(1, config), ProcessGroup.Solo("world"), null, null, ownsWorld: true);
 
-    private ProcessGroup Formed(string name, params IReadOnlyCollection<MeshAxis> axes)
+    private ProcessGroup Formed(string name, IReadOnlyCollection<MeshAxis> axes)
     {
         var (group, index) = Layout.PlaceAlong(axes, World.Rank);
         return World.Split(name, group, index);

@@ -6,6 +6,9 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public readonly record struct OptimizerShare
 {
+    // Parts of a shared bucket begin at whole cache lines.
+    private const long PartAlignment = 16;
+
     /// <param name="index">From 0.</param>
     /// <param name="count">Number of parts.</param>
     /// <param name="dividesGradients">Of gradients, too, only that part is kept (ZeRO stage 2).</param>
@@ -27,6 +30,9 @@ public readonly record struct OptimizerShare
 
     /// <summary>Whether gradients are kept as this part only, where there are others.</summary>
     public bool DividesGradients { get; }
+
+    /// <summary>Elements of a bucket of <paramref name="length"/> with padding up to equal parts, where there are several.</summary>
+    public long Padded(long length) => Count == 1 ? length : (length + PartAlignment * Count - 1) / (PartAlignment * Count) * (PartAlignment * Count);
 
     /// <summary>The only part of one.</summary>
     public static OptimizerShare Whole => new(0, 1);

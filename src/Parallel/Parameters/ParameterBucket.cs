@@ -9,9 +9,6 @@ namespace KvShiftScale.Parallel.Parameters;
 /// </summary>
 public sealed class ParameterBucket : IDisposable
 {
-    // Parts of a shared bucket begin at whole cache lines.
-    private const long PartAlignment = 16;
-
     private readonly Device _memory;
     private readonly Tensor _parameterStorage;
     private readonly List<ParameterSlot> _slots = [];
@@ -33,7 +30,7 @@ public sealed class ParameterBucket : IDisposable
         _share = share;
         // What else is summed before the replicas' sums, on ranks that are at other micro-batches perhaps, is kept until a step's last one.
         KeepsOwnedGradientsOnly = share.DividesGradients && traits.PartialOver is null;
-        var allocated = Padded(capacity);
+        var allocated = share.Padded(capacity);
         _parameterStorage = empty(allocated, Kernels.DataType, _memory).DetachFromDisposeScope();
         _gradientStorage = KeepsOwnedGradientsOnly ? null : NewGradients(allocated);
     }
@@ -51,7 +48,7 @@ public sealed class ParameterBucket : IDisposable
     public IKernels Kernels { get; }
 
     /// <summary>Elements in use and padding up to as many equal parts as ranks share the bucket.</summary>
-    public long PaddedLength => Padded(Length);
+    public long PaddedLength => _share.Padded(Length);
 
     /// <summary>First element of the part that this rank updates.</summary>
     public long OwnedStart => PaddedLength / _share.Count * _share.Index;
@@ -247,15 +244,4 @@ public sealed class ParameterBucket : IDisposable
 
     private Tensor GradientAt(long offset, ParameterShard shard)
         => WholeGradients.narrow(0, offset, shard.ElementCount).view([.. shard.Shape]).DetachFromDisposeScope();
-
-    private long Padded(long length)
-    {
-        if (_share.Count == 1)
-        {
-            return length;
-        }
-
-        var unit = PartAlignment * _share.Count;
-        return (length + unit - 1) / unit * unit;
-    }
 }

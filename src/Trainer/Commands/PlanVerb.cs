@@ -37,7 +37,7 @@ internal static class PlanVerb
         var command = new Command("plan", "Reckons memory and time of every layout of a run on a cluster, and ranks them.") { config, set, nodes, ranks, gpu, top, json, explain, measure };
         command.SetAction(parsed =>
         {
-            string[] settings = [.. parsed.GetValue(set)!, .. LayoutSettings(parsed.GetValue(explain))];
+            string[] settings = [.. parsed.GetValue(set)!, .. LayoutPlanText.SettingsOf(parsed.GetValue(explain))];
             var run = RunConfigReader.Read(parsed.GetRequiredValue(config), [.. settings.Select(ConfigOverride.Parse)]);
             RunConfigRules.CheckNumbersOf(run, "");
             if (run.Precision == Precision.Fp64)
@@ -133,9 +133,4 @@ internal static class PlanVerb
     }
 
     private static string FileOf(string device) => device == ThisMachine ? ThisMachineFile : device;
-
-    // Keys of the section parallel, and micro_batch.
-    private static IEnumerable<string> LayoutSettings(string? layout)
-        => (layout ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(setting => setting.StartsWith("micro_batch=", StringComparison.Ordinal) ? $"data.{setting}" : $"parallel.{setting}");
 }

@@ -136,12 +136,11 @@ internal sealed class LayoutPlan
         return new(name, seconds - hidden, $"{seconds:0.###e+0} s over {Plan.Replicas} replicas, {hidden:0.###e+0} s of it beside computation");
     }
 
-    // AdamW reads four numbers of each element and writes three, and a narrow copy of the parameter where it is narrow; the norm reads the gradient once more.
     private PlanTerm Optimizer(int stage)
     {
         var bytes = ElementBytes.Of(Config.Precision);
         var owned = Plan.ElementsOfStage(stage) / (Parallel.OptimizerSharding == OptimizerSharding.None ? 1 : Plan.Replicas);
-        var perElement = 8 * bytes.Wide + (bytes.Narrow < bytes.Wide ? bytes.Narrow : 0);
+        var perElement = PassTime.UpdateBytes(bytes);
         return new("optimizer", owned * perElement / PassTime.KernelRate(Hardware), $"{owned:N0} elements x {perElement} B");
     }
 }

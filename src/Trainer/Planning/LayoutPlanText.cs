@@ -54,6 +54,11 @@ internal static class LayoutPlanText
             $"a checkpoint: {Quantity.Bytes(plan.CheckpointBytes)}, written by {cluster.Nodes:N0} nodes of {Quantity.Bytes(cluster.Hardware.DiskBytesPerSecond)}/s in {Quantity.Duration(plan.CheckpointSeconds)}"));
     }
 
+    /// <summary>What <c>--explain</c> takes as settings of the configuration: keys of the section parallel, and micro_batch.</summary>
+    public static IEnumerable<string> SettingsOf(string? layout)
+        => (layout ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(setting => setting.StartsWith("micro_batch=", StringComparison.Ordinal) ? $"data.{setting}" : $"parallel.{setting}");
+
     /// <summary>A layout as <c>--explain</c> takes it.</summary>
     public static string KeysOf(RunConfig config)
     {

@@ -28,7 +28,12 @@ internal sealed class LinkTime(HardwareProfile hardware, MeshLayout layout, int 
         return outermost < 0 || ranksPerNode % layout.Axes.Skip(outermost).Aggregate(1, (product, axis) => product * layout.DegreeOf(axis)) == 0;
     }
 
-    private double Ring(double bytes, int ranks, IReadOnlyList<MeshAxis> axes)
+    /// <summary>A sum of a few numbers over all ranks along some axes: they go by latency, in as many exchanges of all of them as the ranks can be halved.</summary>
+    public double SumOfNumbers(double bytes, params IReadOnlyList<MeshAxis> axes)
+        => Math.Ceiling(Math.Log2(Size(axes))) * (bytes / Bandwidth(axes) + Latency(axes));
+
+    /// <summary>Once around a ring of so many ranks, which may be some only of those along the axes: every rank gives each other its part of the bytes, or gets it.</summary>
+    public double Ring(double bytes, int ranks, IReadOnlyList<MeshAxis> axes)
         => ranks == 1 ? 0 : (ranks - 1) * (bytes / ranks / Bandwidth(axes) + Latency(axes));
 
     private double Bandwidth(IReadOnlyList<MeshAxis> axes)

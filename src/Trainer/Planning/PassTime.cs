@@ -90,6 +90,12 @@ internal readonly record struct PassTime(double Products, double Attention, doub
     public static PassTime OfMessages(RunConfig config, int neighbours, LinkTime links)
         => default(PassTime) with { Messages = 2 * neighbours * links.Message(LayerSizes.Of(config, 0).Outer * ElementBytes.Of(config.Precision).Narrow, MeshAxis.Pipeline) };
 
+    /// <summary>
+    /// Bytes that the update moves for each element: AdamW reads four numbers of it and writes three, and a narrow copy of the parameter where it is narrow; the norm
+    /// reads the gradient once more.
+    /// </summary>
+    public static int UpdateBytes(ElementBytes bytes) => 8 * bytes.Wide + (bytes.Narrow < bytes.Wide ? bytes.Narrow : 0);
+
     /// <summary>Bytes a second of kernels that memory bounds.</summary>
     public static double KernelRate(HardwareProfile hardware) => hardware.BandwidthEfficiency * hardware.MemoryBytesPerSecond;
 

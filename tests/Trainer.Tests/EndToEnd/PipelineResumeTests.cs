@@ -21,7 +21,7 @@ public sealed class PipelineResumeTests(TrainingFixture fixture)
         // A stage has a pass forward and one backward for each micro-batch and chunk; here some of both are done.
         var pass = (StepsBefore * 2 * MicroBatches * chunks) + (MicroBatches * chunks);
         using (new InjectedEnvironment($"term@pipeline.pass:{pass},rank=1"))
-        using (var run = MpiRun.Start(2, "kvshift.dll", fixture.TrainArguments(name, settings)))
+        using (var run = MpiRun.Start(2, ProgramRun.KvShift, fixture.TrainArguments(name, settings)))
         {
             Assert.True(run.WaitForExit() == ExitCode.Stopped, run.Output);
         }

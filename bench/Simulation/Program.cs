@@ -1,0 +1,1 @@
+return KvShiftScale.Simulation.SimulateCommand.Run(args);
