@@ -27,7 +27,7 @@ internal static class PipelineCost
             using var whole = new TimedTraining(divided, shard, data, new ParallelConfig { Pipeline = stages });
             using var interleaved = new TimedTraining(divided, shard, data, new ParallelConfig { Pipeline = stages, VirtualStages = 2 });
             (int Chunks, TimedTraining Training)[] pipelines = [(1, whole), (2, interleaved)];
-            var waited = new double[pipelines.Length];
+            var seconds = new double[pipelines.Length];
             for (var step = 1; step <= WarmUp + steps; step++)
             {
                 var isTimed = step > WarmUp;
@@ -36,21 +36,25 @@ internal static class PipelineCost
                 {
                     var before = WaitOf(divided);
                     pipeline.Training.Run(step, isTimed);
-                    waited[number] += isTimed ? WaitOf(divided) - before : 0;
+                    seconds[number] += isTimed ? WaitOf(divided) - before : 0;
                 }
             }
 
             foreach (var (number, (chunks, pipeline)) in pipelines.Index())
             {
-                var waits = ranks.World.Gather<double>([waited[number] / steps / pipeline.Median]);
+                var waits = ranks.World.Gather<double>([seconds[number] / steps / pipeline.Median]);
                 if (ranks.World.Rank != 0)
                 {
                     continue;
                 }
 
                 var tokens = (double)data.GlobalBatch * data.Context;
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{stages} ranks, {microBatches} micro-batches, {chunks} chunk(s) a stage: data {tokens / replicas.Median:F0} tokens/s, pipeline {tokens / pipeline.Median:F0}, ratio {replicas.Median / pipeline.Median:F3}, of the fastest {replicas.Fastest / pipeline.Fastest:F3}; bubble by formula {(stages - 1.0) / (chunks * microBatches + stages - 1):P0}, stages waited {string.Join(", ", waits.Select(wait => wait[0].ToString("P0", CultureInfo.InvariantCulture)))}"));
+                var rates = FormattableString.Invariant($"data {tokens / replicas.Median:F0} tokens/s, pipeline {tokens / pipeline.Median:F0}");
+                var ratios = FormattableString.Invariant($"ratio {replicas.Median / pipeline.Median:F3}, of the fastest {replicas.Fastest / pipeline.Fastest:F3}");
+                var bubble = FormattableString.Invariant($"bubble by formula {(stages - 1.0) / (chunks * microBatches + stages - 1):P0}");
+                var waited = string.Join(", ", waits.Select(wait => wait[0].ToString("P0", CultureInfo.InvariantCulture)));
+                Console.WriteLine(FormattableString.Invariant(
+                    $"{stages} ranks, {microBatches} micro-batches, {chunks} chunk(s) a stage: {rates}, {ratios}; {bubble}, stages waited {waited}"));
             }
         }
         return 0;

@@ -38,7 +38,8 @@ internal static class PipelineTensors
             ranks.World.Max(grown);
             if (ranks.World.Rank == 0)
             {
-                Console.WriteLine(FormattableString.Invariant($"{ranks.World.Size} stages of {chunks} chunk(s): {(grown[0] == 0 ? "the same number of tensors" : $"up to {grown[0]} tensors more or less")} after {Steps} steps"));
+                var found = grown[0] == 0 ? "the same number of tensors" : FormattableString.Invariant($"up to {grown[0]} tensors more or less");
+                Console.WriteLine(FormattableString.Invariant($"{ranks.World.Size} stages of {chunks} chunk(s): {found} after {Steps} steps"));
             }
 
             if (grown[0] != 0)

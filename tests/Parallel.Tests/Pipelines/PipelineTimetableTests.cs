@@ -44,7 +44,8 @@ public sealed class PipelineTimetableTests
 
     [Fact]
     public void AStageSendsBothWaysToItsOnlyNeighbour()
-        => Assert.Equal("F0, send F0, F1, send F1, receive F0.1, F0.1, send F0.1, receive F1.1, F1.1, send F1.1, receive B0.1, B0.1, send B0.1, receive B1.1, B1.1, send B1.1, receive B0, B0, receive B1, B1",
+        => Assert.Equal("F0, send F0, F1, send F1, receive F0.1, F0.1, send F0.1, receive F1.1, F1.1, send F1.1, "
+            + "receive B0.1, B0.1, send B0.1, receive B1.1, B1.1, send B1.1, receive B0, B0, receive B1, B1",
             string.Join(", ", PipelineTimetable.Of(2, 2, 2)[0]));
 
     [Fact]

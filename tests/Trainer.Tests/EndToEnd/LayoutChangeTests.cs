@@ -33,7 +33,8 @@ public sealed class LayoutChangeTests(TrainingFixture fixture)
         string[] settings = ["precision=fp64", "model.layers=4"];
         var unbroken = Train("unbroken-chunks", 1, 40, settings);
 
-        var broken = TrainInTurn("chunks", ["2;parallel.pipeline=2;parallel.virtual_stages=2", "1;", "4;parallel.pipeline=2;parallel.virtual_stages=2;parallel.optimizer_sharding=zero2", "2;parallel.tensor=2"], settings);
+        const string chunks = "parallel.pipeline=2;parallel.virtual_stages=2";
+        var broken = TrainInTurn("chunks", [$"2;{chunks}", "1;", $"4;{chunks};parallel.optimizer_sharding=zero2", "2;parallel.tensor=2"], settings);
 
         broken.AssertSameCurve(unbroken, 1e-10);
         Assert.Equal(unbroken.Tensors(40).Keys, broken.Tensors(40).Keys);

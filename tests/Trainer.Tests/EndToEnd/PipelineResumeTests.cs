@@ -15,7 +15,10 @@ public sealed class PipelineResumeTests(TrainingFixture fixture)
     [InlineData(2)]
     public void StoppedWithinAStepItEndsWithTheBitsOfAnUnbrokenRun(int chunks)
     {
-        string[] settings = ["parallel.pipeline=2", $"parallel.virtual_stages={chunks}", "model.layers=4", $"data.global_batch={MicroBatches}", "data.micro_batch=1", "run.checkpoint_every=0"];
+        string[] settings =
+        [
+            "parallel.pipeline=2", $"parallel.virtual_stages={chunks}", "model.layers=4", $"data.global_batch={MicroBatches}", "data.micro_batch=1", "run.checkpoint_every=0",
+        ];
         var unbroken = fixture.TrainOnTwoRanks($"pipeline-{chunks}", settings);
         var name = $"pipeline-{chunks}-stopped";
         // A stage has a pass forward and one backward for each micro-batch and chunk; here some of both are done.
