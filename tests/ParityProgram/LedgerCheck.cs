@@ -142,6 +142,11 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
     private static IEnumerable<(ModelConfig, Precision, ParallelConfig)> Cases(int ranks)
     {
         var model = new ModelConfig { VocabSize = 3000, HiddenSize = 128, Layers = 5, Heads = 4, KvHeads = 2, FfnSize = 384 };
+        return ranks < 4 ? OfTwo(model) : OfFour(model);
+    }
+
+    private static IEnumerable<(ModelConfig, Precision, ParallelConfig)> OfTwo(ModelConfig model)
+    {
         foreach (var overlap in (bool[])[true, false])
         {
             foreach (var sharding in Enum.GetValues<OptimizerSharding>())
@@ -165,13 +170,14 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
 
         // Parts of the vocabulary of which the last is padded, so that by its own rows a rank would take 105 at a time where the other takes 104.
         yield return (model with { VocabSize = 39_945, HiddenSize = 32 }, Precision.Fp32, new ParallelConfig { Tensor = 2 });
-        if (ranks < 4)
-        {
-            yield break;
-        }
+    }
 
+    private static IEnumerable<(ModelConfig, Precision, ParallelConfig)> OfFour(ModelConfig model)
+    {
         foreach (var sharding in Enum.GetValues<OptimizerSharding>())
         {
+            yield return (model, Precision.Fp32, new ParallelConfig { Tensor = 2, OptimizerSharding = sharding, Recompute = Recompute.Selective, BucketMebibytes = 1 });
+            yield return (model with { TieEmbeddings = true }, Precision.Fp32, new ParallelConfig { Pipeline = 2, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model with { TieEmbeddings = true, KvHeads = 1 }, Precision.Fp32, new ParallelConfig { Tensor = 2, Pipeline = 2, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model with { KvHeads = 1 }, Precision.Fp32, new ParallelConfig { Tensor = 4, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model, Precision.Fp32, new ParallelConfig { Tensor = 2, Context = 2, OptimizerSharding = sharding, Recompute = Recompute.Selective });
