@@ -62,7 +62,12 @@ internal sealed partial class CrashTrial
             }
         }
 
-        Launch(ChooseLayout(), null, launch => Require(launch.Wait() == 0, "the last launch failed", launch));
+        // A kill that comes too late finds a run that is done.
+        if (NewestGood() != Workshop.CrashSteps)
+        {
+            Launch(ChooseLayout(), null, launch => Require(launch.Wait() == 0, "the last launch failed", launch));
+        }
+
         var (bits, curve) = _workshop.CrashReference(_tensor, _pipeline);
         Require(_traces.Bits(Workshop.CrashSteps) == bits, "parameters and moments have other bits than those of an undisturbed run");
         Require(_traces.Curve() == curve, "metrics.jsonl has other numbers than that of an undisturbed run:\n"
