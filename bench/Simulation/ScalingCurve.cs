@@ -33,7 +33,10 @@ internal static class ScalingCurve
     }
 
     /// <summary>The head of a table in Markdown.</summary>
-    public static string Head => "| GPUs | data x tensor x context x pipeline | other | s planned | s simulated | difference | tokens/s | efficiency | s with stragglers | efficiency |\n|---|---|---|---|---|---|---|---|---|---|";
+    public static string Head => """
+        | GPUs | data x tensor x context x pipeline | other | s planned | s simulated | difference | tokens/s | efficiency | s with stragglers | efficiency |
+        |---|---|---|---|---|---|---|---|---|---|
+        """;
 
     /// <summary>A row.</summary>
     /// <param name="point">The size.</param>
@@ -42,14 +45,22 @@ internal static class ScalingCurve
     {
         var config = point.Plan.Plan.Config;
         var parallel = config.Parallel;
-        var other = $"micro {config.Data.MicroBatch}, {parallel.OptimizerSharding}, {parallel.Recompute}{(parallel is { Tensor: > 1, IsSequenceParallel: false } ? ", no sequence" : "")}".ToLowerInvariant();
-        return Quantity.Format(
-            $"| {point.Ranks:N0} | {point.Plan.Plan.DataRanks} x {parallel.Tensor} x {parallel.Context} x {parallel.Pipeline} | {other} | {point.Plan.StepSeconds:G3} | {point.Even.StepSeconds:G3} | {point.Even.StepSeconds / point.Plan.StepSeconds - 1:+0.0 %;-0.0 %} | {Quantity.Short(point.TokensPerSecond)} | {Efficiency(point.TokensPerSecond):0.0 %} | {point.Uneven.StepSeconds:G3} | {Efficiency(point.UnevenTokensPerSecond):0.0 %} |");
+        var sequence = parallel is { Tensor: > 1, IsSequenceParallel: false } ? ", no sequence" : "";
+        var other = $"micro {config.Data.MicroBatch}, {parallel.OptimizerSharding}, {parallel.Recompute}{sequence}".ToLowerInvariant();
+        var (planned, even, uneven) = (point.Plan.StepSeconds, point.Even.StepSeconds, point.Uneven.StepSeconds);
+        string[] cells =
+        [
+            Quantity.Format($"{point.Ranks:N0}"), $"{point.Plan.Plan.DataRanks} x {parallel.Tensor} x {parallel.Context} x {parallel.Pipeline}", other,
+            Quantity.Format($"{planned:G3}"), Quantity.Format($"{even:G3}"), Quantity.Format($"{even / planned - 1:+0.0 %;-0.0 %}"),
+            Quantity.Short(point.TokensPerSecond), Quantity.Format($"{Efficiency(point.TokensPerSecond):0.0 %}"),
+            Quantity.Format($"{uneven:G3}"), Quantity.Format($"{Efficiency(point.UnevenTokensPerSecond):0.0 %}"),
+        ];
+        return $"| {string.Join(" | ", cells)} |";
 
         double Efficiency(double tokensPerSecond) => tokensPerSecond / point.Ranks / (first.TokensPerSecond / first.Ranks);
     }
 
-    /// <summary>A curve for each model, with stragglers and without, and what each would be at the efficiency of the fewest ranks.</summary>
+    /// <summary>Two curves for each model, of efficiency with stragglers and without.</summary>
     public static SvgChart Chart(IReadOnlyList<(string Name, IReadOnlyList<ScalingPoint> Points)> curves) => new()
     {
         Title = "Efficiency against 8 GPUs, simulated",

@@ -34,9 +34,9 @@ internal sealed class SimulateCommand
     private readonly Option<long> _seed = Number("--seed", "Of random layouts and of stragglers.", 1);
     private readonly Option<long> _steps = Number("--steps", "Steps; the first is not counted.", 2);
     private readonly Option<long> _eager = Number("--eager-bytes", "Messages of so many bytes or fewer go without their receiver; 0: none.", 0);
-    private readonly Option<double> _fraction = Share("--straggler-fraction", "Share of ranks that are slow throughout.", 0.01);
-    private readonly Option<double> _slowdown = Share("--straggler-slowdown", "How many times as long those compute.", 1.1);
-    private readonly Option<double> _jitter = Share("--jitter", "Mean of what each piece of computation takes longer, as a share of it.", 0.02);
+    private readonly Option<double> _fraction = Factor("--straggler-fraction", "Share of ranks that are slow throughout.", 0.01);
+    private readonly Option<double> _slowdown = Factor("--straggler-slowdown", "How many times as long those compute.", 1.1);
+    private readonly Option<double> _jitter = Factor("--jitter", "Mean of what each piece of computation takes longer, as a share of it.", 0.02);
 
     private SimulateCommand()
     {
@@ -80,7 +80,7 @@ internal sealed class SimulateCommand
 
     private static Option<long> Number(string name, string description, long value) => new(name) { Description = description, DefaultValueFactory = _ => value };
 
-    private static Option<double> Share(string name, string description, double value) => new(name) { Description = description, DefaultValueFactory = _ => value };
+    private static Option<double> Factor(string name, string description, double value) => new(name) { Description = description, DefaultValueFactory = _ => value };
 
     private int Run(ParseResult parsed)
     {
@@ -168,8 +168,13 @@ internal sealed class SimulateCommand
         return ExitCode.Done;
     }
 
-    private static string Line(string name, SimulationResult result, LayoutPlan plan) => Quantity.Format(
-        $"{name,-15} {result.StepSeconds,9:F4} s a step, {Quantity.Short(plan.Plan.TokensPerStep / result.StepSeconds)} tokens/s ({result.StepSeconds / plan.StepSeconds - 1:+0.0 %;-0.0 %}): computing {result.ComputeSeconds:F4} s, transfers {result.TransferSeconds:F4} s, late ranks {result.LateSeconds:F4} s, behind what goes on beside {result.ExposedSeconds:F4} s");
+    private static string Line(string name, SimulationResult result, LayoutPlan plan)
+    {
+        var step = Quantity.Format($"{name,-15} {result.StepSeconds,9:F4} s a step, {Quantity.Short(plan.Plan.TokensPerStep / result.StepSeconds)} tokens/s");
+        var parts = Quantity.Format($"computing {result.ComputeSeconds:F4} s, transfers {result.TransferSeconds:F4} s, late ranks {result.LateSeconds:F4} s");
+        var more = Quantity.Format($"{result.StepSeconds / plan.StepSeconds - 1:+0.0 %;-0.0 %}");
+        return Quantity.Format($"{step} ({more}): {parts}, behind what goes on beside {result.ExposedSeconds:F4} s");
+    }
 
     private int Random(int count, long seed)
     {
