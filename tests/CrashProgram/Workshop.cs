@@ -48,8 +48,8 @@ internal sealed class Workshop : IDisposable
 
     public string SignalConfig => In("signal.yaml");
 
-    /// <summary>The program under test, as launch/kvshift starts it.</summary>
-    public static string Program => Path.Combine(Checkout, "artifacts", "bin", "KvShiftScale.Trainer", "release", "kvshift.dll");
+    /// <summary>The program under test.</summary>
+    public static string Program => Path.Combine(AppContext.BaseDirectory, "kvshift.dll");
 
     /// <summary>The checkout that this program was built from, with the scripts in launch.</summary>
     public static string Checkout

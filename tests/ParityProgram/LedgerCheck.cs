@@ -54,7 +54,7 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
 
     private string? Difference(ModelConfig model, Precision precision, ParallelConfig layout)
     {
-        var data = new DataConfig { Context = 64, GlobalBatch = 12 * (ranks.World.Size / (int)layout.RanksPerSample), MicroBatch = 4 };
+        var data = new DataConfig { Context = 64, GlobalBatch = 16 * (ranks.World.Size / (int)layout.RanksPerSample), MicroBatch = 4 };
         using var divided = ranks.Divide(layout);
         var config = new RunConfig
         {
@@ -157,6 +157,8 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
                     new ParallelConfig { OptimizerSharding = sharding, Overlap = overlap, Tensor = 2, Recompute = Recompute.Selective, BucketMebibytes = 1 });
                 yield return (model with { TieEmbeddings = true }, Precision.Fp32,
                     new ParallelConfig { OptimizerSharding = sharding, Overlap = overlap, Pipeline = 2, Recompute = Recompute.Full, BucketMebibytes = 1 });
+                yield return (model with { TieEmbeddings = true }, Precision.Fp32,
+                    new ParallelConfig { OptimizerSharding = sharding, Overlap = overlap, Pipeline = 2, VirtualStages = 2, BucketMebibytes = 1 });
             }
         }
 
@@ -178,6 +180,7 @@ internal sealed class LedgerCheck(ParallelContext ranks, string folder)
         {
             yield return (model, Precision.Fp32, new ParallelConfig { Tensor = 2, OptimizerSharding = sharding, Recompute = Recompute.Selective, BucketMebibytes = 1 });
             yield return (model with { TieEmbeddings = true }, Precision.Fp32, new ParallelConfig { Pipeline = 2, OptimizerSharding = sharding, BucketMebibytes = 1 });
+            yield return (model with { TieEmbeddings = true }, Precision.Fp32, new ParallelConfig { Pipeline = 2, VirtualStages = 2, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model with { TieEmbeddings = true, KvHeads = 1 }, Precision.Fp32, new ParallelConfig { Tensor = 2, Pipeline = 2, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model with { KvHeads = 1 }, Precision.Fp32, new ParallelConfig { Tensor = 4, OptimizerSharding = sharding, BucketMebibytes = 1 });
             yield return (model, Precision.Fp32, new ParallelConfig { Tensor = 2, Context = 2, OptimizerSharding = sharding, Recompute = Recompute.Selective });

@@ -18,9 +18,15 @@ public sealed class PipelineRegion : IDisposable
     /// <param name="group">The stages, in the order of their layers.</param>
     /// <param name="endsShare">The first and the last stage hold the same parameters: a tied embedding.</param>
     /// <param name="chunks">Chunks of consecutive layers that each stage has.</param>
+    /// <exception cref="ArgumentException">One stage has several chunks.</exception>
     public PipelineRegion(ProcessGroup group, bool endsShare, int chunks = 1)
     {
         _group = group;
+        if (chunks > 1 && Stages == 1)
+        {
+            throw new ArgumentException($"{chunks} chunks of one stage have no other between them", nameof(chunks));
+        }
+
         Chunks = chunks;
         if (endsShare && Stages > 1)
         {

@@ -40,7 +40,7 @@ internal sealed class Replayer
         _config = config with
         {
             Data = config.Data with { RowOrder = config.Data.RowOrder ?? _folder.ReadRowOrder() },
-            Parallel = config.Parallel with { Pipeline = 1, Tensor = 1, Context = 1, Sequence = null, OptimizerSharding = OptimizerSharding.None },
+            Parallel = config.Parallel with { Pipeline = 1, VirtualStages = 1, Tensor = 1, Context = 1, Sequence = null, OptimizerSharding = OptimizerSharding.None },
         };
         _access = new ReadAccess { Retries = config.Data.ReadRetries, Notice = say };
         _say = say;

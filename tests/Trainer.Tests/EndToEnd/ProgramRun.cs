@@ -29,9 +29,8 @@ internal sealed partial class ProgramRun : IDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>Path of the program as launch/kvshift starts it, compiled ahead of time, and not of the copy that a reference brings.</summary>
-    public static string KvShift { get; } = Path.GetFullPath(
-        Path.Combine(AppContext.BaseDirectory, "..", "..", "KvShiftScale.Trainer", Path.GetFileName(AppContext.BaseDirectory.TrimEnd('/')), "kvshift.dll"));
+    /// <summary>Path of the program beside the tests.</summary>
+    public static string KvShift => Path.Combine(AppContext.BaseDirectory, "kvshift.dll");
 
     /// <summary>Standard output of a run that ended, with \n as line break.</summary>
     public string Output => Text(_output);
