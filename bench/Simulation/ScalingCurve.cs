@@ -46,7 +46,7 @@ internal static class ScalingCurve
         var config = point.Plan.Plan.Config;
         var parallel = config.Parallel;
         var sequence = parallel is { Tensor: > 1, IsSequenceParallel: false } ? ", no sequence" : "";
-        var other = $"micro {config.Data.MicroBatch}, {parallel.OptimizerSharding}, {parallel.Recompute}{sequence}".ToLowerInvariant();
+        var other = $"micro {config.Data.MicroBatch}, {parallel.OptimizerSharding}, {parallel.Recompute}{sequence}{(parallel.VirtualStages > 1 ? $", virtual {parallel.VirtualStages}" : "")}".ToLowerInvariant();
         var (planned, even, uneven) = (point.Plan.StepSeconds, point.Even.StepSeconds, point.Uneven.StepSeconds);
         string[] cells =
         [

@@ -35,8 +35,8 @@ public sealed partial class ParityTests
 
     // What docs/simulation.md calls modelled, held against real ledgers.
     [Theory]
-    [InlineData(2, 37)]
-    [InlineData(4, 21)]
+    [InlineData(2, 43)]
+    [InlineData(4, 24)]
     public void Simulated_ranks_call_what_ranks_in_training_call(int ranks, int layouts)
         => Assert.Contains($"{layouts} layouts, 0 differ", MpiRun.Execute(ranks, Program, ["ledger"], timeout: Timeout), StringComparison.Ordinal);
 

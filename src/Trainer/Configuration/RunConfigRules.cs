@@ -213,7 +213,11 @@ public sealed partial class RunConfigRules
         _faults.Require(share % data.MicroBatch == 0, "data.micro_batch", data.MicroBatch,
             Format($"must divide the {share} sequences that each rank has of data.global_batch = {data.GlobalBatch}"),
             Format($"set {NearestDivisors(share, data.MicroBatch)}"));
-        CheckRounds(data, parallel, dataRanks);
+        if (parallel.VirtualStages > 1 && share % data.MicroBatch == 0)
+        {
+            CheckRounds(data, parallel, dataRanks);
+        }
+
         if (_config.Run.Deterministic && data.GlobalBatch % data.MicroBatch == 0)
         {
             CheckLeaves(data, parallel, dataRanks);
@@ -224,10 +228,9 @@ public sealed partial class RunConfigRules
     private void CheckRounds(DataConfig data, ParallelConfig parallel, int dataRanks)
     {
         var microBatches = data.GlobalBatch / dataRanks / data.MicroBatch;
-        var multiple = dataRanks * data.MicroBatch * parallel.Pipeline;
-        _faults.Require(parallel.VirtualStages == 1 || microBatches % parallel.Pipeline == 0, "data.global_batch", data.GlobalBatch,
+        _faults.Require(microBatches % parallel.Pipeline == 0, "data.global_batch", data.GlobalBatch,
             Format($"makes {microBatches} micro-batches of a step, and parallel.virtual_stages needs a multiple of parallel.pipeline = {parallel.Pipeline}"),
-            Format($"set {NearestMultiples(multiple, data.GlobalBatch)}, another data.micro_batch, or parallel.virtual_stages: 1"));
+            Format($"set {NearestMultiples((long)dataRanks * data.MicroBatch * parallel.Pipeline, data.GlobalBatch)}, another data.micro_batch, or parallel.virtual_stages: 1"));
     }
 
     private void CheckLeaves(DataConfig data, ParallelConfig parallel, int dataRanks)

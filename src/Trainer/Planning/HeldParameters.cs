@@ -1,15 +1,16 @@
+using System.Collections.Concurrent;
 using KvShiftScale.Models.Configuration;
 using KvShiftScale.Parallel.Mesh;
 using KvShiftScale.Parallel.Parameters;
 
 namespace KvShiftScale.Trainer.Planning;
 
-/// <summary>What a rank holds of a model's parameters, counted once for each division of the model.</summary>
+/// <summary>What a rank holds of a model's parameters, counted once for each division of the model. Several threads may ask.</summary>
 /// <param name="model">Shape of the model.</param>
 internal sealed class HeldParameters(ModelConfig model)
 {
-    private readonly Dictionary<(int Tensor, int Stages, int Chunks, int Stage), double> _elements = [];
-    private readonly Dictionary<(int Tensor, bool Sequence, int Stages, int Chunks, int Stage, int Mebibytes), HeldBuckets> _buckets = [];
+    private readonly ConcurrentDictionary<(int Tensor, int Stages, int Chunks, int Stage), double> _elements = [];
+    private readonly ConcurrentDictionary<(int Tensor, bool Sequence, int Stages, int Chunks, int Stage, int Mebibytes), HeldBuckets> _buckets = [];
 
     /// <summary>The parameters.</summary>
     public ParameterPlan Plan { get; } = ParameterPlan.Of(model);

@@ -63,7 +63,7 @@ internal static class StageMemory
             new("whole gradients", wholeGradients * bytes.Wide, $"{wholeGradients:N0} elements of buckets that are kept in parts, beside these parts"),
             new("optimizer", memory.Optimizer, $"{parallel.OptimizerSharding} over {plan.Replicas} replicas"),
             new("unused room of buckets", unusedBytes, $"{unused:N0} elements in buckets of {parallel.BucketMebibytes} MiB"),
-            new("activations", inFlight * kept / chunks, $"{inFlight} micro-batches in flight x {(double)layers.Length / chunks:0.##} layers x {kept / layers.Length:N0} B, recompute {parallel.Recompute}"),
+            new("activations", inFlight * kept / chunks, $"{inFlight} {(chunks == 1 ? "micro-batches" : "passes of a chunk")} in flight x {(double)layers.Length / chunks:0.##} layers x {kept / layers.Length:N0} B, recompute {parallel.Recompute}"),
             new("activations between stages", boundaries, $"{boundaries / outer:N0} x {sizes.OuterTokens:N0} tokens x {sizes.Hidden:N0} x {bytes.Narrow} B"),
             new("working memory", working, $"{phase} has most: loss {head:N0} B, forward {forward:N0} B, backward {backward:N0} B"),
             new("rotary tables", rotary, $"{config.Data.Context:N0} positions"),
