@@ -88,6 +88,7 @@ public sealed class RunConfigRulesTests
     [InlineData("parallel.pipeline=2;parallel.virtual_stages=3;model.layers=5", "parallel.virtual_stages", "3", "set at most 2")]
     [InlineData("parallel.pipeline=2;parallel.virtual_stages=2;model.layers=4;run.deterministic=true", "parallel.virtual_stages", "2", "run.deterministic: false")]
     [InlineData("parallel.pipeline=2;parallel.virtual_stages=2;model.layers=4;data.global_batch=6;data.micro_batch=2", "data.global_batch", "6", "set 4 or 8")]
+    [InlineData("parallel.pipeline=2;parallel.virtual_stages=2;model.layers=4;data.global_batch=6;data.micro_batch=4", "data.micro_batch", "4", "set 3 or 6")]
     [InlineData("parallel.optimizer_sharding=zero2;run.deterministic=true", "parallel.optimizer_sharding", "zero2", "zero1, or run.deterministic to false")]
     [InlineData("parallel.canonical_leaves=-1", "parallel.canonical_leaves", "-1", "")]
     [InlineData("parallel.bucket_mebibytes=0", "parallel.bucket_mebibytes", "0", "")]

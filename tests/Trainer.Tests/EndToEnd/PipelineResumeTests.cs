@@ -1,9 +1,10 @@
+using System.Text.Json;
 using KvShiftScale.Core;
 using KvShiftScale.Testing;
 
 namespace KvShiftScale.Trainer.Tests.EndToEnd;
 
-/// <summary>A pipeline that gets a signal in the middle of a step.</summary>
+/// <summary>A pipeline that gets a signal in the middle of a step; and a step of it in one process.</summary>
 [Collection(nameof(EndToEndGroup))]
 public sealed class PipelineResumeTests(TrainingFixture fixture)
 {
@@ -13,7 +14,7 @@ public sealed class PipelineResumeTests(TrainingFixture fixture)
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void StoppedWithinAStepItEndsWithTheBitsOfAnUnbrokenRun(int chunks)
+    public void StoppedWithinAStepItEndsWithTheBitsOfAnUnbrokenRunWhoseStepsAreReplayed(int chunks)
     {
         string[] settings =
         [
@@ -36,5 +37,10 @@ public sealed class PipelineResumeTests(TrainingFixture fixture)
         resumed.AssertSameCurve(unbroken, 0);
         Assert.Equal(unbroken.Last.ValidationLoss, resumed.Last.ValidationLoss);
         Assert.Equal(unbroken.Tensors(TrainingFixture.Steps), resumed.Tensors(TrainingFixture.Steps));
+
+        // One process has all layers in one piece.
+        using var replay = ProgramRun.Execute(ExitCode.Done, "replay", "--step", "5", unbroken.Path);
+        using var json = JsonDocument.Parse(replay.LastLine);
+        Assert.Equal(unbroken.Records[4].Loss, json.RootElement.GetProperty("loss").GetDouble(), 1e-5);
     }
 }
