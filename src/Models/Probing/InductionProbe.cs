@@ -1,5 +1,5 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using KvShiftScale.Core.Text;
 using KvShiftScale.Models.Layout;
 using KvShiftScale.Parallel.Control;
 using static TorchSharp.torch;
@@ -18,9 +18,6 @@ public sealed class InductionProbe
 
     /// <summary>Upper bound on the tokens of one copy.</summary>
     public const int MaximumLength = 64;
-
-    // A model that has gone wrong has scores that are no numbers.
-    private static readonly JsonSerializerOptions AnyFloat = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     private readonly KvShiftTransformer _model;
     private readonly int[] _ids;
@@ -74,8 +71,8 @@ public sealed class InductionProbe
 
         var sums = hidden is null ? new double[3] : Predict(hidden);
         _model.Pipeline.Group.Sum<double>(sums);
-        var ofStages = _model.Pipeline.Group.AllGatherTexts(JsonSerializer.Serialize(layers, AnyFloat));
-        return Scores(sums, ofStages.SelectMany(text => JsonSerializer.Deserialize<Dictionary<int, LayerScores>>(text, AnyFloat)!)
+        var ofStages = _model.Pipeline.Group.AllGatherTexts(JsonSerializer.Serialize(layers, RecordJson.Line));
+        return Scores(sums, ofStages.SelectMany(text => JsonSerializer.Deserialize<Dictionary<int, LayerScores>>(text, RecordJson.Line)!)
             .OrderBy(layer => layer.Key).Select(layer => layer.Value));
     }
 

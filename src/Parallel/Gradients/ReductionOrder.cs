@@ -19,6 +19,7 @@ internal sealed class ReductionOrder
     private readonly IBucketSum[] _ofStep;
     // Both, in this order.
     private readonly IBucketSum[] _all;
+    private readonly Dictionary<int, (IBucketSum[] All, IBucketSum[] OfEveryMicroBatch)> _ofChunk;
     private readonly Queue<IBucketSum> _underWay = [];
     private readonly HashSet<IBucketSum> _open = [];
     // What the backward that is under way starts, and how much of that it has.
@@ -34,6 +35,7 @@ internal sealed class ReductionOrder
         _ofEveryMicroBatch = [.. sums[true]];
         _ofStep = [.. sums[false]];
         _all = [.. _ofEveryMicroBatch, .. _ofStep];
+        _ofChunk = _all.GroupBy(sum => sum.Chunk).ToDictionary(chunk => chunk.Key, chunk => (chunk.ToArray(), chunk.Where(sum => sum.IsOfEveryMicroBatch).ToArray()));
     }
 
     /// <summary>Those that have to tell of their gradients, by <see cref="Open"/> before the first and <see cref="StartReady"/> after the last.</summary>
@@ -43,10 +45,9 @@ internal sealed class ReductionOrder
     public void BeginMicroBatch(bool isLast, int chunk)
     {
         StartRest(_order);
-        Begin(OfChunk(_all));
-        (_order, _started) = ([.. OfChunk(isLast && _isBeside ? _all : _ofEveryMicroBatch)], 0);
-
-        IEnumerable<IBucketSum> OfChunk(IBucketSum[] sums) => sums.Where(sum => sum.Chunk == chunk);
+        var (all, ofEveryMicroBatch) = _ofChunk.GetValueOrDefault(chunk, ([], []));
+        Begin(all);
+        (_order, _started) = (isLast && _isBeside ? all : ofEveryMicroBatch, 0);
     }
 
     /// <summary>Starts what backward has not, and returns when all sums are there.</summary>

@@ -55,7 +55,8 @@ internal static class StageMemory
         var backward = last.Backward(parallel.Recompute) + (own.HasHead ? outer : 0);
         var working = Math.Max(forward, Math.Max(head, backward));
         var phase = working == head ? "the loss" : working == forward ? "forward of the last block" : "backward of the last block";
-        var rotary = (double)config.Data.Context * bytes.Narrow * layers.Select(layer => config.Model.Attention(layer).HeadSize).Distinct().Sum();
+        var rotary = (double)config.Data.Context * bytes.Narrow
+            * layers.DistinctBy(layer => layer % keptOfKinds.Length).Select(layer => config.Model.Attention(layer).HeadSize).Distinct().Sum();
         return
         [
             new("parameters", memory.Parameters, $"{elements:N0} elements x {bytes.Narrow} B"),

@@ -48,9 +48,8 @@ internal sealed record CollectorFault(string Cause, string What, string Remedy)
                 => new("tls", $"there was no secure connection ({reason})",
                 "Where the collector's certificate is signed by an authority of your own, name its file in OTEL_EXPORTER_OTLP_CERTIFICATE; "
                 + "where it speaks no TLS, write http:// in telemetry.otlp_endpoint"),
-            // A server of HTTP/1.1 may hang up before it has answered what it does not understand.
-            _ when settings.Protocol == OtlpProtocol.Grpc && Innermost(error) is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown }
-                => WrongProtocol(settings, isTls, reason),
+            // Who listens there hangs up on what it does not understand; whether the end of its answer comes before that, only time decides.
+            _ when Innermost(error) is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown } => WrongProtocol(settings, isTls, reason),
             _ when request?.HttpRequestError == HttpRequestError.ConnectionError || Innermost(error) is SocketException => new("connection",
                 $"nobody takes the connection ({reason})", "Start the collector, or correct telemetry.otlp_endpoint"),
             _ when request?.HttpRequestError == HttpRequestError.ProxyTunnelError => new("proxy",

@@ -112,6 +112,31 @@ public sealed class CollectorFaultTests
         Assert.Contains("Start the collector, or correct telemetry.otlp_endpoint", warning);
     }
 
+    // What is sent is not read, so that the connection is not ended but reset.
+    [Theory]
+    [InlineData(OtlpProtocol.Grpc, "does not speak gRPC there", "telemetry.otlp_protocol: http_protobuf")]
+    [InlineData(OtlpProtocol.HttpProtobuf, "does not speak OTLP over HTTP there", "telemetry.otlp_protocol: grpc")]
+    public void WhoeverListensHangsUp(OtlpProtocol protocol, string what, string remedy)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var accepting = Task.Run(async () =>
+        {
+            while (true)
+            {
+                using var connection = await listener.AcceptSocketAsync();
+                await connection.ReceiveAsync(new byte[1]);
+                connection.LingerState = new LingerOption(true, 0);
+            }
+        });
+
+        var warning = Assert.Single(Export($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}", protocol));
+
+        Assert.Contains(what, warning);
+        Assert.Contains(remedy, warning);
+        Assert.False(accepting.IsCompleted);
+    }
+
     [Fact]
     public void NameIsNotKnown()
     {
